@@ -1,0 +1,31 @@
+"""The exceptions that rtpolyp raises on purpose.
+
+Each message is one line that names the file or device, the value found and the remedy. The command
+line prints that line and exits with 2; anything else that escapes is a bug and keeps its traceback.
+"""
+
+__all__ = ["BackendError", "EngineBusy", "EngineError", "InputError", "OutputError", "RtpolypError"]
+
+
+class RtpolypError(Exception):
+    """Base of every error that a user can act on."""
+
+
+class InputError(RtpolypError):
+    """A video, image, mask, split or option that cannot be used as given."""
+
+
+class OutputError(RtpolypError):
+    """A file or folder that cannot be written; what was already recorded stays readable."""
+
+
+class EngineError(RtpolypError):
+    """A bundle that is missing, broken or foreign, or an engine that failed while running."""
+
+
+class BackendError(EngineError):
+    """An inference library or device that is absent or cannot run the bundle."""
+
+
+class EngineBusy(EngineError):
+    """`submit` was called while `capacity` requests were already in flight."""
