@@ -1,0 +1,45 @@
+"""The contract between a network and everything around it: frames in, probability out."""
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Self
+
+from rtpolyp.spec import EngineSpec
+
+__all__ = ["Engine", "Prediction"]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one `submit` computed. The arrays belong to the caller; no backend reuses them."""
+
+    probability: NDArray[np.uint8]  # (N, H, W), 255 = polyp
+    presence: NDArray[np.float32] | None = (
+        None  # (N,) probability that a polyp is in the frame, if the network has that head
+    )
+
+
+class Engine(Protocol):
+    """A network ready to run; a context manager."""
+
+    spec: EngineSpec
+    description: str  # one line: backend, precision, streams, and why
+    capacity: int  # requests that may be in flight at once
+
+    def submit(self, frames: NDArray[np.uint8]) -> Future[Prediction]:
+        """Start inference on `frames: (N, H, W, 3) uint8 BGR` at `spec` size; the array may be reused at once after the call returns.
+
+        Raises EngineBusy when `capacity` requests are in flight, EngineError on a wrong shape or dtype.
+        A failure inside the backend is set on the future as EngineError.
+        """
+
+    def close(self) -> None:
+        """Wait for requests in flight and free everything; later calls do nothing."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...

@@ -1,0 +1,19 @@
+"""Settings: what may change while a stream runs, as one immutable snapshot."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Settings", "Style"]
+
+Style = Literal["outline", "fill", "box"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How probabilities become polyps and how polyps are drawn; swapped whole between two frames."""
+
+    threshold: float  # probability in (0, 1) from which a pixel is polyp
+    minimum_area: float  # fraction of the network's picture; smaller components are dropped
+    minimum_confidence: float  # mean probability in [0, 1]; weaker components are dropped
+    style: Style = "outline"
+    overlay: bool = True  # False leaves the picture untouched; results are still computed

@@ -1,0 +1,93 @@
+"""EngineSpec: everything a program must know to run one network, as JSON beside the ONNX."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from rtpolyp.errors import EngineError
+
+__all__ = ["SCHEMA", "EngineSpec", "Precision", "image_fingerprint", "read_spec", "sha256_of", "write_spec"]
+
+SCHEMA = 1
+Precision = Literal["fp32", "bf16", "int8"]
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """What a bundle's ONNX expects and promises.
+
+    The input is `frames: (N, height, width, 3) uint8 BGR`, the output
+    `probability: (N, height, width) uint8`, 255 = polyp; N is symbolic in the file.
+    """
+
+    name: str  # the bundle's name, e.g. "pranet-if"
+    network: str  # key of train.networks.NETWORKS
+    encoder: str  # key of train.encoders.ENCODERS
+    height: int  # pixels, network input
+    width: int  # pixels, network input
+    threshold: float  # probability in [0, 1] from which a pixel is polyp
+    minimum_area: float  # fraction of the network's picture; smaller components are dropped
+    minimum_confidence: float  # mean probability in [0, 1] of a component; lower ones are dropped
+    files: dict[str, str] = field(default_factory=dict)  # {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+    sha256: dict[str, str] = field(default_factory=dict)  # file name → hexadecimal SHA-256
+    input_name: str = "frames"
+    output_name: str = "probability"
+    metrics: dict[str, Any] = field(default_factory=dict)  # measured figures, by data set and convention
+    training: dict[str, Any] = field(default_factory=dict)  # recipe, seed, data parts, versions
+    trained_on: tuple[str, ...] = ()  # image_fingerprint of every training and validation image
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise EngineError(f"spec schema {self.schema} is not {SCHEMA}: export the bundle again")
+        if min(self.height, self.width) < 32 or self.height % 32 or self.width % 32:
+            raise EngineError(f"input size {self.width}x{self.height} is not a multiple of 32: export again")
+        if not 0.0 < self.threshold < 1.0:
+            raise EngineError(f"threshold {self.threshold} is outside (0, 1): correct it in spec.json")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels, OpenCV's order."""
+        return self.width, self.height
+
+
+def read_spec(path: Path) -> EngineSpec:
+    """Read `spec.json`; raise EngineError naming the file when it is missing, broken or of another schema."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EngineError(
+            f"{path}: no such file; a bundle is a folder with model.onnx and spec.json"
+        ) from None
+    except (OSError, ValueError) as exc:
+        raise EngineError(f"{path}: not readable as JSON ({exc}); export the bundle again") from exc
+    if not isinstance(values, dict):
+        raise EngineError(f"{path}: not a spec (a JSON object is expected); export the bundle again")
+    known = {f.name for f in dataclasses.fields(EngineSpec)}
+    if unknown := sorted(values.keys() - known):
+        raise EngineError(
+            f"{path}: unknown field {unknown[0]!r}; it was written by another version, export again"
+        )
+    values["trained_on"] = tuple(values.get("trained_on", ()))
+    try:
+        return EngineSpec(**values)
+    except (TypeError, EngineError) as exc:
+        raise EngineError(f"{path}: {exc}") from exc
+
+
+def write_spec(spec: EngineSpec, path: Path) -> None:
+    """Write `spec` as JSON, one field a line, fingerprints packed at the end."""
+    path.write_text(json.dumps(dataclasses.asdict(spec), indent=1) + "\n", encoding="utf-8")
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def image_fingerprint(path: Path) -> str:
+    """Sixteen hexadecimal digits that identify an image file by its bytes (the head of its SHA-256)."""
+    return sha256_of(path)[:16]
