@@ -1,0 +1,1 @@
+"""Real-time polyp segmentation for colonoscopy video."""

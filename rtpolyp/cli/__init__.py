@@ -1,0 +1,1 @@
+"""The commands of `rtpolyp`, one file each."""

@@ -1,0 +1,1 @@
+"""Pure functions on arrays: geometry, preprocessing, postprocessing, overlay."""

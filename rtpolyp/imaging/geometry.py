@@ -39,13 +39,21 @@ class View:
         """Frame pixels per network pixel, (horizontal, vertical)."""
         return self.crop.width / self.network_width, self.crop.height / self.network_height
 
+    @property
+    def _scale(self) -> NDArray[np.float32]:
+        return np.array(self.scale, np.float32)
+
+    @property
+    def _offset(self) -> NDArray[np.float32]:
+        return np.array((self.crop.x, self.crop.y), np.float32)
+
     def to_frame(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map edge coordinates `(K, 2) float32 (x, y)` from the network's grid to the frame's."""
-        return points * np.float32(self.scale) + np.float32((self.crop.x, self.crop.y))
+        return points * self._scale + self._offset
 
     def to_network(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Map edge coordinates `(K, 2) float32 (x, y)` from the frame's grid to the network's."""
-        return (points - np.float32((self.crop.x, self.crop.y))) / np.float32(self.scale)
+        return (points - self._offset) / self._scale
 
 
 def make_view(frame_size: tuple[int, int], network_size: tuple[int, int], crop: Rect | None = None) -> View:
@@ -58,7 +66,8 @@ def make_view(frame_size: tuple[int, int], network_size: tuple[int, int], crop: 
         crop = Rect(0, 0, width, height)
     elif crop.x < 0 or crop.y < 0 or crop.x + crop.width > width or crop.y + crop.height > height:
         raise InputError(
-            f"crop {crop.x},{crop.y},{crop.width},{crop.height} leaves the {width}x{height} frame: give x,y,w,h inside it"
+            f"crop {crop.x},{crop.y},{crop.width},{crop.height} leaves the {width}x{height} frame: "
+            "give x,y,w,h inside it"
         )
     elif crop.width < 16 or crop.height < 16:
         raise InputError(f"crop {crop.width}x{crop.height} is under 16 pixels: give a larger one")

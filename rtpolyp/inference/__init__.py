@@ -1,0 +1,1 @@
+"""Pixels to probability: one file a backend."""

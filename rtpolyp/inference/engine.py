@@ -31,8 +31,9 @@ class Engine(Protocol):
     capacity: int  # requests that may be in flight at once
 
     def submit(self, frames: NDArray[np.uint8]) -> Future[Prediction]:
-        """Start inference on `frames: (N, H, W, 3) uint8 BGR` at `spec` size; the array may be reused at once after the call returns.
+        """Start inference on `frames: (N, H, W, 3) uint8 BGR` at the spec's size.
 
+        The array may be overwritten as soon as the call returns.
         Raises EngineBusy when `capacity` requests are in flight, EngineError on a wrong shape or dtype.
         A failure inside the backend is set on the future as EngineError.
         """

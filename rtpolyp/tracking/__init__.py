@@ -1,0 +1,1 @@
+"""What was true a moment ago: temporal smoothing."""
