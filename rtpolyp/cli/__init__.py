@@ -1,1 +1,41 @@
 """The commands of `rtpolyp`, one file each."""
+
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import cyclopts
+
+from rtpolyp.errors import RtpolypError
+
+__all__ = ["app", "run_command_line"]
+
+app = cyclopts.App(
+    name="rtpolyp",
+    help="Real-time polyp segmentation for colonoscopy video. Research software, not a medical device.",
+    suppress_keyboard_interrupt=False,
+)
+app.command("rtpolyp.cli.run:run")
+app.command("rtpolyp.cli.demo:demo")
+app.command("rtpolyp.cli.eval:evaluate", name="eval")
+
+
+def run_command_line(tokens: Sequence[str]) -> int:
+    """Parse and run one command; return its exit code: 0, 2 after a one-line error, 130 after Ctrl-C."""
+    logging.basicConfig(level=logging.WARNING, format="rtpolyp: %(message)s")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except (RtpolypError, cyclopts.CycloptsError) as exc:
+        print(f"rtpolyp: {exc}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a run as Ctrl-C does: outputs are closed and stay whole."""
+    raise KeyboardInterrupt

@@ -1,0 +1,200 @@
+"""Frames and an engine in, results out: decoding, inference and what follows overlap.
+
+A producer thread decodes, scales and submits; the engine works on its own threads; the caller's thread
+takes results in display order, smooths, finds polyps and, between two results, draws and encodes. All
+queues are bounded, so memory does not grow with the length of a video.
+"""
+
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtpolyp.errors import EngineError
+from rtpolyp.imaging.geometry import Rect, View, make_view
+from rtpolyp.imaging.overlay import draw_overlay
+from rtpolyp.imaging.picture import Crop, PictureFinder
+from rtpolyp.imaging.postprocess import find_polyps
+from rtpolyp.inference.engine import Engine, Prediction
+from rtpolyp.settings import Settings
+from rtpolyp.spec import EngineSpec
+from rtpolyp.timing import StageTimer
+from rtpolyp.tracking.smoothing import TemporalSmoother
+from rtpolyp.video.frame import Frame, Segmentation
+from rtpolyp.video.scaler import NetworkScaler
+from rtpolyp.video.source import Source
+
+__all__ = ["Result", "draw", "segment", "settings_for"]
+
+AHEAD = 4  # frames decoded beyond those in the engine: hides a slow frame of either side
+PICTURE_FRAMES = 12  # frames that decide where a stream's endoscope picture lies
+ENGINE_TIMEOUT_SECONDS = 60.0  # a frame takes milliseconds; this long means a hung native library
+STOP_POLL_SECONDS = 0.1  # how soon a blocked producer notices that nobody wants more
+
+
+class Result(NamedTuple):
+    """One frame and what was found in it."""
+
+    frame: Frame
+    segmentation: Segmentation
+
+
+class _Pending(NamedTuple):
+    frame: Frame
+    view: View
+    future: "Future[Prediction]"
+    submitted_at: float
+
+
+def settings_for(spec: EngineSpec, **changes: object) -> Settings:
+    """The bundle's own operating point, with any field of Settings replaced."""
+    point = {name: getattr(spec, name) for name in ("threshold", "minimum_area", "minimum_confidence")}
+    return Settings(**(point | changes))  # type: ignore[arg-type]
+
+
+def segment(
+    source: Source,
+    engine: Engine,
+    settings: Settings | None = None,
+    *,
+    crop: Crop = "auto",
+    smoother: TemporalSmoother | None = None,
+    timer: StageTimer | None = None,
+) -> Iterator[Result]:
+    """Yield a Result for each frame of `source`, in display order.
+
+    `crop` is "auto" (the endoscope's picture, found once from the first frames of a stream), "off" or a
+    Rect in frame pixels. `smoother` replaces the default temporal smoothing of streams; images that stand
+    alone are never smoothed. `timer` receives the stages decode, resize, engine, wait and postprocess.
+    Errors of source and engine surface here, and closing the iterator stops the threads.
+    """
+    settings = settings or settings_for(engine.spec)
+    timer = timer or StageTimer()
+    smoother = (smoother or TemporalSmoother()) if source.is_sequence else None
+    producer = _Producer(source, engine, crop, timer)
+    try:
+        for pending in producer:
+            with timer.measure("wait"):
+                probability = _await(pending.future)
+            with timer.measure("postprocess"):
+                if smoother is not None:
+                    probability = smoother(probability, pending.frame.pts_seconds)
+                polyps = find_polyps(probability, pending.view, settings)
+            frame = pending.frame
+            found = Segmentation(frame.index, frame.pts_seconds, polyps, probability, pending.view)
+            yield Result(frame, found)
+    finally:
+        producer.close()
+
+
+def draw(result: Result, settings: Settings) -> Frame:
+    """The frame with its polyps drawn; the very same frame when there is nothing to draw."""
+    if not (settings.overlay and result.segmentation.polyps):
+        return result.frame
+    drawn, planes = result.frame.writable()
+    draw_overlay(planes, result.segmentation.polyps, settings, full_range=drawn.full_range)
+    return drawn
+
+
+def _await(future: "Future[Prediction]") -> NDArray[np.uint8]:
+    try:
+        return future.result(ENGINE_TIMEOUT_SECONDS).probability[0]
+    except FutureTimeout as exc:
+        raise EngineError(
+            f"the engine gave no answer within {ENGINE_TIMEOUT_SECONDS:.0f} s: try --backend or --precision"
+        ) from exc
+
+
+class _Producer:
+    """Decodes, scales and submits on a thread of its own; iterating gives what was submitted, in order."""
+
+    def __init__(self, source: Source, engine: Engine, crop: Crop, timer: StageTimer) -> None:
+        self._source, self._engine, self._crop, self._timer = source, engine, crop, timer
+        self._slots = threading.Semaphore(engine.capacity)
+        self._queue: queue.Queue[_Pending | BaseException | None] = queue.Queue(engine.capacity + AHEAD)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rtpolyp-producer", daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[_Pending]:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            for frame, view, scaler in self._viewed(self._timed_frames()):
+                with self._timer.measure("resize"):
+                    pixels = scaler(frame)
+                if not self._retry(lambda: self._slots.acquire(timeout=STOP_POLL_SECONDS)):
+                    return
+                submitted_at = time.perf_counter()
+                future = self._engine.submit(pixels[np.newaxis])
+                future.add_done_callback(lambda _, start=submitted_at: self._finished(start))
+                if not self._put(_Pending(frame, view, future, submitted_at)):
+                    return
+            self._put(None)
+        except BaseException as exc:  # every failure belongs to the consumer, who re-raises it
+            self._put(exc)
+
+    def _finished(self, submitted_at: float) -> None:
+        self._timer.add("engine", time.perf_counter() - submitted_at)
+        self._slots.release()
+
+    def _timed_frames(self) -> Iterator[Frame]:
+        frames = iter(self._source)
+        while True:
+            start = time.perf_counter()
+            frame = next(frames, None)
+            if frame is None:
+                return
+            self._timer.add("decode", time.perf_counter() - start)
+            yield frame
+
+    def _viewed(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, View, NetworkScaler]]:
+        """Pair frames with their view: one for a whole stream, one an image for images."""
+        spec = self._engine.spec
+        while head := list(itertools.islice(frames, PICTURE_FRAMES if self._source.is_sequence else 1)):
+            view = make_view(head[0].size, spec.size, self._crop_of(head))
+            scaler = NetworkScaler(view)
+            stream = itertools.chain(head, frames) if self._source.is_sequence else head
+            yield from ((frame, view, scaler) for frame in stream)
+
+    def _crop_of(self, frames: list[Frame]) -> Rect | None:
+        if isinstance(self._crop, Rect):
+            return self._crop
+        if self._crop == "off":
+            return None
+        finder = PictureFinder()
+        for frame in frames:
+            finder.add(frame.luma())
+        return finder.picture()
+
+    def _put(self, item: _Pending | BaseException | None) -> bool:
+        def try_once() -> bool:
+            try:
+                self._queue.put(item, timeout=STOP_POLL_SECONDS)
+            except queue.Full:
+                return False
+            return True
+
+        return self._retry(try_once)
+
+    def _retry(self, attempt: Callable[[], bool]) -> bool:
+        """Repeat a bounded wait until it succeeds or the consumer has gone away."""
+        while not self._stop.is_set():
+            if attempt():
+                return True
+        return False
