@@ -1,0 +1,119 @@
+"""Folders of images and masks: which frames a split holds, and which frames belong together."""
+
+import csv
+from pathlib import Path
+from typing import NamedTuple
+
+from rtpolyp.errors import InputError
+from rtpolyp.spec import EngineSpec, image_fingerprint
+
+__all__ = ["IMAGE_SUFFIXES", "Pair", "images_by_stem", "load_pairs", "split_seen"]
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+
+
+class Pair(NamedTuple):
+    """One frame to score."""
+
+    image: Path
+    mask: Path
+    name: str  # the image's stem
+    group: str  # frames of one group resemble each other and are resampled together; the name when alone
+    family: str  # the part that has a row of its own in the report: hospital or sequence; "" without one
+
+
+def load_pairs(folder: Path, split: str | None = None) -> list[Pair]:
+    """The frames of a data set: `folder/images/NAME.*` with `folder/masks/NAME.*`, in the split's order.
+
+    `split` is a text file with one name a line, or the stem of one in `folder/splits/` or
+    `folder/../splits/`; without it, every image is taken. Groups come from `sequences.csv` in the folder or
+    `groups.csv` in it or beside it. Raises InputError for a missing folder, an unknown or empty split (naming
+    those that exist), a name without an image, and an image without a mask.
+    """
+    for part in ("images", "masks"):
+        if not (folder / part).is_dir():
+            raise InputError(f"{folder}: no folder {part}/ in it; a data set holds images/ and masks/")
+    images = images_by_stem(folder / "images")
+    masks = images_by_stem(folder / "masks")
+    names = sorted(images) if split is None else _read_split(folder, split)
+    if not names:
+        raise InputError(f"{folder / 'images'}: no images; put .jpg or .png files there")
+    groups = _read_groups(folder)
+    pairs = []
+    for name in names:
+        if name not in images:
+            raise InputError(
+                f"{split}: frame {name!r} is not in {folder / 'images'}; choose this data set's split"
+            )
+        if name not in masks:
+            raise InputError(
+                f"{images[name]}: no mask {folder / 'masks' / name}.*; add it, empty when no polyp"
+            )
+        group, family = groups.get(name, (name, ""))
+        pairs.append(Pair(images[name], masks[name], name, group, family))
+    return pairs
+
+
+def split_seen(pairs: list[Pair], spec: EngineSpec) -> tuple[list[Pair], list[Pair]]:
+    """Divide `pairs` into those that the network never saw and those it was trained or chosen on."""
+    if not spec.trained_on:
+        return list(pairs), []
+    known = frozenset(spec.trained_on)
+    unseen, seen = [], []
+    for pair in pairs:
+        (seen if image_fingerprint(pair.image) in known else unseen).append(pair)
+    return unseen, seen
+
+
+def images_by_stem(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by their stem; raises InputError when two share one."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        if (other := files.setdefault(path.stem, path)) != path:
+            raise InputError(f"{path}: {other.name} has the same name; keep one of them")
+    return files
+
+
+def _read_split(folder: Path, split: str) -> list[str]:
+    folders = (folder / "splits", folder.resolve().parent / "splits")
+    path = Path(split)
+    if not path.is_file():
+        path = next((file for part in folders if (file := part / f"{split}.txt").is_file()), path)
+    if not path.is_file():
+        known = sorted(file.stem for part in folders for file in part.glob("*.txt"))
+        choices = (
+            f"choose one of {', '.join(known)}" if known else "give the path of a text file, one name a line"
+        )
+        raise InputError(f"{split}: no such split of {folder}; {choices}")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"{path}: not a text file ({exc}); write one frame name a line") from exc
+    names = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    if not names:
+        raise InputError(f"{path}: the split is empty; write one frame name a line")
+    return names
+
+
+def _read_groups(folder: Path) -> dict[str, tuple[str, str]]:
+    """Frame name → (group, family)."""
+    sequences = folder / "sequences.csv"
+    if sequences.is_file():
+        rows = _read_rows(sequences, ("frame", "sequence_id"))
+        return {row["frame"]: (f"sequence {row['sequence_id']}",) * 2 for row in rows}
+    for path in (folder / "groups.csv", folder.resolve().parent / "groups.csv"):
+        if path.is_file():
+            rows = _read_rows(path, ("source", "stem", "family", "group"))
+            own = (row for row in rows if row["source"] == folder.resolve().name)
+            return {row["stem"]: (row["group"], row["family"]) for row in own}
+    return {}
+
+
+def _read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if missing := [column for column in columns if column not in (reader.fieldnames or ())]:
+            raise InputError(f"{path}: no column {missing[0]!r}; expected {', '.join(columns)}")
+        return list(reader)

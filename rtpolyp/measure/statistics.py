@@ -1,0 +1,135 @@
+"""Percentiles, spreads and intervals: how sure a measured figure is."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = [
+    "MINIMUM_GROUPS",
+    "Interval",
+    "bootstrap_difference",
+    "bootstrap_mean",
+    "clopper_pearson",
+    "mean_and_sd",
+    "percentile",
+]
+
+MINIMUM_GROUPS = 8  # fewer resampled units give intervals that are far too narrow: print the units instead
+RESAMPLES = 10_000
+BISECTIONS = 60  # halves [0, 1] to below the spacing of doubles near 1
+
+
+class Interval(NamedTuple):
+    """Both ends of an interval, in the unit of the figure it belongs to."""
+
+    low: float
+    high: float
+
+
+def percentile(samples: ArrayLike, rank: float) -> float:
+    """The `rank`-th percentile (0 to 100) of samples, linear between the two nearest.
+
+    Raises ValueError without a sample.
+    """
+    values = np.asarray(samples, np.float64)
+    if values.size == 0:
+        raise ValueError("a percentile of no samples is undefined")
+    return float(np.percentile(values, rank))
+
+
+def mean_and_sd(values: ArrayLike) -> tuple[float, float]:
+    """Mean and sample standard deviation (n - 1); the deviation of a single value is NaN."""
+    array = np.asarray(values, np.float64)
+    return float(array.mean()), float(array.std(ddof=1)) if array.size > 1 else math.nan
+
+
+def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """The exact interval of a proportion (Clopper and Pearson, Biometrika 1934).
+
+    It inverts the two binomial tails, so it covers at least `confidence` for independent trials. Raises
+    ValueError unless 0 ≤ successes ≤ trials and trials ≥ 1.
+    """
+    if not 0 <= successes <= trials or trials < 1:
+        raise ValueError(f"{successes} of {trials} is not a proportion")
+    tail = (1.0 - confidence) / 2.0
+    k = np.arange(trials + 1)
+    log_choose = np.array([_log_choose(trials, count) for count in range(trials + 1)])
+
+    def at_most(count: int, p: float) -> float:
+        log_terms = log_choose + k * math.log(p) + (trials - k) * math.log1p(-p)
+        return float(np.exp(log_terms[: count + 1]).sum())
+
+    low, high = 0.0, 1.0
+    if successes > 0:
+        low = _bisect(lambda p: 1.0 - at_most(successes - 1, p) < tail)
+    if successes < trials:
+        high = _bisect(lambda p: at_most(successes, p) > tail)
+    return Interval(low, high)
+
+
+def bootstrap_mean(
+    values: ArrayLike,
+    groups: Sequence[str],
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval | None:
+    """Percentile bootstrap interval of the mean over frames, whole groups resampled.
+
+    `values: (N,)` or `(S, N)` holds one figure a frame, or one a seed and frame; with seeds, those are
+    resampled first. `groups` names the group of each frame: frames of one sequence resemble each other, so
+    resampling single frames would promise too much. Returns None with fewer than `MINIMUM_GROUPS` groups.
+    """
+    table = np.atleast_2d(np.asarray(values, np.float64))
+    if table.shape[1] != len(groups):
+        raise ValueError(f"{table.shape[1]} values but {len(groups)} group names")
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) < MINIMUM_GROUPS:
+        return None
+    sums = np.stack([np.bincount(index, row, len(names)) for row in table])  # (S, G)
+    sizes = np.bincount(index, minlength=len(names))
+    rng = np.random.default_rng(seed)
+    seed_weights = _draws(rng, resamples, len(sums)) / len(sums)  # (B, S)
+    group_weights = _draws(rng, resamples, len(names))  # (B, G)
+    means = np.einsum("bs,sg,bg->b", seed_weights, sums, group_weights, optimize=True) / (
+        group_weights @ sizes
+    )
+    tail = 50.0 * (1.0 - confidence)
+    return Interval(percentile(means, tail), percentile(means, 100.0 - tail))
+
+
+def bootstrap_difference(
+    ours: ArrayLike,
+    theirs: ArrayLike,
+    groups: Sequence[str],
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval | None:
+    """`bootstrap_mean` of `ours - theirs`, paired: both score the same frames (and seeds) in the same order."""
+    first, second = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if first.shape != second.shape:
+        raise ValueError(f"not paired: {first.shape} against {second.shape}")
+    return bootstrap_mean(first - second, groups, confidence=confidence, resamples=resamples, seed=seed)
+
+
+def _draws(rng: np.random.Generator, resamples: int, units: int) -> NDArray[np.float64]:
+    """How often each unit is drawn in each resample: (resamples, units), rows sum to `units`."""
+    return rng.multinomial(units, np.full(units, 1.0 / units), size=resamples).astype(np.float64)
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _bisect(below_root: Callable[[float], bool]) -> float:
+    low, high = 0.0, 1.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if below_root(middle) else (low, middle)
+    return (low + high) / 2.0

@@ -1,0 +1,125 @@
+import math
+
+import numpy as np
+import pytest
+
+from rtpolyp.measure.statistics import (
+    bootstrap_difference,
+    bootstrap_mean,
+    clopper_pearson,
+    mean_and_sd,
+    percentile,
+)
+
+
+def test_percentile() -> None:
+    samples = [5.0, 1.0, 3.0, 2.0, 4.0]
+    assert [percentile(samples, rank) for rank in (0, 25, 50, 90, 100)] == [1.0, 2.0, 3.0, 4.6, 5.0]
+
+
+def test_percentile_fails_without_samples() -> None:
+    with pytest.raises(ValueError, match="no samples"):
+        percentile([], 50)
+
+
+def test_mean_and_sd() -> None:
+    assert mean_and_sd([2, 4, 4, 4, 5, 5, 7, 9]) == pytest.approx((5.0, math.sqrt(32 / 7)))
+    assert math.isnan(mean_and_sd([1.0])[1])
+
+
+# Exact limits as statistics packages print them, to six digits.
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    [
+        (0, 10, 0.0, 0.308497),
+        (1, 10, 0.002529, 0.445016),
+        (5, 10, 0.187086, 0.812914),
+        (10, 10, 0.691503, 1.0),
+        (1, 15, 0.001685, 0.319484),
+        (8, 100, 0.035172, 0.151558),
+    ],
+)
+def test_clopper_pearson(successes: int, trials: int, low: float, high: float) -> None:
+    assert clopper_pearson(successes, trials) == pytest.approx((low, high), abs=1e-5)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(3, 40), (39, 40)])
+def test_clopper_pearson_puts_half_of_the_error_in_each_tail(successes: int, trials: int) -> None:
+    def probability(count: int, p: float) -> float:
+        return math.comb(trials, count) * p**count * (1 - p) ** (trials - count)
+
+    low, high = clopper_pearson(successes, trials, confidence=0.9)
+    at_least = math.fsum(probability(k, low) for k in range(successes, trials + 1))
+    at_most = math.fsum(probability(k, high) for k in range(successes + 1))
+    assert (at_least, at_most) == pytest.approx((0.05, 0.05), abs=1e-9)
+
+
+def test_clopper_pearson_of_many_trials_nears_the_normal_interval() -> None:
+    half = 1.96 * math.sqrt(0.35 * 0.65 / 20_000)
+    assert clopper_pearson(7_000, 20_000) == pytest.approx((0.35 - half, 0.35 + half), abs=1e-4)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(-1, 3), (4, 3), (0, 0)])
+def test_clopper_pearson_fails(successes: int, trials: int) -> None:
+    with pytest.raises(ValueError, match="not a proportion"):
+        clopper_pearson(successes, trials)
+
+
+def test_bootstrap_of_single_frames_has_the_textbook_width() -> None:
+    values = np.random.default_rng(0).normal(0.8, 0.1, 400)
+    low, high = bootstrap_mean(values, [str(i) for i in range(400)])
+    half = 1.96 * values.std(ddof=1) / 20
+    assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.05 * half)
+
+
+def test_bootstrap_resamples_whole_groups() -> None:
+    group_means = np.random.default_rng(1).normal(0.8, 0.1, 40)
+    values = np.repeat(group_means, 10)
+    groups = [f"sequence {i // 10}" for i in range(400)]
+    low, high = bootstrap_mean(values, groups)
+    assert high - low == pytest.approx(2 * 1.96 * group_means.std(ddof=1) / math.sqrt(40), rel=0.05)
+
+
+def test_bootstrap_weighs_groups_by_their_frames() -> None:
+    values = [1.0] * 93 + [0.0] * 7
+    groups = ["large"] * 93 + [f"small {i}" for i in range(7)]
+    low, high = bootstrap_mean(values, groups)
+    assert low < 0.93 < high  # the mean over frames, not over groups (0.125)
+
+
+def test_bootstrap_resamples_seeds_first() -> None:
+    frames = np.zeros(50)
+    values = np.stack([frames + offset for offset in (-0.02, -0.01, 0.0, 0.01, 0.02)])
+    low, high = bootstrap_mean(values, [str(i) for i in range(50)])
+    assert high - low == pytest.approx(
+        2 * 1.96 * np.std([-0.02, -0.01, 0, 0.01, 0.02]) / math.sqrt(5), rel=0.1
+    )
+
+
+def test_bootstrap_gives_no_interval_over_few_groups() -> None:
+    values = np.linspace(0, 1, 70)
+    assert bootstrap_mean(values, [f"sequence {i % 7}" for i in range(70)]) is None
+    assert bootstrap_mean(values, [f"sequence {i % 8}" for i in range(70)]) is not None
+
+
+def test_bootstrap_is_reproducible() -> None:
+    values, groups = np.linspace(0, 1, 50), [str(i) for i in range(50)]
+    assert bootstrap_mean(values, groups, seed=4) == bootstrap_mean(values, groups, seed=4)
+    assert bootstrap_mean(values, groups, seed=4) != bootstrap_mean(values, groups, seed=5)
+
+
+def test_paired_bootstrap_sees_a_small_constant_gain() -> None:
+    theirs = np.random.default_rng(2).uniform(0.3, 1.0, 100)
+    ours = theirs + 0.005 + np.random.default_rng(3).normal(0, 0.002, 100)
+    groups = [str(i) for i in range(100)]
+    low, high = bootstrap_difference(ours, theirs, groups)
+    assert 0.004 < low < 0.005 < high < 0.006
+    alone = bootstrap_mean(ours, groups)
+    assert alone.high - alone.low > 20 * (high - low)
+
+
+def test_bootstrap_fails() -> None:
+    with pytest.raises(ValueError, match="3 values but 2 group names"):
+        bootstrap_mean([1, 2, 3], ["a", "b"])
+    with pytest.raises(ValueError, match="not paired"):
+        bootstrap_difference([1, 2, 3], [1, 2], ["a", "b", "c"])
