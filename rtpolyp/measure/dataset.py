@@ -59,7 +59,8 @@ def split_seen(pairs: list[Pair], spec: EngineSpec) -> tuple[list[Pair], list[Pa
     if not spec.trained_on:
         return list(pairs), []
     known = frozenset(spec.trained_on)
-    unseen, seen = [], []
+    unseen: list[Pair] = []
+    seen: list[Pair] = []
     for pair in pairs:
         (seen if image_fingerprint(pair.image) in known else unseen).append(pair)
     return unseen, seen

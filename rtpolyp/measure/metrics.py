@@ -76,14 +76,11 @@ def threshold_means(probability: NDArray[np.uint8], truth: NDArray[np.bool_]) ->
     polyp = int(np.count_nonzero(truth))
     if polyp == 0:
         return float("nan"), float("nan")
-    values = np.arange(LEVELS)
+    k = np.arange(LEVELS)
     low, high = int(probability.min()), int(probability.max())
-    if high > low:
-        values = np.clip(255 * (values - low) // (high - low), 0, 255)  # level = highest threshold passed
-    inside = np.bincount(probability[truth], minlength=LEVELS)
-    everywhere = np.bincount(probability.ravel(), minlength=LEVELS)
-    common = _at_least(np.bincount(values, inside, LEVELS))
-    predicted = _at_least(np.bincount(values, everywhere, LEVELS))
+    lowest = low + -(-k * (high - low) // 255) if high > low else k  # smallest value that passes k / 255
+    common = _at_least(probability[truth])[lowest]
+    predicted = _at_least(probability.ravel())[lowest]
     dice = 2 * common / (predicted + polyp)
     iou = common / (predicted + polyp - common)
     return float(dice.mean()), float(iou.mean())
@@ -122,6 +119,7 @@ def detect(outlines: NDArray[np.int32], polyps: NDArray[np.int32]) -> Detection:
     )
 
 
-def _at_least(histogram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How many lie in each bin or above it."""
+def _at_least(values: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How many values reach each of 0 … 255: (256,)."""
+    histogram = np.bincount(values, minlength=LEVELS).astype(np.int64)
     return np.cumsum(histogram[::-1])[::-1]

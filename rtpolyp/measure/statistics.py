@@ -111,7 +111,7 @@ def bootstrap_difference(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval | None:
-    """`bootstrap_mean` of `ours - theirs`, paired: both score the same frames (and seeds) in the same order."""
+    """`bootstrap_mean` of `ours - theirs`, paired: both score the same frames and seeds, in one order."""
     first, second = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
     if first.shape != second.shape:
         raise ValueError(f"not paired: {first.shape} against {second.shape}")
