@@ -2,7 +2,7 @@
 
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,9 @@ from typing_extensions import Self
 
 from rtpolyp.spec import EngineSpec
 
-__all__ = ["Engine", "Prediction"]
+__all__ = ["Engine", "Goal", "Prediction"]
+
+Goal = Literal["latency", "throughput"]  # one frame as soon as possible, or as many as possible a second
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,112 @@
+"""OpenVINO on the processor: the default backend."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtpolyp.errors import BackendError
+from rtpolyp.inference.base import SlotEngine, one_line
+from rtpolyp.inference.bundle import Bundle
+from rtpolyp.inference.engine import Goal
+from rtpolyp.spec import Precision
+
+__all__ = ["OpenVinoEngine"]
+
+DEVICE = "CPU"
+
+
+class OpenVinoEngine(SlotEngine):
+    """Runs a bundle with OpenVINO; the batch is static, so that memory is planned once.
+
+    "fp32" and "bf16" run the same file with another arithmetic, "int8" the quantised one, whose layers that
+    stayed in floating point compute in FP32. "latency" gives all threads to one request, "throughput" splits
+    them into streams that run a request each. `threads` limits the processor threads in all.
+
+    Raises BackendError when OpenVINO is absent or this processor or bundle cannot give the precision.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        precision: Precision = "fp32",
+        *,
+        optimise_for: Goal = "latency",
+        threads: int | None = None,
+        batch: int = 1,
+    ) -> None:
+        core = _core()
+        spec = bundle.spec
+        path = bundle.model("int8" if precision == "int8" else "fp32")
+        if precision not in self.precisions(bundle):
+            raise BackendError(_why_not(precision, core))
+        config: dict[str, Any] = {
+            "PERFORMANCE_HINT": optimise_for.upper(),
+            # said always: without it OpenVINO takes bf16 by itself wherever the processor has it
+            "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+            # decoder and encoder threads share the cores; a pinned thread could not step aside for them
+            "ENABLE_CPU_PINNING": False,
+        }
+        if threads is not None:
+            config["INFERENCE_NUM_THREADS"] = threads
+        try:
+            model = core.read_model(path)
+            model.reshape({spec.input_name: [batch, spec.height, spec.width, 3]})
+            compiled = core.compile_model(model, DEVICE, config)
+            slots = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+            streams = int(compiled.get_property("NUM_STREAMS"))
+            used_threads = int(compiled.get_property("INFERENCE_NUM_THREADS"))
+            self._requests = [compiled.create_infer_request() for _ in range(slots)]
+            inputs = [request.get_tensor(spec.input_name).data for request in self._requests]
+        except RuntimeError as exc:
+            raise BackendError(
+                f"{path}: OpenVINO cannot run it as {precision} ({one_line(exc)}); try backend onnxruntime"
+            ) from exc
+        description = f"openvino {precision}, streams {streams}, threads {used_threads}"
+        super().__init__(spec, description, inputs)
+
+    @staticmethod
+    def library() -> str:
+        """Name and version, e.g. "openvino 2026.4.1"; raises BackendError when it is not installed."""
+        return f"openvino {_openvino().__version__.split('-')[0]}"
+
+    @staticmethod
+    def precisions(bundle: Bundle) -> tuple[Precision, ...]:
+        """The precisions that this processor and the bundle both have, FP32 first."""
+        capabilities = _core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+        bf16: tuple[Precision, ...] = ("bf16",) if "BF16" in capabilities else ()
+        int8: tuple[Precision, ...] = ("int8",) if "int8" in bundle.spec.files else ()
+        return ("fp32", *bf16, *int8)
+
+    def close(self) -> None:
+        """Wait for requests in flight and free the compiled network; later calls do nothing."""
+        super().close()
+        self._requests.clear()
+
+    def _infer(self, slot: int, count: int) -> NDArray[np.uint8]:
+        request = self._requests[slot]
+        request.infer(share_outputs=True)
+        probability: NDArray[np.uint8] = request.get_tensor(self.spec.output_name).data[:count].copy()
+        return probability
+
+
+def _openvino() -> Any:
+    try:
+        import openvino  # type: ignore[import-untyped] # it ships no types
+    except ImportError as exc:
+        raise BackendError(f"openvino is not usable ({one_line(exc)}); pip install openvino") from exc
+    return openvino
+
+
+def _core() -> Any:
+    core = _openvino().Core()
+    if DEVICE not in core.available_devices:
+        raise BackendError("openvino has no plugin for this processor; try backend onnxruntime")
+    return core
+
+
+def _why_not(precision: Precision, core: Any) -> str:
+    if precision == "bf16":
+        name = core.get_property(DEVICE, "FULL_DEVICE_NAME")
+        return f"bf16: {name} has no bf16 arithmetic; choose precision fp32 or int8"
+    return f"precision {precision!r} is unknown; choose fp32, bf16 or int8"
