@@ -1,5 +1,8 @@
 """OpenVINO on the processor: the default backend."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,9 +14,10 @@ from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.engine import Goal
 from rtpolyp.spec import Precision
 
-__all__ = ["OpenVinoEngine"]
+__all__ = ["OpenVinoEngine", "without_telemetry"]
 
 DEVICE = "CPU"
+TELEMETRY = "openvino_telemetry"
 
 
 class OpenVinoEngine(SlotEngine):
@@ -90,9 +94,28 @@ class OpenVinoEngine(SlotEngine):
         return probability
 
 
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Keep a package of the OpenVINO family silent while it is imported.
+
+    `import openvino` alone reports to Google Analytics (2026.4: from a forked process, unless CI=true). It
+    stays silent where its telemetry package cannot be imported, so that is what it is told.
+    """
+    saved = sys.modules.get(TELEMETRY)
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment] # Python's own way to make an import fail
+    try:
+        yield
+    finally:
+        if saved is None:
+            del sys.modules[TELEMETRY]
+        else:
+            sys.modules[TELEMETRY] = saved
+
+
 def _openvino() -> Any:
     try:
-        import openvino  # type: ignore[import-untyped] # it ships no types
+        with without_telemetry():
+            import openvino  # type: ignore[import-untyped] # it ships no types
     except ImportError as exc:
         raise BackendError(f"openvino is not usable ({one_line(exc)}); pip install openvino") from exc
     return openvino

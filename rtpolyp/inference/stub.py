@@ -14,9 +14,12 @@ __all__ = ["StubEngine", "redness"]
 
 
 def redness(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """`(N, H, W, 3) uint8 BGR` → `(N, H, W) uint8`: 128 + red − mean of green and blue, clipped."""
+    """`(N, H, W, 3) uint8 BGR` → `(N, H, W) uint8`: 64 + red − mean of green and blue, clipped.
+
+    Mucosa, itself reddish, stays below 128.
+    """
     blue, green, red = (frames[..., channel].astype(np.int16) for channel in range(3))
-    return np.clip(128 + red - (green + blue) // 2, 0, 255).astype(np.uint8)
+    return np.clip(64 + red - (green + blue) // 2, 0, 255).astype(np.uint8)
 
 
 class StubEngine(SlotEngine):
