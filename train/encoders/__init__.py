@@ -1,0 +1,35 @@
+"""Encoders: an image in, features at strides 4, 8, 16 and 32 out.
+
+Every encoder is a module that publishes `out_channels`, `strides`, `mean` and `std` (RGB, in 0–255 units)
+and maps `images: (N, 3, H, W) float32`, normalised as `(rgb − mean) / std`, to one feature map a stride.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import nn
+
+from rtpolyp.errors import InputError
+from train.encoders.efficientnet_lite import EfficientNetLite
+from train.encoders.mobilenetv2 import MobileNetV2
+
+__all__ = ["ENCODERS", "create_encoder"]
+
+ENCODERS: dict[str, Callable[[], nn.Module]] = {
+    "efficientnet-lite0": lambda: EfficientNetLite("efficientnet-lite0"),
+    "mobilenetv2": MobileNetV2,
+}
+
+
+def create_encoder(name: str, pretrained: bool | Path = True) -> nn.Module:
+    """Build an encoder by name, with its ImageNet weights unless told otherwise.
+
+    `pretrained` is True (the weights where the encoder's package installs them), a path to them, or False
+    (random). Raises InputError for an unknown name and for weights that are missing or do not fit.
+    """
+    if name not in ENCODERS:
+        raise InputError(f"encoder {name!r} is unknown; there are: {', '.join(ENCODERS)}")
+    encoder = ENCODERS[name]()
+    if pretrained is not False:
+        encoder.load_imagenet(None if pretrained is True else Path(pretrained))
+    return encoder

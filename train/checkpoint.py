@@ -1,0 +1,86 @@
+"""Checkpoints: what a run needs to go on, and what everybody else needs to use its weights.
+
+A run folder holds `last.pt` (everything) and `best.pt` (averaged weights of the best validation, without what
+only resuming needs). Both load with `torch.load(weights_only=True)`: plain types and tensors throughout.
+"""
+
+import os
+import pickle
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from rtpolyp.errors import InputError, OutputError
+from train.data import TrainingFile
+from train.networks import NetworkSpec, create_network
+from train.optimisation import Numerics
+from train.recipe import Recipe
+
+__all__ = ["Checkpoint", "load_checkpoint", "load_network", "save_checkpoint"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One moment of a run."""
+
+    spec: NetworkSpec
+    recipe: Recipe
+    numerics: Numerics
+    step: int  # optimiser steps done
+    ema: dict[str, torch.Tensor]  # averaged weights, float32: what is validated and shipped
+    mean: tuple[float, ...]  # RGB, 0–255 units: what images are normalised with
+    std: tuple[float, ...]
+    files: tuple[TrainingFile, ...]  # every file trained on
+    best_dice: float  # best macro validation Dice so far; in best.pt, that of these weights
+    model: dict[str, torch.Tensor] | None = None  # the weights that the optimiser moves; last.pt only
+    optimiser: dict[str, Any] | None = None  # last.pt only
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write atomically: a crash or a full disk leaves the previous file whole. Raises OutputError."""
+    plain = dict(vars(checkpoint))
+    for name in ("spec", "recipe", "numerics"):
+        plain[name] = asdict(plain[name])
+    plain["files"] = [(file.source, file.name, file.sha256) for file in checkpoint.files]
+    partial = path.with_name(path.name + ".partial")
+    try:
+        with partial.open("wb") as stream:
+            torch.save({"format": FORMAT, **plain}, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as exc:  # torch reports a full disk as RuntimeError
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"{path}: cannot be written ({exc}). Free space or choose another -o") from exc
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint onto the CPU. Raises InputError for a missing, broken or foreign file."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint. Train one with python -m train")
+    try:
+        plain = torch.load(path, map_location="cpu", weights_only=True)
+        version = plain.pop("format")
+    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, AttributeError) as exc:
+        raise InputError(
+            f"{path}: not a checkpoint of this project ({exc}). Give best.pt or last.pt"
+        ) from exc
+    if version != FORMAT:
+        raise InputError(f"{path}: checkpoint format {version}, this version reads {FORMAT}. Train it again")
+    plain["spec"] = NetworkSpec(**plain["spec"])
+    plain["recipe"] = Recipe(**plain["recipe"])
+    plain["numerics"] = Numerics(**plain["numerics"])
+    plain["files"] = tuple(TrainingFile(*file) for file in plain["files"])
+    return Checkpoint(**plain)
+
+
+def load_network(checkpoint: Checkpoint) -> nn.Module:
+    """The network with the checkpoint's averaged weights, in evaluation mode."""
+    network = create_network(checkpoint.spec, pretrained=False)
+    network.load_state_dict(checkpoint.ema)
+    return network.eval()

@@ -1,0 +1,33 @@
+"""Loading foreign weights without silence: every key that does not fit is named."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from rtpolyp.errors import InputError
+
+__all__ = ["load_named_state"]
+
+
+def load_named_state(
+    module: nn.Module, state: Mapping[str, torch.Tensor], source: str | Path, ignored: tuple[str, ...] = ()
+) -> None:
+    """Copy `state` into `module`; keys that start with one of `ignored` may stay unused.
+
+    Raises InputError that names every missing, unexpected and misshapen key.
+    """
+    own = module.state_dict()
+    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in own and not key.startswith(ignored or ("\0",))]
+    misshapen = [
+        f"{key} {tuple(state[key].shape)} for {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    problems = {"missing": missing, "unexpected": unexpected, "other shape": misshapen}
+    found = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in problems.items() if keys)
+    if found:
+        raise InputError(f"{source}: does not fit {type(module).__name__}: {found}. Give matching weights")
+    module.load_state_dict({key: state[key] for key in own if key in state}, strict=False)

@@ -1,0 +1,99 @@
+"""What a run tells: CSV and TensorBoard in its folder, and a progress bar or plain lines on the screen."""
+
+import csv
+import math
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from torch.utils.tensorboard import SummaryWriter
+
+from train.validate import Validation
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """Logs of one run; a context manager. Rows beyond `step`, left by a run that was cut off, are dropped."""
+
+    def __init__(self, folder: Path, step: int, steps: int):
+        self.folder = folder
+        self.step, self.steps = step, steps
+        for file in folder.glob("*.csv"):
+            _truncate(file, step)
+        self.board = SummaryWriter(str(folder), purge_step=step + 1)
+        self.console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=self.console, disable=not self.console.is_terminal,
+        )  # fmt: skip
+        self.task = self.bar.add_task("training", total=steps, completed=step)
+        self.started = (time.monotonic(), step)
+
+    def __enter__(self) -> "Journal":
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+        self.board.close()
+
+    def train_step(self, step: int, values: dict[str, float]) -> None:
+        """Note the means over the steps since the last call."""
+        self._note("train", step, values)
+        text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self.bar.update(self.task, completed=step, description=text)
+        if self.bar.disable:
+            elapsed = time.monotonic() - self.started[0]
+            left = elapsed / (step - self.started[1]) * (self.steps - step)
+            self.say(f"step {step}/{self.steps}  {text}  ETA {left / 60:.0f} min")
+
+    def validation(self, step: int, result: Validation, is_best: bool) -> None:
+        """Note a validation of the averaged weights."""
+        values = {"dice": result.macro_dice, "iou": result.macro_iou, "false_outlines": result.false_outlines}
+        values |= {f"dice {source}": dice for source, dice in result.dice.items()}
+        self._note("val", step, values)
+        text = "  ".join(f"{name} {value:.4f}" for name, value in values.items() if not math.isnan(value))
+        self.say(f"validation at step {step}: {text}{'  (best)' if is_best else ''}")
+
+    def say(self, text: str) -> None:
+        """One line on the screen, above the bar."""
+        if self.bar.disable:
+            print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+        else:
+            self.console.print(text, highlight=False)
+
+    def summary(self, best_step: int, best: Validation) -> None:
+        """The table that ends a run."""
+        table = Table(title=f"Best validation, step {best_step}")
+        for column in ("source", "Dice", "IoU"):
+            table.add_column(column, justify="left" if column == "source" else "right")
+        for source, dice in best.dice.items():
+            table.add_row(source, f"{dice:.4f}", f"{best.iou[source]:.4f}")
+        table.add_section()
+        table.add_row("mean of sources", f"{best.macro_dice:.4f}", f"{best.macro_iou:.4f}")
+        if not math.isnan(best.false_outlines):
+            table.add_row("polyp-free frames outlined", f"{best.false_outlines:.1%}", "")
+        self.console.print(table)
+
+    def _note(self, kind: str, step: int, values: dict[str, float]) -> None:
+        file = self.folder / f"{kind}.csv"
+        is_new = not file.exists()
+        with file.open("a", newline="") as stream:
+            writer = csv.writer(stream)
+            if is_new:
+                writer.writerow(["step", *values])
+            writer.writerow([step, *(f"{value:.6g}" for value in values.values())])
+        for name, value in values.items():
+            self.board.add_scalar(f"{kind}/{name}", value, step)
+
+
+def _truncate(file: Path, step: int) -> None:
+    header, *rows = file.read_text().splitlines(keepends=True)
+    file.write_text("".join([header, *(row for row in rows if int(row.split(",")[0]) <= step)]))

@@ -1,0 +1,62 @@
+"""Validation while training: per-image Dice and IoU at 0.5, at network size."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from train.augment import normalise
+from train.data import Frames
+
+__all__ = ["Validation", "overlap", "validate"]
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Means over images with a polyp, a source each; and what the others were given."""
+
+    dice: dict[str, float]  # source → mean Dice
+    iou: dict[str, float]  # source → mean IoU
+    false_outlines: float  # share of polyp-free frames with any pixel above 0.5; NaN without such frames
+
+    @property
+    def macro_dice(self) -> float:
+        """Mean over the sources, so that no large one hides a small one; what "best" means."""
+        return sum(self.dice.values()) / len(self.dice)
+
+    @property
+    def macro_iou(self) -> float:
+        """Mean over the sources."""
+        return sum(self.iou.values()) / len(self.iou)
+
+
+def overlap(predicted: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Dice and IoU, each (N,) float64, of boolean masks (N, H, W); 1 where both are empty."""
+    both = (predicted & truth).flatten(1).sum(1).double()
+    total = predicted.flatten(1).sum(1) + truth.flatten(1).sum(1)
+    union = total - both
+    dice = torch.where(total > 0, 2 * both / total.clamp(min=1), 1.0)
+    return dice, torch.where(union > 0, both / union.clamp(min=1), 1.0)
+
+
+@torch.inference_mode()
+def validate(network: nn.Module, frames: Frames, batch: int, device: torch.device) -> Validation:
+    """Score a network in evaluation mode on frames of its input size."""
+    scores = []
+    for start in range(0, len(frames), batch):
+        images = torch.from_numpy(frames.images[start : start + batch]).to(device).permute(0, 3, 1, 2).float()
+        images = normalise(images, network.encoder.mean, network.encoder.std).contiguous(
+            memory_format=torch.channels_last
+        )
+        predicted = network(images)[:, 0] > 0
+        truth = torch.from_numpy(frames.masks[start : start + batch]).to(device) > 127
+        has_polyp, is_outlined = (mask.flatten(1).any(1) for mask in (truth, predicted))
+        scores.append(torch.stack([*overlap(predicted, truth), has_polyp, is_outlined], dim=1).cpu())
+    dice, iou, has_polyp, is_outlined = torch.cat(scores).unbind(1)
+    source = torch.from_numpy(frames.source_index)
+    dices, ious = {}, {}
+    for index, name in enumerate(frames.sources):
+        chosen = (source == index) & (has_polyp > 0)
+        if chosen.any():
+            dices[name], ious[name] = dice[chosen].mean().item(), iou[chosen].mean().item()
+    return Validation(dices, ious, is_outlined[has_polyp == 0].mean().item())
