@@ -1,6 +1,7 @@
 """Folders of images and masks: which frames a split holds, and which frames belong together."""
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ def load_pairs(folder: Path, split: str | None = None) -> list[Pair]:
     return pairs
 
 
-def split_seen(pairs: list[Pair], spec: EngineSpec) -> tuple[list[Pair], list[Pair]]:
+def split_seen(pairs: Sequence[Pair], spec: EngineSpec) -> tuple[list[Pair], list[Pair]]:
     """Divide `pairs` into those that the network never saw and those it was trained or chosen on."""
     if not spec.trained_on:
         return list(pairs), []

@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 MINIMUM_GROUPS = 8  # fewer resampled units give intervals that are far too narrow: print the units instead
-RESAMPLES = 10_000
+RESAMPLES = 5_000
 BISECTIONS = 60  # halves [0, 1] to below the spacing of doubles near 1
 
 

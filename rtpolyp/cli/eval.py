@@ -1,0 +1,244 @@
+"""`rtpolyp eval`: Dice, IoU and false outlines of an engine, or of anybody's masks, on a data set."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from cyclopts import Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
+
+from rtpolyp.errors import InputError, OutputError
+from rtpolyp.inference import open_engine
+from rtpolyp.measure.crops import CropScore, OutlineRate, crop_rates, evaluate_crops, polyp_free_crops
+from rtpolyp.measure.dataset import Pair, load_pairs
+from rtpolyp.measure.evaluation import Evaluation, Progress, evaluate_engine, evaluate_predictions
+from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv, write_json
+from rtpolyp.measure.sheet import write_sheet
+from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval
+from rtpolyp.pipeline import settings_for
+from rtpolyp.settings import Settings
+
+__all__ = ["evaluate"]
+
+WORST = 12  # cases on a contact sheet
+
+
+def evaluate(
+    data: Path,
+    /,
+    *,
+    split: str | None = None,
+    engine: str = "pranet-if",
+    backend: str = "auto",
+    precision: str = "auto",
+    predictions: Path | None = None,
+    threshold: float | None = None,
+    include_seen: Annotated[bool, Parameter(negative="")] = False,
+    crop_count: Annotated[int, Parameter(name="--polyp-free-crops")] = 0,
+    worst: int | None = None,
+    sheet: Path | None = None,
+    csv: Path | None = None,
+    json: Path | None = None,
+) -> None:
+    """Score an engine, or masks made elsewhere, on images with ground truth.
+
+    Parameters
+    ----------
+    data
+        A folder with images/ and masks/; a mask has the image's name and size, and is empty without polyp.
+    split
+        A text file with one frame name a line, or its name in splits/ in or beside the folder; all images
+        by default.
+    engine
+        A bundle's name or folder.
+    backend
+        auto, openvino or onnxruntime.
+    precision
+        auto, fp32, bf16 or int8; auto measures which is fastest on this processor, once.
+    predictions
+        Score the grey PNG masks or probability maps in this folder instead of an engine.
+    threshold
+        Probability from which a pixel is polyp at the operating point; the bundle's own by default, 0.5 for
+        predictions.
+    include_seen
+        Score frames that the network was trained or chosen on, too.
+    crop_count
+        Also cut this many crops without a polyp from the frames and count those with an outline.
+    worst
+        Draw the worst cases on a contact sheet; 12 when only --sheet is given.
+    sheet
+        PNG of the contact sheet; DATA.worst.png in the current folder by default.
+    csv
+        Write every figure of every frame.
+    json
+        Write the report.
+    """
+    pairs = load_pairs(data, split)
+    if worst is not None or sheet is not None:
+        worst = WORST if worst is None else worst
+        sheet = sheet or Path(f"{data.resolve().name}.worst.png")
+    _check(pairs, threshold, worst, crop_count, predictions, outputs=(sheet, csv, json))
+    console = Console()
+    scores: list[CropScore] = []
+    context: dict[str, object] = {"data": str(data), "split": split}
+    if predictions is not None:
+        settings = Settings(0.5 if threshold is None else threshold, minimum_area=0.0, minimum_confidence=0.0)
+        with _progress(console, "frames") as progress:
+            evaluation = evaluate_predictions(predictions, pairs, settings, progress=progress)
+    else:
+        with open_engine(engine, backend=backend, precision=precision, optimise_for="throughput") as network:
+            spec = network.spec
+            context |= {"bundle": spec.name, "sha256": spec.sha256}
+            settings = settings_for(spec, **({} if threshold is None else {"threshold": threshold}))
+            with _progress(console, "frames") as progress:
+                evaluation = evaluate_engine(
+                    network, pairs, settings, include_seen=include_seen, progress=progress
+                )
+            if crop_count:
+                scored = [frame.pair for frame in evaluation.frames]
+                crops = polyp_free_crops(scored, crop_count, aspect=spec.width / spec.height)
+                with _progress(console, "crops") as progress:
+                    scores = evaluate_crops(network, crops, settings, progress=progress)
+    print_evaluation(evaluation, console)
+    print_crops(scores, console)
+    if sheet is not None and worst is not None:
+        write_sheet(evaluation, worst, sheet)
+    if csv is not None:
+        write_csv(evaluation, csv)
+    if json is not None:
+        write_json(to_dict(evaluation, crops=scores, **context), json)
+    for path in filter(None, (sheet, csv, json)):
+        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+def print_evaluation(evaluation: Evaluation, console: Console) -> None:
+    """Print what was scored, Dice and IoU by every convention, polyps found, and the parts."""
+    settings = evaluation.settings
+    lines = [evaluation.source, _frames(evaluation)]
+    lines.append(
+        f"operating point: probability ≥ {settings.threshold:g}, area ≥ {settings.minimum_area:.2%} of the "
+        f"picture, mean probability ≥ {settings.minimum_confidence:g}; no temporal smoothing"
+    )
+    if rows := figures(evaluation):
+        table = Table("convention", "Dice", "IoU", box=None)
+        for row in rows:
+            table.add_row(row.label, _figure(row.dice, row.dice_interval), _figure(row.iou, row.iou_interval))
+        few = rows[0].dice_interval is None
+        lines.append(
+            f"no intervals: {units(evaluation)}, {MINIMUM_GROUPS} are needed"
+            if few
+            else f"[95 % interval], bootstrap over {units(evaluation)}"
+        )
+        console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
+        console.print(table)
+    else:
+        console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
+    _print_outlines(evaluation, console)
+    _print_parts(evaluation, console)
+
+
+def print_crops(scores: Sequence[CropScore], console: Console) -> None:
+    """Print how many polyp-free crops got an outline, in all and by scale; nothing without crops."""
+    rates = crop_rates(scores)
+    if not rates:
+        return
+    frames = len({score.crop.pair.name for score in scores})
+    table = Table(f"{len(scores)} polyp-free crops of {frames} frames", "0.5", "operating point", box=None)
+    for name in rates["operating"]:
+        table.add_row(name, _rate(rates["at_half"][name]), _rate(rates["operating"][name]))
+    console.print(table)
+
+
+def _print_outlines(evaluation: Evaluation, console: Console) -> None:
+    table = Table(
+        "outlines", "polyps found (IoU ≥ 0.3)", "false per frame", "polyp-free frames outlined", box=None
+    )
+    for row in outlines(evaluation):
+        found = "–"
+        if row.sensitivity is not None:
+            found = f"{row.found} of {row.polyps} = {row.found / row.polyps:.1%} {_percent(row.sensitivity)}"
+        free = "none here" if row.polyp_free is None else _rate(row.polyp_free)
+        table.add_row(row.label, found, f"{row.false_outlines / row.frames:.2f}", free)
+    console.print(table)
+
+
+def _print_parts(evaluation: Evaluation, console: Console) -> None:
+    by_part = parts(evaluation)
+    if not by_part:
+        return
+    table = Table(
+        "part", "frames", "Dice at 0.5", "IoU at 0.5", "Dice, operating point", "polyps found", box=None
+    )
+    for part in by_part:
+        figures_of_part = (f"{value:.3f}" for value in (part.dice, part.iou, part.operating_dice))
+        table.add_row(part.name, str(part.frames), *figures_of_part, f"{part.found} of {part.polyps}")
+    means = (
+        np.mean([part.dice for part in by_part]),
+        np.mean([part.iou for part in by_part]),
+        np.mean([part.operating_dice for part in by_part]),
+    )
+    table.add_row("mean of parts", "", *(f"{mean:.3f}" for mean in means), "")
+    console.print(table)
+
+
+def _frames(evaluation: Evaluation) -> str:
+    frames, polyps = len(evaluation.frames), len(evaluation.with_polyp)
+    text = f"{frames} frames scored, {polyps} with a polyp"
+    if not evaluation.seen:
+        return text
+    fate = "among them" if evaluation.seen_included else "left out"
+    return f"{text}; {evaluation.seen} that the network has seen in training {fate}"
+
+
+def _figure(value: float | None, interval: Interval | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" + (f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else "")
+
+
+def _rate(rate: OutlineRate) -> str:
+    return f"{rate.outlined} of {rate.total} = {rate.rate:.1%} {_percent(rate.interval)}"
+
+
+def _percent(interval: Interval) -> str:
+    return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+@contextmanager
+def _progress(console: Console, unit: str) -> Iterator[Progress]:
+    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(unit, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _check(
+    pairs: Sequence[Pair],
+    threshold: float | None,
+    worst: int | None,
+    crop_count: int,
+    predictions: Path | None,
+    outputs: Sequence[Path | None],
+) -> None:
+    """Refuse before minutes of work what would fail after them."""
+    if threshold is not None and not 0.0 < threshold < 1.0:
+        raise InputError(f"threshold {threshold:g} is outside (0, 1): give a probability such as 0.5")
+    if worst is not None and worst < 1:
+        raise InputError(f"worst {worst}: give at least 1")
+    if crop_count < 0:
+        raise InputError(f"polyp-free crops {crop_count}: give at least 1, or 0 for none")
+    if crop_count and predictions is not None:
+        raise InputError("--polyp-free-crops needs an engine to run on them: leave --predictions out")
+    inputs = {path.resolve() for pair in pairs for path in (pair.image, pair.mask)}
+    for path in filter(None, outputs):
+        if path.resolve() in inputs:
+            raise OutputError(f"{path}: is one of the frames to score; choose another file")
+        if path.is_dir() or not path.resolve().parent.is_dir():
+            raise OutputError(
+                f"{path}: is a folder or lies in none that exists; give a file in an existing folder"
+            )

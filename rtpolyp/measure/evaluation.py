@@ -1,0 +1,240 @@
+"""Scores of an engine, or of anybody's masks, frame by frame on a data set with ground truth."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from rtpolyp.errors import InputError
+from rtpolyp.imaging.geometry import make_view
+from rtpolyp.imaging.polyp import Polyp
+from rtpolyp.imaging.postprocess import find_polyps, rasterise
+from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
+from rtpolyp.inference.engine import Engine, Prediction
+from rtpolyp.measure.dataset import Pair, images_by_stem, load_pairs, split_seen
+from rtpolyp.measure.metrics import Detection, Overlap, detect, overlap, soft_dice, threshold_means
+from rtpolyp.settings import Settings
+
+__all__ = [
+    "Evaluation",
+    "FrameScore",
+    "Progress",
+    "evaluate_engine",
+    "evaluate_predictions",
+    "load_pairs",
+    "predict",
+    "read_pair",
+    "score_frame",
+]
+
+HALF = 128  # smallest uint8 probability that is at least 0.5
+SOFT_SIDE = 256  # pixels; the size at which ResUNet++ scores
+SPECK = (
+    1e-4  # of the frame. 143 of Kvasir-SEG's 1206 mask components and 24 of CVC-612's 670 are smaller, most
+)
+# a single pixel, and none lies between this and ten times this: they are slips of the brush, not polyps.
+
+Key = TypeVar("Key")
+Progress = Callable[[int, int], None]  # called with (frames done, frames in all)
+
+
+@dataclass(frozen=True)
+class FrameScore:
+    """One frame by every convention; figures of Dice and IoU are NaN on a frame without a polyp."""
+
+    pair: Pair
+    half: Overlap  # at ground-truth size, probability ≥ 0.5
+    operating: Overlap  # at ground-truth size, the outlines that a user would see
+    half_detection: Detection  # connected regions at 0.5
+    detection: Detection  # the outlines that a user would see
+    threshold_dice: float  # PraNet: mean over 256 thresholds, min–max stretched
+    threshold_iou: float
+    soft_dice: float  # ResUNet++: at 256 × 256
+    small: Overlap  # at 256 × 256, 0.5
+    polyps: tuple[Polyp, ...]  # the outlines, in the frame's pixels
+
+    @property
+    def has_polyp(self) -> bool:
+        """Whether the truth has any polyp pixel."""
+        return self.half.truth > 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All scored frames and what they were scored with."""
+
+    source: str  # the engine's description, or the folder of predictions
+    settings: Settings  # the operating point
+    frames: tuple[FrameScore, ...]
+    seen: int  # frames of the data set that the network was trained or chosen on
+    seen_included: bool  # whether those are among `frames`
+
+    @property
+    def with_polyp(self) -> tuple[FrameScore, ...]:
+        """The frames that Dice and IoU are averaged over."""
+        return tuple(frame for frame in self.frames if frame.has_polyp)
+
+    @property
+    def dice(self) -> float:
+        """The headline: Dice per image at 0.5 and ground-truth size, mean over frames with a polyp."""
+        scores = [frame.half.dice for frame in self.with_polyp]
+        return float(np.mean(scores)) if scores else float("nan")
+
+    @property
+    def iou(self) -> float:
+        """IoU by the same convention as `dice`."""
+        scores = [frame.half.iou for frame in self.with_polyp]
+        return float(np.mean(scores)) if scores else float("nan")
+
+
+def evaluate_engine(
+    engine: Engine,
+    pairs: Sequence[Pair],
+    settings: Settings,
+    *,
+    include_seen: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Run `engine` over the frames, whole and without temporal smoothing, and score each.
+
+    Frames whose fingerprint the bundle lists as training data are left out unless `include_seen`. Raises
+    InputError when none remains, and for files that cannot be read or do not fit together.
+    """
+    unseen, seen = split_seen(pairs, engine.spec)
+    scored = list(pairs) if include_seen else unseen
+    if not scored:
+        raise InputError(
+            f"all {len(seen)} frames were used to train or choose {engine.spec.name}: "
+            "take a test split, or add --include-seen"
+        )
+    frames = []
+    reader = (((pair, truth), image) for pair in scored for image, truth in (read_pair(pair),))
+    for (pair, truth), probability in predict(engine, reader):
+        frames.append(score_frame(pair, probability, truth, settings))
+        if progress is not None:
+            progress(len(frames), len(scored))
+    return Evaluation(engine.description, settings, tuple(frames), len(seen), include_seen)
+
+
+def evaluate_predictions(
+    folder: Path, pairs: Sequence[Pair], settings: Settings, *, progress: Progress | None = None
+) -> Evaluation:
+    """Score anybody's masks by the same rules.
+
+    `folder/NAME.*` holds 8-bit grey masks or probability maps of any size, 255 = polyp. Raises InputError
+    when a frame has no file there, and for files of another kind.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give one with a grey PNG for each frame")
+    files = images_by_stem(folder)
+    if missing := [pair.name for pair in pairs if pair.name not in files]:
+        raise InputError(
+            f"{folder / missing[0]}.png: no prediction for this frame "
+            f"({len(missing)} of {len(pairs)} are missing); add it or choose a split"
+        )
+    frames = []
+    brightest = 0
+    for pair in pairs:
+        probability = _read_probability(files[pair.name])
+        brightest = max(brightest, int(probability.max()))
+        frames.append(score_frame(pair, probability, read_mask(pair.mask), settings))
+        if progress is not None:
+            progress(len(frames), len(pairs))
+    if brightest == 1:
+        raise InputError(f"{folder}: no value above 1 in any file; write masks with 255 for polyp")
+    return Evaluation(str(folder), settings, tuple(frames), 0, False)
+
+
+def predict(
+    engine: Engine, images: Iterable[tuple[Key, NDArray[np.uint8]]]
+) -> Iterator[tuple[Key, NDArray[np.uint8]]]:
+    """Run images `(H, W, 3) uint8 BGR` through the engine with its capacity filled.
+
+    Yields each key with its probability `(height, width) uint8` on the network's grid, in order.
+    """
+    in_flight: deque[tuple[Key, Future[Prediction]]] = deque()
+    for key, image in images:
+        pixels = resize_frame(image, engine.spec)[np.newaxis]
+        done = None
+        if len(in_flight) == engine.capacity:
+            earlier, future = in_flight.popleft()
+            done = earlier, future.result().probability[0]
+        in_flight.append((key, engine.submit(pixels)))
+        if done is not None:  # only now: the engine works while the caller scores
+            yield done
+    for key, future in in_flight:
+        yield key, future.result().probability[0]
+
+
+def read_pair(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The image `(H, W, 3) uint8 BGR` and the truth `(H, W) bool`; raises InputError when sizes differ."""
+    image, truth = read_image(pair.image), read_mask(pair.mask)
+    if image.shape[:2] != truth.shape:
+        raise InputError(
+            f"{pair.mask}: {truth.shape[1]}x{truth.shape[0]} pixels, but the image has "
+            f"{image.shape[1]}x{image.shape[0]}; give the mask at the image's size"
+        )
+    return image, truth
+
+
+def score_frame(
+    pair: Pair, probability: NDArray[np.uint8], truth: NDArray[np.bool_], settings: Settings
+) -> FrameScore:
+    """Score one frame: `probability` uint8 of any size, stretched bilinearly to `truth: (H, W) bool`."""
+    height, width = truth.shape
+    full = _stretch(probability, (width, height))
+    small = _stretch(probability, (SOFT_SIDE, SOFT_SIDE))
+    small_truth = _stretch(truth.astype(np.uint8) * np.uint8(255), (SOFT_SIDE, SOFT_SIDE))
+    view = make_view((width, height), (probability.shape[1], probability.shape[0]))
+    polyps = find_polyps(probability, view, settings)
+    outlines = np.zeros(truth.shape, np.int32)
+    for number, polyp in enumerate(polyps, 1):
+        outlines[rasterise((polyp,), (width, height)) > 0] = number
+    polyps_in_truth = _label(truth, minimum=SPECK * truth.size)
+    threshold_dice, threshold_iou = threshold_means(full, truth)
+    return FrameScore(
+        pair=pair,
+        half=overlap(full >= HALF, truth),
+        operating=overlap(outlines > 0, truth),
+        half_detection=detect(_label(full >= HALF), polyps_in_truth),
+        detection=detect(outlines, polyps_in_truth),
+        threshold_dice=threshold_dice,
+        threshold_iou=threshold_iou,
+        soft_dice=soft_dice(_unit(small), _unit(small_truth)) if truth.any() else float("nan"),
+        small=overlap(small >= HALF, small_truth >= HALF),
+        polyps=polyps,
+    )
+
+
+def _stretch(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return pixels.astype(np.float32) / np.float32(255)
+
+
+def _label(mask: NDArray[np.bool_], minimum: float = 0.0) -> NDArray[np.int32]:
+    """Number the 8-connected regions of `minimum` pixels or more."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    kept = stats[:, cv2.CC_STAT_AREA] >= minimum
+    kept[0] = False
+    return np.asarray((np.cumsum(kept) * kept)[labels], np.int32)
+
+
+def _read_probability(path: Path) -> NDArray[np.uint8]:
+    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
+    if pixels is None:
+        raise InputError(f"{path}: not a readable image; write predictions as grey 8-bit PNG")
+    if pixels.dtype != np.uint8 or pixels.ndim != 2:
+        channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+        raise InputError(
+            f"{path}: {channels} channels of {8 * pixels.itemsize} bits; write predictions as grey 8-bit PNG"
+        )
+    return np.asarray(pixels)
