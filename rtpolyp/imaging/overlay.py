@@ -69,7 +69,7 @@ def draw_badge(planes: Planes, text: str, corner: tuple[int, int], *, full_range
     would leave it.
     """
     height, width = planes[0].shape
-    scale = min(width, height) / 1100
+    scale = max(0.4, min(width, height) / 1100)  # smaller letters cannot be read
     pen = max(1, round(2 * scale))
     (text_width, text_height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, pen)
     pad = max(3, round(8 * scale))
@@ -87,13 +87,19 @@ def draw_badge(planes: Planes, text: str, corner: tuple[int, int], *, full_range
 
 
 def pen_margin(width: int, height: int) -> int:
-    """Pixels around a polyp's box that its line may touch, even, for a frame of this size."""
-    return (_thickness(width, height) + 4) // 2 * 2 + 2
+    """How many pixels around a polyp's box its line may touch in a frame of this size; even."""
+    thickness = _thickness(width, height)
+    return ((thickness + _edge(thickness)) // 2 + 5) // 2 * 2  # 3 to 4 px for antialiasing and rounding
 
 
 def _thickness(width: int, height: int) -> int:
-    """The bright line's thickness: 3 px at 1280x1024, the finest that stays clear on an operating-room screen."""
+    """The bright line's thickness: 3 px at 1280x1024, never under 2."""
     return max(2, round(min(width, height) / 340))
+
+
+def _edge(thickness: int) -> int:
+    """How much thicker the dark line under the bright one is: 1 px on each side at 1280x1024."""
+    return 2 * max(1, round(thickness / 3))
 
 
 def _roi(box: Rect, margin: int, width: int, height: int) -> Rect:
@@ -118,7 +124,7 @@ def _corners(box: Rect) -> NDArray[np.float32]:
 def _fixed(contour: NDArray[np.float32], subsampling: int) -> NDArray[np.int32]:
     """Edge coordinates on the luma grid as OpenCV's fixed-point pixel-centre coordinates on a plane."""
     centres = contour / np.float32(subsampling) - np.float32(0.5)
-    return np.rint(centres * np.float32(1 << FRACTION_BITS)).astype(np.int32)
+    return np.asarray(np.rint(centres * np.float32(1 << FRACTION_BITS)), np.int32)
 
 
 def _tint(cut: Planes, contour: NDArray[np.float32], strength: float, colours: _Colours) -> None:
@@ -134,7 +140,7 @@ def _stroke(cut: Planes, contour: NDArray[np.float32], thickness: int, colours: 
     """Draw the closed line: a dark edge on luma, then the bright core on all planes, antialiased."""
     luma, chroma = [_fixed(contour, 1)], [_fixed(contour, 2)]
     y, u, v = cut
-    cv2.polylines(y, luma, True, colours.dark, thickness + 2, cv2.LINE_AA, FRACTION_BITS)
+    cv2.polylines(y, luma, True, colours.dark, thickness + _edge(thickness), cv2.LINE_AA, FRACTION_BITS)
     cv2.polylines(y, luma, True, colours.bright[0], thickness, cv2.LINE_AA, FRACTION_BITS)
     for plane, value in ((u, colours.bright[1]), (v, colours.bright[2])):
         cv2.polylines(plane, chroma, True, value, (thickness + 1) // 2, cv2.LINE_AA, FRACTION_BITS)

@@ -14,7 +14,7 @@ from rtpolyp.settings import Settings
 __all__ = ["find_polyps", "rasterise", "threshold_level"]
 
 PROBABILITIES = np.arange(256) / 255  # what each value of a uint8 probability map stands for
-TOLERANCE = 0.1  # network pixels (0.4 px of a 1280x1024 frame) that thinning may move an outline
+TOLERANCE = 0.05  # network pixels (0.2 px of a 1280x1024 frame) that thinning may move an outline
 
 
 def threshold_level(threshold: float) -> int:
