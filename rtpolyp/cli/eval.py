@@ -1,5 +1,6 @@
 """`rtpolyp eval`: Dice, IoU and false outlines of an engine, or of anybody's masks, on a data set."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.table import Table
 
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.inference import open_engine
-from rtpolyp.measure.crops import CropScore, OutlineRate, crop_rates, evaluate_crops, polyp_free_crops
+from rtpolyp.measure.crops import CropScore, crop_rates, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import Evaluation, Progress, evaluate_engine, evaluate_predictions
 from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv, write_json
@@ -26,6 +27,7 @@ from rtpolyp.settings import Settings
 __all__ = ["evaluate"]
 
 WORST = 12  # cases on a contact sheet
+PIPED_WIDTH = 120  # columns where no terminal says how wide it is
 
 
 def evaluate(
@@ -83,7 +85,7 @@ def evaluate(
         worst = WORST if worst is None else worst
         sheet = sheet or Path(f"{data.resolve().name}.worst.png")
     _check(pairs, threshold, worst, crop_count, predictions, outputs=(sheet, csv, json))
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     scores: list[CropScore] = []
     context: dict[str, object] = {"data": str(data), "split": split}
     if predictions is not None:
@@ -104,67 +106,60 @@ def evaluate(
                 crops = polyp_free_crops(scored, crop_count, aspect=spec.width / spec.height)
                 with _progress(console, "crops") as progress:
                     scores = evaluate_crops(network, crops, settings, progress=progress)
-    print_evaluation(evaluation, console)
-    print_crops(scores, console)
-    if sheet is not None and worst is not None:
-        write_sheet(evaluation, worst, sheet)
+    print_evaluation(evaluation, scores, console)
     if csv is not None:
         write_csv(evaluation, csv)
     if json is not None:
         write_json(to_dict(evaluation, crops=scores, **context), json)
+    if sheet is not None and worst is not None:
+        write_sheet(evaluation, worst, sheet)
     for path in filter(None, (sheet, csv, json)):
         console.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 
-def print_evaluation(evaluation: Evaluation, console: Console) -> None:
-    """Print what was scored, Dice and IoU by every convention, polyps found, and the parts."""
+def print_evaluation(evaluation: Evaluation, crops: Sequence[CropScore], console: Console) -> None:
+    """Print what was scored: Dice and IoU by every convention, polyps found, false outlines, parts."""
     settings = evaluation.settings
-    lines = [evaluation.source, _frames(evaluation)]
-    lines.append(
+    lines = [
+        evaluation.source,
+        _frames(evaluation),
         f"operating point: probability ≥ {settings.threshold:g}, area ≥ {settings.minimum_area:.2%} of the "
-        f"picture, mean probability ≥ {settings.minimum_confidence:g}; no temporal smoothing"
-    )
-    if rows := figures(evaluation):
-        table = Table("convention", "Dice", "IoU", box=None)
-        for row in rows:
-            table.add_row(row.label, _figure(row.dice, row.dice_interval), _figure(row.iou, row.iou_interval))
-        few = rows[0].dice_interval is None
-        lines.append(
-            f"no intervals: {units(evaluation)}, {MINIMUM_GROUPS} are needed"
-            if few
-            else f"[95 % interval], bootstrap over {units(evaluation)}"
-        )
-        console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
+        f"picture, mean probability ≥ {settings.minimum_confidence:g}; no temporal smoothing",
+    ]
+    table = Table("convention", "Dice", "IoU", box=None)
+    for row in (rows := figures(evaluation)):
+        table.add_row(row.label, _figure(row.dice, row.dice_interval), _figure(row.iou, row.iou_interval))
+    if rows and rows[0].dice_interval is None:
+        lines.append(f"no interval of Dice and IoU: {units(evaluation)}, {MINIMUM_GROUPS} are needed")
+    elif rows:
+        lines.append(f"[95 % intervals]: of Dice and IoU by bootstrap over {units(evaluation)}, others exact")
+    console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
+    if rows:
         console.print(table)
-    else:
-        console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
-    _print_outlines(evaluation, console)
+    console.print(_outlines_table(evaluation, crops))
     _print_parts(evaluation, console)
 
 
-def print_crops(scores: Sequence[CropScore], console: Console) -> None:
-    """Print how many polyp-free crops got an outline, in all and by scale; nothing without crops."""
-    rates = crop_rates(scores)
-    if not rates:
-        return
-    frames = len({score.crop.pair.name for score in scores})
-    table = Table(f"{len(scores)} polyp-free crops of {frames} frames", "0.5", "operating point", box=None)
-    for name in rates["operating"]:
-        table.add_row(name, _rate(rates["at_half"][name]), _rate(rates["operating"][name]))
-    console.print(table)
-
-
-def _print_outlines(evaluation: Evaluation, console: Console) -> None:
-    table = Table(
-        "outlines", "polyps found (IoU ≥ 0.3)", "false per frame", "polyp-free frames outlined", box=None
-    )
-    for row in outlines(evaluation):
-        found = "–"
-        if row.sensitivity is not None:
-            found = f"{row.found} of {row.polyps} = {row.found / row.polyps:.1%} {_percent(row.sensitivity)}"
-        free = "none here" if row.polyp_free is None else _rate(row.polyp_free)
-        table.add_row(row.label, found, f"{row.false_outlines / row.frames:.2f}", free)
-    console.print(table)
+def _outlines_table(evaluation: Evaluation, crops: Sequence[CropScore]) -> Table:
+    at_half, operating = outlines(evaluation)
+    both = (at_half, operating)
+    table = Table("outlines", "at 0.5", "at operating point", box=None)
+    if at_half.polyps:
+        table.add_row(
+            "polyps found, IoU ≥ .3", *(_rate(row.found, row.polyps, row.sensitivity) for row in both)
+        )
+    table.add_row("false outlines a frame", *(f"{row.false_outlines / row.frames:.2f}" for row in both))
+    free = [row.polyp_free for row in both if row.polyp_free is not None]
+    if free:
+        table.add_row(
+            "polyp-free outlined", *(_rate(rate.outlined, rate.total, rate.interval) for rate in free)
+        )
+    rates = crop_rates(crops)
+    for name in rates.get("operating", ()):
+        pair = (rates["at_half"][name], rates["operating"][name])
+        cells = (_rate(rate.outlined, rate.total, rate.interval) for rate in pair)
+        table.add_row("crops outlined" if name == "all" else f"  at {name}", *cells)
+    return table
 
 
 def _print_parts(evaluation: Evaluation, console: Console) -> None:
@@ -201,12 +196,10 @@ def _figure(value: float | None, interval: Interval | None) -> str:
     return f"{value:.3f}" + (f" [{interval.low:.3f}, {interval.high:.3f}]" if interval else "")
 
 
-def _rate(rate: OutlineRate) -> str:
-    return f"{rate.outlined} of {rate.total} = {rate.rate:.1%} {_percent(rate.interval)}"
-
-
-def _percent(interval: Interval) -> str:
-    return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+def _rate(count: int, total: int, interval: Interval | None) -> str:
+    """Count, share and its exact interval in percent."""
+    text = f"{count}/{total} {count / total:.1%}"
+    return text if interval is None else f"{text} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
 @contextmanager

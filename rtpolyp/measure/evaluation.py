@@ -96,21 +96,23 @@ class Evaluation:
 def evaluate_engine(
     engine: Engine,
     pairs: Sequence[Pair],
-    settings: Settings,
+    settings: Settings | None = None,
     *,
     include_seen: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Run `engine` over the frames, whole and without temporal smoothing, and score each.
 
-    Frames whose fingerprint the bundle lists as training data are left out unless `include_seen`. Raises
+    `settings` is the operating point, by default the bundle's own. Frames whose fingerprint the bundle lists as training data are left out unless `include_seen`. Raises
     InputError when none remains, and for files that cannot be read or do not fit together.
     """
-    unseen, seen = split_seen(pairs, engine.spec)
+    spec = engine.spec
+    settings = settings or Settings(spec.threshold, spec.minimum_area, spec.minimum_confidence)
+    unseen, seen = split_seen(pairs, spec)
     scored = list(pairs) if include_seen else unseen
     if not scored:
         raise InputError(
-            f"all {len(seen)} frames were used to train or choose {engine.spec.name}: "
+            f"all {len(seen)} frames were used to train or choose {spec.name}: "
             "take a test split, or add --include-seen"
         )
     frames = []

@@ -74,19 +74,19 @@ class Part:
 
 PER_IMAGE: tuple[tuple[str, str, Score | None, Score], ...] = (
     ("at_half", "per image at 0.5 (headline)", lambda f: f.half.dice, lambda f: f.half.iou),
-    ("operating", "per image, operating point", lambda f: f.operating.dice, lambda f: f.operating.iou),
-    ("two_class", "mean of polyp and background, 0.5", None, lambda f: f.half.two_class_iou),
-    ("pranet", "PraNet: min–max, 256 thresholds", lambda f: f.threshold_dice, lambda f: f.threshold_iou),
+    ("operating", "per image at operating point", lambda f: f.operating.dice, lambda f: f.operating.iou),
+    ("two_class", "two-class mean at 0.5", None, lambda f: f.half.two_class_iou),
+    ("pranet", "PraNet, 256 thresholds", lambda f: f.threshold_dice, lambda f: f.threshold_iou),
     (
         "resunetpp",
-        "ResUNet++: 256 px, soft Dice, two-class IoU",
+        "ResUNet++, soft, 256 px",
         lambda f: f.soft_dice,
         lambda f: f.small.two_class_iou,
     ),
 )
 POOLED: tuple[tuple[str, str, Callable[[FrameScore], Overlap]], ...] = (
-    ("pooled", "data set pooled, 0.5", lambda f: f.half),
-    ("pooled_operating", "data set pooled, operating point", lambda f: f.operating),
+    ("pooled", "data set pooled at 0.5", lambda f: f.half),
+    ("pooled_operating", "pooled at operating point", lambda f: f.operating),
 )
 DETECTIONS: tuple[tuple[str, str, Callable[[FrameScore], Detection]], ...] = (
     ("at_half", "0.5", lambda f: f.half_detection),

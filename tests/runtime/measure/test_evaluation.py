@@ -129,6 +129,14 @@ def test_evaluate_engine(discs: Path, red_engine: Callable) -> None:
     assert result.source == engine.description
 
 
+def test_evaluate_engine_takes_the_bundles_operating_point(discs: Path, red_engine: Callable) -> None:
+    with red_engine(threshold=0.7, minimum_area=0.5, minimum_confidence=0.6) as engine:
+        result = evaluate_engine(engine, load_pairs(discs))
+    assert result.settings == Settings(0.7, 0.5, 0.6)
+    assert not any(score.polyps for score in result.frames)  # each disc is smaller than half of the picture
+    assert result.dice > 0
+
+
 def test_evaluate_engine_leaves_out_what_was_seen(discs: Path, red_engine: Callable) -> None:
     pairs = load_pairs(discs)
     seen = tuple(image_fingerprint(pair.image) for pair in pairs if pair.name in ("clean", "found"))
