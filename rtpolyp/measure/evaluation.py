@@ -103,8 +103,9 @@ def evaluate_engine(
 ) -> Evaluation:
     """Run `engine` over the frames, whole and without temporal smoothing, and score each.
 
-    `settings` is the operating point, by default the bundle's own. Frames whose fingerprint the bundle lists as training data are left out unless `include_seen`. Raises
-    InputError when none remains, and for files that cannot be read or do not fit together.
+    `settings` is the operating point, by default the bundle's own. Frames whose fingerprint the bundle lists
+    as training data are left out unless `include_seen`. Raises InputError when none remains, and for files
+    that cannot be read or do not fit together.
     """
     spec = engine.spec
     settings = settings or Settings(spec.threshold, spec.minimum_area, spec.minimum_confidence)
@@ -116,8 +117,7 @@ def evaluate_engine(
             "take a test split, or add --include-seen"
         )
     frames = []
-    reader = (((pair, truth), image) for pair in scored for image, truth in (read_pair(pair),))
-    for (pair, truth), probability in predict(engine, reader):
+    for (pair, truth), probability in predict(engine, _read(scored)):
         frames.append(score_frame(pair, probability, truth, settings))
         if progress is not None:
             progress(len(frames), len(scored))
@@ -212,6 +212,12 @@ def score_frame(
         small=overlap(small >= HALF, small_truth >= HALF),
         polyps=polyps,
     )
+
+
+def _read(pairs: Iterable[Pair]) -> Iterator[tuple[tuple[Pair, NDArray[np.bool_]], NDArray[np.uint8]]]:
+    for pair in pairs:
+        image, truth = read_pair(pair)
+        yield (pair, truth), image
 
 
 def _stretch(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
