@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from rich.console import Console
+from rich.table import Table
 
 from rtpolyp.errors import RtpolypError
+from train.complexity import giga_macs, parameter_count
 from train.data import parse_source
+from train.encoders import ENCODERS
 from train.loop import fit
-from train.networks import NetworkSpec
+from train.networks import NETWORKS, NetworkSpec, create_network
 from train.recipe import Recipe, recipe_for
 
 app = App(name="python -m train", help=__doc__, version_flags=())
@@ -63,7 +67,7 @@ def train(
     encoder
         Its backbone.
     encoder_weights
-        ImageNet weights of the encoder, where no package installs them.
+        Its ImageNet weights; default: weights/ENCODER_imagenet beside the first --data, else a package's.
     random_init
         Start the encoder from random weights.
     stride4
@@ -77,17 +81,32 @@ def train(
     """
     given = {name: value for name, value in vars(overrides).items() if value is not None}
     recipe = replace(recipe_for(net), **given)
-    pretrained = False if random_init else encoder_weights or True
+    sources = [parse_source(text) for text in data]
+    beside_data = sources[0].folder.parent / "weights" / f"{encoder}_imagenet"
+    if encoder_weights is None and beside_data.exists():
+        encoder_weights = beside_data
     fit(
         NetworkSpec(net, encoder, stride4),
         recipe,
-        [parse_source(text) for text in data],
+        sources,
         out,
-        pretrained=pretrained,
+        pretrained=False if random_init else encoder_weights or True,
         resume=resume,
         save_minutes=save_minutes,
         device=device,
     )
+
+
+@app.command(name="--list")
+def list_networks() -> None:
+    """Print networks and encoders with parameters and multiply-accumulates of one image."""
+    table = Table("network", "encoder", "parameters", "GMAC @352", "GMAC @256")
+    for name in NETWORKS:
+        for encoder in ENCODERS:
+            network = create_network(NetworkSpec(name, encoder), pretrained=False)
+            macs = (f"{giga_macs(network, side):.2f}" for side in (352, 256))
+            table.add_row(name, encoder, f"{parameter_count(network):,}", *macs)
+    Console().print(table)
 
 
 def main() -> None:

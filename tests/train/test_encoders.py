@@ -1,0 +1,65 @@
+"""The encoders against the packages and files that their ImageNet weights come from."""
+
+import pytest
+import torch
+
+from rtpolyp.errors import InputError
+from train.encoders import ENCODERS, create_encoder
+
+CLASSIFIER_PARAMETERS = 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000
+FEATURE_TOLERANCE = 1e-5  # relative: both add the same float32 products, in another order
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_features_have_the_published_widths_and_strides(name):
+    encoder = create_encoder(name, pretrained=False).eval()
+    with torch.inference_mode():
+        features = encoder(torch.randn(1, 3, 64, 96))
+    shapes = [tuple(feature.shape) for feature in features]
+    published = zip(encoder.out_channels, encoder.strides, strict=True)
+    assert shapes == [(1, channels, 64 // stride, 96 // stride) for channels, stride in published]
+
+
+def test_efficientnet_lite0_has_the_published_parameter_count():
+    encoder = create_encoder("efficientnet-lite0", pretrained=False)
+    assert sum(p.numel() for p in encoder.parameters()) + CLASSIFIER_PARAMETERS == 4_652_008
+
+
+def test_efficientnet_lite0_computes_what_the_reference_package_computes():
+    reference_package = pytest.importorskip("efficientnet_lite_pytorch")
+    encoder = create_encoder("efficientnet-lite0").eval()
+    reference = reference_package.EfficientNet.from_name("efficientnet-lite0").eval()
+    reference.load_state_dict(encoder.state_dict(), strict=False)
+    images = torch.randn(1, 3, 224, 224)  # the reference pads for this size only
+    with torch.inference_mode():
+        ours = encoder(images)
+        x = reference._swish(reference._bn0(reference._conv_stem(images)))
+        theirs = []
+        for block in reference._blocks:
+            x = block(x)
+            theirs.append(x)
+    for feature, expected in zip(ours, (theirs[index] for index in encoder.taps), strict=True):
+        assert (feature - expected).abs().max() <= FEATURE_TOLERANCE * expected.abs().max()
+
+
+def test_foreign_weights_fail_naming_the_keys(tmp_path):
+    state = create_encoder("efficientnet-lite0", pretrained=False).state_dict()
+    state["surprise"] = state.pop("_conv_stem.weight")
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(InputError, match=r"missing: _conv_stem\.weight; unexpected: surprise"):
+        create_encoder("efficientnet-lite0", pretrained=tmp_path / "weights.pth")
+
+
+def test_mobilenetv2_without_a_weights_folder_fails():
+    with pytest.raises(InputError, match=r"mobilenetv2: .* Give their folder"):
+        create_encoder("mobilenetv2")
+
+
+def test_an_unknown_encoder_fails_listing_what_exists():
+    with pytest.raises(InputError, match="there are: efficientnet-lite0, mobilenetv2"):
+        create_encoder("resnet9000")
