@@ -166,9 +166,7 @@ def _print_parts(evaluation: Evaluation, console: Console) -> None:
     by_part = parts(evaluation)
     if not by_part:
         return
-    table = Table(
-        "part", "frames", "Dice at 0.5", "IoU at 0.5", "Dice, operating point", "polyps found", box=None
-    )
+    table = Table("part", "frames", "Dice 0.5", "IoU 0.5", "Dice operating", "polyps found", box=None)
     for part in by_part:
         figures_of_part = (f"{value:.3f}" for value in (part.dice, part.iou, part.operating_dice))
         table.add_row(part.name, str(part.frames), *figures_of_part, f"{part.found} of {part.polyps}")

@@ -1,6 +1,5 @@
 """Contact sheet: the worst frames of an evaluation on one picture, truth against prediction."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,16 +47,9 @@ def contact_sheet(frames: Sequence[FrameScore]) -> NDArray[np.uint8]:
     if not frames:
         raise InputError("no case for a contact sheet: no frame has a polyp or an outline")
     columns = min(COLUMNS, len(frames))
-    cell_width, cell_height = 2 * PANEL + MARGIN, PANEL + CAPTION + MARGIN
-    rows = math.ceil(len(frames) / columns)
-    shape = (CAPTION + rows * cell_height, columns * cell_width + MARGIN, 3)
-    sheet = np.full(shape, BACKGROUND, np.uint8)
-    _legend(sheet)
-    for number, frame in enumerate(frames):
-        x = MARGIN + number % columns * cell_width
-        y = CAPTION + number // columns * cell_height
-        _draw_case(sheet[y : y + PANEL + CAPTION, x : x + 2 * PANEL], frame)
-    return sheet
+    cases = [_case(frame) for frame in frames]
+    rows = [_row(cases[start : start + columns], columns) for start in range(0, len(cases), columns)]
+    return np.concatenate([_legend(rows[0].shape[1]), *rows])
 
 
 def write_sheet(evaluation: Evaluation, count: int, path: Path) -> None:
@@ -69,10 +61,21 @@ def write_sheet(evaluation: Evaluation, count: int, path: Path) -> None:
         raise OutputError(f"{path}: cannot be written ({exc.strerror}); choose another place") from exc
 
 
-def _draw_case(cell: NDArray[np.uint8], frame: FrameScore) -> None:
+def _row(cases: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
+    """Cases side by side, as high as the highest."""
+    height = max(case.shape[0] for case in cases) + MARGIN
+    row = _canvas(height, columns * (2 * PANEL + MARGIN) + MARGIN)
+    for column, case in enumerate(cases):
+        x = MARGIN + column * (2 * PANEL + MARGIN)
+        row[: case.shape[0], x : x + 2 * PANEL] = case
+    return row
+
+
+def _case(frame: FrameScore) -> NDArray[np.uint8]:
+    """The picture, the picture with outlines, and the caption under them."""
     image, truth = read_image(frame.pair.image), read_mask(frame.pair.mask)
     scale = PANEL / max(image.shape[:2])
-    size = round(image.shape[1] * scale), round(image.shape[0] * scale)
+    width, height = size = round(image.shape[1] * scale), round(image.shape[0] * scale)
     plain = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     drawn = plain.copy()
     shrunk = cv2.resize(truth.astype(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA)
@@ -81,19 +84,27 @@ def _draw_case(cell: NDArray[np.uint8], frame: FrameScore) -> None:
     for polyp in frame.polyps:
         points = np.rint(polyp.contour * scale - 0.5).astype(np.int32)
         cv2.polylines(drawn, [points.reshape(-1, 1, 2)], True, PREDICTION, 2, cv2.LINE_AA)
+    case = _canvas(height + CAPTION, 2 * PANEL)
     for left, panel in ((0, plain), (PANEL, drawn)):
-        x, y = left + (PANEL - size[0]) // 2, (PANEL - size[1]) // 2
-        cell[y : y + size[1], x : x + size[0]] = panel
+        x = left + (PANEL - width) // 2
+        case[:height, x : x + width] = panel
     found = f"Dice {frame.operating.dice:.2f}" if frame.has_polyp else "no polyp here"
-    _write(cell, f"{found}   {_short(frame.pair.name)}", (2, PANEL + 21))
+    _write(case, f"{found}   {_short(frame.pair.name)}", (2, height + 21))
+    return case
 
 
-def _legend(sheet: NDArray[np.uint8]) -> None:
+def _legend(width: int) -> NDArray[np.uint8]:
+    legend = _canvas(CAPTION, width)
     x = MARGIN
     for text, colour in (("truth", TRUTH), ("prediction", PREDICTION)):
-        cv2.line(sheet, (x, 15), (x + 24, 15), colour, 3, cv2.LINE_AA)
-        _write(sheet, text, (x + 32, 20))
+        cv2.line(legend, (x, 15), (x + 24, 15), colour, 3, cv2.LINE_AA)
+        _write(legend, text, (x + 32, 20))
         x += 150
+    return legend
+
+
+def _canvas(height: int, width: int) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), BACKGROUND, np.uint8)
 
 
 def _write(picture: NDArray[np.uint8], text: str, origin: tuple[int, int]) -> None:

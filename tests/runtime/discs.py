@@ -1,6 +1,6 @@
 """A data set on disk and an engine that follows the contract, both small and exactly known."""
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import cv2
@@ -13,6 +13,18 @@ from rtpolyp.spec import EngineSpec
 MUCOSA = (90, 100, 140)  # BGR
 
 
+class Answer(Future):
+    """A result that occupies its engine until it is taken: no real one keeps a slot for longer."""
+
+    def __init__(self, engine: "RedEngine") -> None:
+        super().__init__()
+        self._engine = engine
+
+    def result(self, timeout: float | None = None) -> Prediction:
+        self._engine.in_flight -= 1
+        return super().result(timeout)
+
+
 class RedEngine:
     """Probability = redness: red minus the mean of green and blue, doubled."""
 
@@ -22,25 +34,28 @@ class RedEngine:
     def __init__(self, **changes: object) -> None:
         point = {"threshold": 0.5, "minimum_area": 0.0, "minimum_confidence": 0.0}
         self.spec = EngineSpec("red", "rule", "none", 96, 128, **(point | changes))
+        self.in_flight = 0
         self.most_in_flight = 0
-        self._in_flight = 0
-        self._pool = ThreadPoolExecutor(self.capacity)
 
     def submit(self, frames: np.ndarray) -> "Future[Prediction]":
-        if self._in_flight == self.capacity:
+        if self.in_flight == self.capacity:
             raise EngineBusy("red: full")
         assert frames.shape[1:] == (96, 128, 3)
-        self._in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self._in_flight)
-        return self._pool.submit(self._infer, frames.copy())
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        answer = Answer(self)
+        try:
+            answer.set_result(self.infer(frames))
+        except Exception as exc:
+            answer.set_exception(exc)
+        return answer
 
-    def _infer(self, frames: np.ndarray) -> Prediction:
+    def infer(self, frames: np.ndarray) -> Prediction:
         blue, green, red = np.moveaxis(frames.astype(np.int16), 3, 0)
-        self._in_flight -= 1
         return Prediction(np.clip(2 * red - blue - green, 0, 255).astype(np.uint8))
 
     def close(self) -> None:
-        self._pool.shutdown()
+        pass
 
     def __enter__(self) -> "RedEngine":
         return self

@@ -157,7 +157,7 @@ def test_evaluate_engine_fails_when_all_was_seen(discs: Path, red_engine: Callab
 
 def test_evaluate_engine_passes_on_a_failing_engine(discs: Path, red_engine: Callable) -> None:
     with red_engine() as engine:
-        engine._infer = lambda frames: (_ for _ in ()).throw(EngineError("device lost"))
+        engine.infer = lambda frames: (_ for _ in ()).throw(EngineError("device lost"))
         with pytest.raises(EngineError, match="device lost"):
             evaluate_engine(engine, load_pairs(discs), HALF)
 

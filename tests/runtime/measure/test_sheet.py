@@ -31,7 +31,7 @@ def test_worst_frames(result: Evaluation) -> None:
 def test_contact_sheet_outlines_truth_and_prediction_where_they_are(result: Evaluation) -> None:
     missed = [frame for frame in result.frames if frame.pair.name == "missed"]
     sheet = contact_sheet(missed)
-    scale, left, top = 300 / 256, 12 + 300, 30 + (300 - 225) // 2  # the right panel of the first case
+    scale, left, top = 300 / 256, 12 + 300, 30  # the right panel of the first case
     for colour, (x, y, radius) in ((TRUTH, (60, 60, 25)), (PREDICTION, (190, 130, 20))):
         rows, columns = np.nonzero(pixels_of(sheet[30:], colour))
         box = (columns.min() - left, rows.min() + 30 - top, columns.max() - left, rows.max() + 30 - top)
@@ -42,7 +42,7 @@ def test_contact_sheet_outlines_truth_and_prediction_where_they_are(result: Eval
 def test_contact_sheet_keeps_the_plain_picture(result: Evaluation) -> None:
     sheet = contact_sheet(worst_frames(result, 3))
     for case in range(3):
-        plain = sheet[30:330, 12 + case * 612 : 12 + case * 612 + 300]
+        plain = sheet[30:255, 12 + case * 612 : 12 + case * 612 + 300]
         assert not pixels_of(plain, TRUTH).any()
         assert not pixels_of(plain, PREDICTION).any()
 
