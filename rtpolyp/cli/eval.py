@@ -114,7 +114,7 @@ def evaluate(
     if sheet is not None and worst is not None:
         write_sheet(evaluation, worst, sheet)
     for path in filter(None, (sheet, csv, json)):
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def print_evaluation(evaluation: Evaluation, crops: Sequence[CropScore], console: Console) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from rtpolyp.errors import EngineError, InputError
 from rtpolyp.measure.dataset import Pair, load_pairs
-from rtpolyp.measure.evaluation import evaluate_engine, evaluate_predictions, read_pair, score_frame
+from rtpolyp.measure.evaluation import evaluate_engine, evaluate_predictions, predict, read_pair, score_frame
 from rtpolyp.settings import Settings
 from rtpolyp.spec import image_fingerprint
 
@@ -186,6 +186,18 @@ def test_evaluate_predictions(discs: Path, tmp_path: Path) -> None:
     assert (exact.dice, exact.iou, exact.seen) == (1.0, 1.0, 0)
     small = evaluate_predictions(write_predictions(tmp_path / "small", pairs, size=(100, 90)), pairs, HALF)
     assert 0.95 < small.dice < 1.0
+
+
+def test_saved_maps_score_as_their_engine_does(discs: Path, tmp_path: Path, red_engine: Callable) -> None:
+    pairs = load_pairs(discs)
+    with red_engine() as engine:
+        direct = evaluate_engine(engine, pairs, HALF)
+        for name, probability in predict(engine, ((pair.name, read_pair(pair)[0]) for pair in pairs)):
+            assert cv2.imwrite(str(tmp_path / f"{name}.png"), probability)
+    saved = evaluate_predictions(tmp_path, pairs, HALF)
+    for ours, theirs in zip(direct.frames, saved.frames, strict=True):
+        assert (ours.half, ours.operating, ours.small) == (theirs.half, theirs.operating, theirs.small)
+        assert (ours.half_detection, ours.detection) == (theirs.half_detection, theirs.detection)
 
 
 def test_evaluate_predictions_fails(discs: Path, tmp_path: Path) -> None:
