@@ -35,10 +35,9 @@ __all__ = [
 
 HALF = 128  # smallest uint8 probability that is at least 0.5
 SOFT_SIDE = 256  # pixels; the size at which ResUNet++ scores
-SPECK = (
-    1e-4  # of the frame. 143 of Kvasir-SEG's 1206 mask components and 24 of CVC-612's 670 are smaller, most
-)
-# a single pixel, and none lies between this and ten times this: they are slips of the brush, not polyps.
+# Smaller components of the truth, as a fraction of the frame, are slips of the brush and not polyps to find:
+# 143 of Kvasir-SEG's 1206 and 24 of CVC-612's 670, most of one pixel; none lies within ten times this size.
+SPECK = 1e-4
 
 Key = TypeVar("Key")
 Progress = Callable[[int, int], None]  # called with (frames done, frames in all)

@@ -95,6 +95,14 @@ def test_specks_in_the_truth_are_no_polyps() -> None:
     assert score.half.truth == truth.sum()
 
 
+def test_regions_that_touch_at_a_corner_are_one() -> None:
+    truth = np.zeros((96, 96), bool)
+    truth[20:40, 20:40] = truth[40:60, 40:60] = True
+    score = score_frame(PAIR, truth.astype(np.uint8) * np.uint8(255), truth, HALF)
+    assert (score.half_detection.polyps, score.half_detection.outlines) == (1, 1)
+    assert (score.detection.outlines, score.detection.found) == (1, 1)
+
+
 @pytest.mark.parametrize("value", [0, 127, 128, 255])
 def test_degenerate_predictions(value: int) -> None:
     probability = np.full((32, 32), value, np.uint8)
