@@ -133,6 +133,9 @@ def print_evaluation(evaluation: Evaluation, crops: Sequence[CropScore], console
         lines.append(f"no interval of Dice and IoU: {units(evaluation)}, {MINIMUM_GROUPS} are needed")
     elif rows:
         lines.append(f"[95 % intervals]: of Dice and IoU by bootstrap over {units(evaluation)}, others exact")
+    if crops:
+        frames = len({score.crop.pair.name for score in crops})
+        lines.append(f"{len(crops)} polyp-free crops of {frames} frames: neighbours resemble each other")
     console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
     if rows:
         console.print(table)

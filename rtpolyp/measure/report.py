@@ -185,6 +185,7 @@ def to_dict(evaluation: Evaluation, *, crops: Sequence[CropScore] = (), **contex
         "outlines": {o.key: _fields(o) for o in outlines(evaluation)},
         "parts": [dataclasses.asdict(part) for part in by_part],
         "macro_dice": float(np.mean([part.dice for part in by_part])) if by_part else None,
+        "polyp_free_crop_frames": len({score.crop.pair.name for score in crops}),
         "polyp_free_crops": {
             key: {name: _fields(rate) for name, rate in rates.items()}
             for key, rates in crop_rates(crops).items()

@@ -120,6 +120,7 @@ def test_write_json(discs: Path, tmp_path: Path, red_engine: Callable) -> None:
     assert report["figures"]["at_half"]["dice"] == pytest.approx(result.dice)
     assert report["figures"]["at_half"]["dice_interval"] is None
     assert report["outlines"]["operating"]["polyp_free"]["outlined"] == 1
+    assert report["polyp_free_crop_frames"] == 4
     assert report["polyp_free_crops"]["operating"]["all"]["total"] == 12
 
 
