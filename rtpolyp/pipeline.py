@@ -9,9 +9,10 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -50,13 +51,12 @@ class _Pending(NamedTuple):
     frame: Frame
     view: View
     future: "Future[Prediction]"
-    submitted_at: float
 
 
 def settings_for(spec: EngineSpec, **changes: object) -> Settings:
     """The bundle's own operating point, with any field of Settings replaced."""
     point = {name: getattr(spec, name) for name in ("threshold", "minimum_area", "minimum_confidence")}
-    return Settings(**(point | changes))  # type: ignore[arg-type]
+    return Settings(**(point | changes))
 
 
 def segment(
@@ -67,7 +67,7 @@ def segment(
     crop: Crop = "auto",
     smoother: TemporalSmoother | None = None,
     timer: StageTimer | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield a Result for each frame of `source`, in display order.
 
     `crop` is "auto" (the endoscope's picture, found once from the first frames of a stream), "off" or a
@@ -105,11 +105,13 @@ def draw(result: Result, settings: Settings) -> Frame:
 
 def _await(future: "Future[Prediction]") -> NDArray[np.uint8]:
     try:
-        return future.result(ENGINE_TIMEOUT_SECONDS).probability[0]
+        prediction = future.result(ENGINE_TIMEOUT_SECONDS)
     except FutureTimeout as exc:
         raise EngineError(
             f"the engine gave no answer within {ENGINE_TIMEOUT_SECONDS:.0f} s: try --backend or --precision"
         ) from exc
+    probability: NDArray[np.uint8] = prediction.probability[0]
+    return probability
 
 
 class _Producer:
@@ -142,14 +144,14 @@ class _Producer:
                     return
                 submitted_at = time.perf_counter()
                 future = self._engine.submit(pixels[np.newaxis])
-                future.add_done_callback(lambda _, start=submitted_at: self._finished(start))
-                if not self._put(_Pending(frame, view, future, submitted_at)):
+                future.add_done_callback(partial(self._finished, submitted_at))
+                if not self._put(_Pending(frame, view, future)):
                     return
             self._put(None)
         except BaseException as exc:  # every failure belongs to the consumer, who re-raises it
             self._put(exc)
 
-    def _finished(self, submitted_at: float) -> None:
+    def _finished(self, submitted_at: float, future: "Future[Prediction]") -> None:
         self._timer.add("engine", time.perf_counter() - submitted_at)
         self._slots.release()
 

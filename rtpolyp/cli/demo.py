@@ -1,10 +1,110 @@
-"""`rtpolyp demo`: render a phantom clip, outline its polyps, and say how well it went."""
+"""`rtpolyp demo`: render a phantom clip, outline its polyps, and say how well that went."""
 
+from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
+from numpy.typing import NDArray
 from rich.console import Console
 
-from rtpolyp.cli.run import print_outcome, run_source
+from rtpolyp.cli.run import Outputs, print_outcome, run_source
+from rtpolyp.errors import OutputError
+from rtpolyp.imaging.preprocess import read_mask
+from rtpolyp.inference import open_engine
+from rtpolyp.measure.metrics import overlap
+from rtpolyp.phantom import render_phantom
+from rtpolyp.pipeline import settings_for
+from rtpolyp.settings import Style
+from rtpolyp.video.array_source import ArraySource
+from rtpolyp.video.sink import VideoSink
+from rtpolyp.video.source import open_source
+
+__all__ = ["demo", "render_clip"]
+
+RATE = Fraction(25)  # frames per second
+
+
+def demo(
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("demo"),
+    seconds: float = 10.0,
+    seed: int = 0,
+    engine: str = "pranet-if",
+    style: Style = "outline",
+) -> None:
+    """Render an endoscope-like phantom clip, outline its polyps, and compare with the known masks.
+
+    No patient's data is involved, and the figures say nothing about clinical accuracy: the clip shows that
+    the whole pipeline works on this machine.
+
+    Parameters
+    ----------
+    output
+        Folder for phantom.mp4, phantom.polyps.mp4, phantom.jsonl and masks/.
+    seconds
+        Length of the clip; the first polyp comes at about 2 s, the second at about 11 s.
+    seed
+        Another seed is another colon.
+    engine
+        A bundle's name or folder.
+    style
+        How polyps are drawn: outline, fill or box.
+    """
+    console = Console()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(f"{output}: cannot be created ({exc.strerror}); give another folder") from exc
+    clip, masks = output / "phantom.mp4", output / "masks"
+    console.print(f"rendering {seconds:g} s of phantom", highlight=False)
+    truths = render_clip(clip, seconds=seconds, seed=seed)
+    with open_source(clip) as source, open_engine(engine, optimise_for="throughput") as network:
+        console.print(network.description, highlight=False)
+        outputs = Outputs(output / "phantom.polyps.mp4", json=output / "phantom.jsonl", masks=masks)
+        settings = settings_for(network.spec, style=style)
+        outcome = run_source(source, network, settings, outputs, crop="auto", console=console)
+    print_outcome(outcome, console)
+    console.print(_score(truths, masks), highlight=False)
+
+
+def render_clip(
+    path: Path,
+    *,
+    seconds: float,
+    size: tuple[int, int] = (1280, 1024),
+    frame_rate: Fraction = RATE,
+    seed: int = 0,
+) -> list[NDArray[np.uint8]]:
+    """Write a phantom clip as H.264; return its true masks, `(H, W) bool` each, packed by numpy.packbits."""
+    truths: list[NDArray[np.uint8]] = []
+
+    def pictures() -> Iterator[NDArray[np.uint8]]:
+        for frame in render_phantom(seconds, size, frame_rate, seed):
+            truths.append(np.packbits(frame.mask))
+            yield frame.bgr
+
+    source = ArraySource(pictures(), size, frame_rate, path.name)
+    with VideoSink(path, source) as sink:
+        for frame in source:
+            sink.write(frame)
+    return truths
+
+
+def _score(truths: list[NDArray[np.uint8]], masks: Path) -> str:
+    """One line: Dice over frames with a polyp, and how many of the others were outlined."""
+    dice, empty, false = [], 0, 0
+    for index, packed in enumerate(truths):
+        found = read_mask(masks / f"{index:06d}.png")
+        truth = np.unpackbits(packed, count=found.size).reshape(found.shape).astype(np.bool_)
+        if truth.any():
+            dice.append(overlap(found, truth).dice)
+        else:
+            empty += 1
+            false += bool(found.any())
+    return (
+        f"against the phantom's own masks: mean Dice {np.mean(dice):.3f} over {len(dice)} frames "
+        f"with a polyp; {false} of {empty} frames without one were outlined"
+    )

@@ -3,7 +3,8 @@
 import contextlib
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rtpolyp.errors import BackendError
-from rtpolyp.imaging.picture import parse_crop
+from rtpolyp.imaging.geometry import Rect
+from rtpolyp.imaging.picture import Crop, parse_crop
 from rtpolyp.inference import open_engine
 from rtpolyp.inference.engine import Engine
 from rtpolyp.measure.statistics import percentile
@@ -22,23 +24,46 @@ from rtpolyp.settings import Settings, Style
 from rtpolyp.timing import StageTimer
 from rtpolyp.video.sink import ImageSink, JsonSink, MaskSink, Sink, VideoSink
 from rtpolyp.video.source import Source, open_source
-from rtpolyp.video.window import Window
+from rtpolyp.video.window import CLOSED, Window
 
-__all__ = ["Outcome", "print_outcome", "run", "run_source"]
+__all__ = ["Outcome", "Outputs", "print_outcome", "run", "run_source"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the results of a run go."""
+
+    picture: Path  # MP4, or a folder for images that stand alone
+    json: Path | None = None
+    masks: Path | None = None
+    audio: bool = True  # keep the source's sound
+    display: bool = False  # show the picture in a window as well
 
 
 @dataclass
 class Outcome:
     """What a run did, complete or interrupted."""
 
+    written: list[Path]
     frames: int = 0
     frames_with_polyps: int = 0
     outlines: int = 0
     seconds: float = 0.0
     timer: StageTimer = field(default_factory=StageTimer)
-    written: list[Path] = field(default_factory=list)
+
+    def count(self, outlines: int, seconds: float) -> None:
+        """Take in one more frame, `seconds` after the start."""
+        self.frames += 1
+        self.outlines += outlines
+        self.frames_with_polyps += outlines > 0
+        self.seconds = seconds
+
+    @property
+    def frames_per_second(self) -> float:
+        """Mean rate since the start."""
+        return self.frames / self.seconds if self.seconds else 0.0
 
 
 def run(
@@ -89,7 +114,7 @@ def run(
     audio
         Keep the sound.
     """
-    console = Console()
+    console, area = Console(), parse_crop(crop)
     with (
         open_source(video) as source,
         open_engine(
@@ -98,19 +123,9 @@ def run(
     ):
         console.print(network.description, highlight=False)
         changes = {"style": style} | ({} if threshold is None else {"threshold": threshold})
+        outputs = Outputs(output or default_output(source, video), json, masks, audio, display)
         settings = settings_for(network.spec, **changes)
-        outcome = run_source(
-            source,
-            network,
-            settings,
-            output=output or default_output(source, video),
-            json=json,
-            masks=masks,
-            display=display,
-            crop=crop,
-            audio=audio,
-            console=console,
-        )
+        outcome = run_source(source, network, settings, outputs, crop=area, console=console)
     print_outcome(outcome, console)
 
 
@@ -120,38 +135,18 @@ def default_output(source: Source, video: str) -> Path:
 
 
 def run_source(
-    source: Source,
-    engine: Engine,
-    settings: Settings,
-    *,
-    output: Path,
-    json: Path | None,
-    masks: Path | None,
-    display: bool,
-    crop: str,
-    audio: bool,
-    console: Console,
+    source: Source, engine: Engine, settings: Settings, outputs: Outputs, *, crop: Crop, console: Console
 ) -> Outcome:
-    """Run the pipeline into its sinks with a progress bar; Ctrl-C closes them, reports and re-raises."""
-    outcome = Outcome()
+    """Run the pipeline into its outputs with a progress bar; Ctrl-C closes them, reports and re-raises."""
+    outcome = Outcome(written=[path for path in (outputs.picture, outputs.json, outputs.masks) if path])
     start = time.perf_counter()
-    area = parse_crop(crop)
     with contextlib.ExitStack() as stack:
-        sinks: list[Sink] = [
-            stack.enter_context(
-                VideoSink(output, source, audio=audio) if source.is_sequence else ImageSink(output, source)
-            )
-        ]
-        if json is not None:
-            sinks.append(stack.enter_context(JsonSink(json, header(source, engine, settings))))
-        if masks is not None:
-            sinks.append(stack.enter_context(MaskSink(masks)))
-        outcome.written = [path for path in (output, json, masks) if path is not None]
-        window = stack.enter_context(_window(source.name)) if display else None
+        sinks = _open_sinks(stack, source, outputs, header(source, engine, settings, crop))
+        window = stack.enter_context(_window(source.name)) if outputs.display else None
         progress = stack.enter_context(_progress(console))
         task = progress.add_task(source.name, total=source.frame_count, fps=0.0)
-        results = segment(source, engine, settings, crop=area, timer=outcome.timer)
-        stack.enter_context(contextlib.closing(results))  # type: ignore[type-var]
+        results = segment(source, engine, settings, crop=crop, timer=outcome.timer)
+        stack.enter_context(contextlib.closing(results))
         try:
             for result in results:
                 with outcome.timer.measure("overlay"):
@@ -159,42 +154,58 @@ def run_source(
                 with outcome.timer.measure("encode"):
                     for sink in sinks:
                         sink.write(drawn, result.segmentation)
-                outcome.frames += 1
-                outcome.outlines += len(result.segmentation.polyps)
-                outcome.frames_with_polyps += bool(result.segmentation.polyps)
-                outcome.seconds = time.perf_counter() - start
-                progress.update(task, advance=1, fps=outcome.frames / outcome.seconds)
-                if window is not None and window.show(drawn) in ("q", "esc"):
+                outcome.count(len(result.segmentation.polyps), time.perf_counter() - start)
+                progress.update(task, advance=1, fps=outcome.frames_per_second)
+                if window is not None and window.show(drawn) in ("q", "esc", CLOSED):
                     break
         except KeyboardInterrupt:
             stack.close()
-            print_outcome(outcome, console, interrupted=True)
+            console.print("interrupted; what was written stays")
+            print_outcome(outcome, console)
             raise
     outcome.seconds = time.perf_counter() - start
     return outcome
 
 
-def header(source: Source, engine: Engine, settings: Settings) -> dict[str, object]:
+def _open_sinks(
+    stack: contextlib.ExitStack, source: Source, outputs: Outputs, json_header: dict[str, object]
+) -> list[Sink]:
+    sinks: list[Sink] = [
+        VideoSink(outputs.picture, source, audio=outputs.audio)
+        if source.is_sequence
+        else ImageSink(outputs.picture, source)
+    ]
+    stack.enter_context(sinks[0])
+    if outputs.json is not None:
+        sinks.append(stack.enter_context(JsonSink(outputs.json, json_header)))
+    if outputs.masks is not None:
+        sinks.append(stack.enter_context(MaskSink(outputs.masks, source)))
+    return sinks
+
+
+def header(source: Source, engine: Engine, settings: Settings, crop: Crop) -> dict[str, object]:
     """What the JSONL's first line says beside its schema version."""
     return {
+        "rtpolyp": version("rtpolyp"),
         "source": source.name,
+        "size": source.size,
         "engine": engine.spec.name,
-        "sha256": engine.spec.sha256,
         "backend": engine.description,
-        "settings": vars(settings),
+        "sha256": engine.spec.sha256,
+        "settings": asdict(settings),
+        "crop": asdict(crop) if isinstance(crop, Rect) else crop,
     }
 
 
-def print_outcome(outcome: Outcome, console: Console, *, interrupted: bool = False) -> None:
+def print_outcome(outcome: Outcome, console: Console) -> None:
     """Print frames, rate, stage times and what was found."""
-    table = Table("stage", "p50 ms", "p99 ms", title=None, box=None)
+    table = Table("stage", "p50 ms", "p99 ms", box=None)
     for stage, seconds in outcome.timer.samples().items():
-        table.add_row(stage, *(f"{1000 * percentile(seconds, q):.2f}" for q in (50, 99)))
+        table.add_row(stage, *(f"{1000 * percentile(seconds, rank):.2f}" for rank in (50, 99)))
     console.print(table)
-    rate = outcome.frames / outcome.seconds if outcome.seconds else 0.0
     console.print(
-        f"{'interrupted after ' if interrupted else ''}{outcome.frames} frames in {outcome.seconds:.1f} s "
-        f"({rate:.1f} frames/s); {outcome.outlines} polyp outlines in {outcome.frames_with_polyps} frames",
+        f"{outcome.frames} frames in {outcome.seconds:.1f} s ({outcome.frames_per_second:.1f} frames/s); "
+        f"{outcome.outlines} polyp outlines in {outcome.frames_with_polyps} frames",
         highlight=False,
     )
     for path in outcome.written:
