@@ -1,5 +1,6 @@
 """Frame and Segmentation: a picture as the decoder gave it, and what was found in it."""
 
+import dataclasses
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -7,23 +8,24 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from rtpolyp.imaging.geometry import View
+from rtpolyp.imaging.geometry import Rect, View
 from rtpolyp.imaging.polyp import Polyp
+from rtpolyp.video.bgr import BgrConverter
+from rtpolyp.video.colour import Colour
+from rtpolyp.video.planes import Planes, plane_view
 
-__all__ = ["Frame", "Segmentation"]
+__all__ = ["Frame", "Planes", "Segmentation"]
 
 
 @dataclass(frozen=True)
 class Frame:
     """One upright picture in 8-bit planar YUV 4:2:0, colour matrix and range as in the stream."""
 
-    native: (
-        av.VideoFrame
-    )  # format yuv420p or yuvj420p; the decoder may still refer to its planes: never write to them
+    native: av.VideoFrame  # yuv420p or yuvj420p; the decoder may still refer to its planes: never write there
     index: int  # 0, 1, 2 … in display order
     pts: int  # presentation time in units of time_base
     time_base: Fraction  # seconds
-    captured_at: float  # time.monotonic() when the frame left the decoder
+    captured_at: float  # time.monotonic() when the frame left the source
     name: str  # what a person calls it: the image's stem, or the frame's index with six digits
 
     @property
@@ -35,6 +37,44 @@ class Frame:
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.native.width, self.native.height
+
+    @property
+    def colour(self) -> Colour:
+        """The frame's colour tags."""
+        return Colour.of(self.native)
+
+    @property
+    def full_range(self) -> bool:
+        """True when luma spans 0 to 255, False when it spans 16 to 235."""
+        return self.colour.full_range
+
+    def luma(self) -> NDArray[np.uint8]:
+        """The Y plane `(height, width) uint8`, a read-only view."""
+        view = plane_view(self.native, 0)
+        view.flags.writeable = False
+        return view
+
+    def to_bgr(self) -> NDArray[np.uint8]:
+        """Convert to a new `(height, width, 3) uint8 BGR`, for a window or a snapshot.
+
+        The network's input comes from NetworkScaler instead, which never makes the full-size picture.
+        """
+        whole = Rect(0, 0, *self.size)
+        return BgrConverter(self.native, whole, self.size)(self.native)
+
+    def writable(self) -> tuple["Frame", Planes]:
+        """Copy the picture once; return the copy and views of its planes, for drawing on.
+
+        The views skip the lines' padding and stay valid as long as any of them or the copy lives.
+        """
+        native, copy = self.native, av.VideoFrame(*self.size, self.native.format.name)
+        copy.pts, copy.time_base, copy.duration = native.pts, native.time_base, native.duration
+        copy.colorspace, copy.color_range = native.colorspace, native.color_range
+        copy.color_primaries, copy.color_trc = native.color_primaries, native.color_trc
+        y, u, v = (plane_view(copy, index) for index in range(3))
+        for index, plane in enumerate((y, u, v)):
+            plane[:] = plane_view(native, index)
+        return dataclasses.replace(self, native=copy), (y, u, v)
 
 
 @dataclass(frozen=True)

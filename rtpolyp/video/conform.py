@@ -1,0 +1,122 @@
+"""Conformer: whatever a decoder gives, made upright, progressive and 8-bit planar 4:2:0."""
+
+import math
+import struct
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from rtpolyp.video.colour import BT601, BT709, FULL, HD_LINES, Colour
+from rtpolyp.video.filters import FilterChain
+
+__all__ = ["Conformer"]
+
+PLANAR_420 = ("yuv420p", "yuvj420p")
+# What to do for each display matrix, as its four rotation terms (a, b, c, d): a pixel at (x, y) is shown at
+# (a x + c y, b x + d y). No vflip: it turns line strides negative, which NumPy views would have to undo.
+ORIENTATIONS: dict[tuple[int, ...], tuple[tuple[str, str], ...]] = {
+    (1, 0, 0, 1): (),
+    (0, 1, -1, 0): (("transpose", "clock"),),
+    (0, -1, 1, 0): (("transpose", "cclock"),),
+    (0, 1, 1, 0): (("transpose", "cclock_flip"),),
+    (0, -1, -1, 0): (("transpose", "clock_flip"),),
+    (-1, 0, 0, 1): (("hflip", ""),),
+    (-1, 0, 0, -1): (("transpose", "clock"), ("transpose", "clock")),
+    (1, 0, 0, -1): (("transpose", "clock"), ("transpose", "clock"), ("hflip", "")),
+}
+# One frame out per frame in, with the same pts; progressive frames between interlaced ones pass untouched.
+DEINTERLACE = ("bwdif", "mode=send_frame:deint=interlaced")
+
+
+class Conformer:
+    """Converts the frames of one stream or the picture of one image; for one thread.
+
+    Frames that already conform pass through as they are, which is the common case and costs nothing. An
+    interlaced frame switches deinterlacing on for the rest of the stream; it holds one frame back, which
+    `flush` releases. Images keep the pixel grid of their file, as `imaging.preprocess.read_image` does, so
+    that they fit their masks: `upright=False`.
+    """
+
+    def __init__(self, *, upright: bool = True) -> None:
+        self._upright = upright
+        self._interlaced = False
+        self._layout: tuple[str, bool] | None = None
+        self._chain: FilterChain | None = None
+        self._target = Colour()
+        self._time_base = Fraction(1)
+        self.transposed = False  # the last frame lay on its side: width and height have changed places
+
+    def __call__(self, native: av.VideoFrame) -> list[av.VideoFrame]:
+        """Take one decoded frame; return the frames that are ready, usually this one."""
+        self._interlaced |= native.interlaced_frame
+        layout = native.format.name, self._interlaced
+        ready: list[av.VideoFrame] = []
+        if layout != self._layout:
+            ready = self.flush()
+            self._build(native)
+            self._layout = layout
+        ready += [native] if self._chain is None else self._finish(self._chain(native))
+        for frame in ready:
+            frame.pict_type = 0  # or the encoder would repeat the decoder's choice of I and P frames
+        return ready
+
+    def flush(self) -> list[av.VideoFrame]:
+        """The frames still held back, at the end of the stream or of a layout."""
+        held = [] if self._chain is None else self._finish(self._chain(None))
+        self._chain = self._layout = None
+        return held
+
+    def _build(self, native: av.VideoFrame) -> None:
+        turn = ORIENTATIONS[_display_matrix(native) if self._upright else (1, 0, 0, 1)]
+        self.transposed = sum(name == "transpose" for name, _ in turn) == 1
+        steps = [DEINTERLACE, *turn] if self._interlaced else [*turn]
+        colour = self._target = Colour.of(native)
+        name, pixels = native.format.name, native.format
+        if name not in PLANAR_420:
+            wanted = "yuvj420p" if name.startswith("yuvj") else "yuv420p"
+            scale = "flags=area+accurate_rnd"
+            if (
+                pixels.is_rgb or pixels.has_palette
+            ):  # a still becomes what JPEG is, a video what players expect
+                size = native.width, native.height
+                matrix = BT709 if self._upright and min(size) >= HD_LINES else BT601
+                self._target = Colour(matrix, 1 if self._upright else FULL, colour.primaries, colour.transfer)
+                wanted = "yuv420p" if self._upright else "yuvj420p"
+                scale += (
+                    f":out_color_matrix={self._target.swscale_matrix(size)}"
+                    f":out_range={self._target.swscale_range}"
+                )
+            steps += [("scale", scale), ("format", wanted)]
+        self._time_base = native.time_base or Fraction(1)
+        self._chain = FilterChain(native, steps) if steps else None
+
+    def _finish(self, frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
+        for frame in frames:
+            if frame.pts is not None and frame.time_base != self._time_base:  # bwdif counts in half ticks
+                frame.pts = round(frame.pts * frame.time_base / self._time_base)  # type: ignore[operator]
+                frame.duration = round(frame.duration * frame.time_base / self._time_base)  # type: ignore[operator]
+            frame.time_base = self._time_base
+            frame.colorspace, frame.color_range = self._target.matrix, self._target.range
+        return frames
+
+
+def _display_matrix(native: av.VideoFrame) -> tuple[int, ...]:
+    """The rotation terms (a, b, c, d) of a frame's display matrix; the identity without a usable one."""
+    terms: tuple[int, ...] = 1, 0, 0, 1
+    try:
+        entries: Any = native.side_data  # typed as a dict, but it iterates over its entries
+        side_data = {entry.type.name: bytes(entry) for entry in entries}
+    except ValueError:  # PyAV knows fewer types of side data than FFmpeg; the angle alone is always there
+        angle = math.radians(native.rotation)
+        terms = (
+            round(math.cos(angle)),
+            -round(math.sin(angle)),
+            round(math.sin(angle)),
+            round(math.cos(angle)),
+        )
+    else:
+        if "DISPLAYMATRIX" in side_data:
+            a, b, _, c, d = struct.unpack("=9i", side_data["DISPLAYMATRIX"])[:5]
+            terms = tuple(round(term / 65_536) for term in (a, b, c, d))  # 16.16 fixed point
+    return terms if terms in ORIENTATIONS else (1, 0, 0, 1)

@@ -1,0 +1,77 @@
+"""MaskSink and ImageSink: one PNG a frame."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import Self
+
+from rtpolyp.errors import OutputError
+from rtpolyp.imaging.postprocess import rasterise
+from rtpolyp.video.frame import Frame, Segmentation
+from rtpolyp.video.output import prepare_folder
+from rtpolyp.video.source import Source
+
+__all__ = ["ImageSink", "MaskSink"]
+
+
+class MaskSink:
+    """Writes masks for annotators, `NAME.png` of the frame's size, {0, 255}.
+
+    Raises OutputError when the folder or a file cannot be written, InputError when the images themselves
+    lie in the folder.
+    """
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        prepare_folder(folder, source)
+        self._folder = folder
+
+    def write(self, frame: Frame, segmentation: Segmentation) -> None:
+        """Write the frame's mask; a pixel is 255 when its centre lies in a polyp's contour."""
+        _write_png(self._folder / f"{frame.name}.png", rasterise(segmentation.polyps, frame.size))
+
+    def close(self) -> None:
+        """Nothing is held open between two frames."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class ImageSink:
+    """Writes the frames as they are, with what was drawn on them, as `NAME.png`.
+
+    Raises OutputError when the folder or a file cannot be written, InputError when the images themselves
+    lie in the folder.
+    """
+
+    def __init__(self, folder: Path, source: Source) -> None:
+        prepare_folder(folder, source)
+        self._folder = folder
+
+    def write(self, frame: Frame, segmentation: Segmentation) -> None:
+        """Write the frame's picture."""
+        _write_png(self._folder / f"{frame.name}.png", frame.to_bgr())
+
+    def close(self) -> None:
+        """Nothing is held open between two frames."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    # imencode and not imwrite, which opens no non-ASCII path on Windows and cannot say what went wrong.
+    _, encoded = cv2.imencode(".png", pixels)
+    try:
+        path.write_bytes(encoded.tobytes())
+    except OSError as exc:
+        raise OutputError(
+            f"{path}: cannot be written ({exc.strerror}); make room or give another folder"
+        ) from exc

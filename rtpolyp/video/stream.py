@@ -1,0 +1,29 @@
+"""StreamFormat and AudioTrack: what a recording needs to know of the stream it is made from."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from rtpolyp.video.colour import Colour
+
+__all__ = ["AudioTrack", "StreamFormat"]
+
+
+@dataclass(frozen=True)
+class StreamFormat:
+    """The traits that all frames of a stream share and a recording repeats, as upright frames show them."""
+
+    size: tuple[int, int]  # (width, height), pixels
+    pixel_format: str  # yuv420p or yuvj420p
+    colour: Colour
+    time_base: Fraction  # seconds: the unit of every frame's pts
+    frame_rate: Fraction | None  # frames per second; the average where it varies
+    sample_aspect_ratio: Fraction | None  # width / height of a pixel; None when the stream does not say
+
+
+@dataclass(frozen=True)
+class AudioTrack:
+    """An audio stream that a sink may read for itself, on the same clock as the frames' pts."""
+
+    path: Path
+    index: int  # of the stream in the file

@@ -1,0 +1,119 @@
+"""VideoFile: a video file as a Source."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from typing_extensions import Self
+
+from rtpolyp.errors import InputError
+from rtpolyp.video.colour import Colour
+from rtpolyp.video.conform import Conformer
+from rtpolyp.video.decoder import Decoder
+from rtpolyp.video.frame import Frame
+from rtpolyp.video.stream import AudioTrack, StreamFormat
+
+__all__ = ["VideoFile"]
+
+
+class VideoFile:
+    """Upright, progressive frames with the pts that the container gives them.
+
+    The first frame is decoded on opening, so a file that cannot be decoded fails there. A file that was
+    cut off, or whose picture changes its size, raises InputError after its last good frame.
+    """
+
+    is_sequence = True
+
+    def __init__(self, path: Path) -> None:
+        self.name, self.path = path.name, path
+        self._decoder = Decoder(path)
+        self._conformer = Conformer()
+        self._delivered = 0  # frames
+        self._interval = 1  # ticks from frame to frame
+        self._natives = self._conformed()
+        try:
+            first = next(self._natives, None)
+            if first is None:
+                raise InputError(f"{path}: holds no frame that can be decoded; record or export it again")
+        except InputError:
+            self.close()
+            raise
+        self._first: av.VideoFrame | None = first
+        self.format = _format(self._decoder.stream, first, transposed=self._conformer.transposed)
+        self.size, self.frame_rate = self.format.size, self.format.frame_rate
+        rate, time_base = self.frame_rate, self.format.time_base
+        if rate:
+            self._interval = max(1, round(1 / (rate * time_base)))
+        container, stream = self._decoder.container, self._decoder.stream
+        self.duration_seconds = container.duration / av.time_base if container.duration else None
+        self.frame_count = stream.frames or _estimate(self.duration_seconds, self.frame_rate)
+        audio = container.streams.best("audio")
+        self.audio = None if audio is None else AudioTrack(path, audio.index)
+
+    def __iter__(self) -> Iterator[Frame]:
+        first, self._first = self._first, None
+        time_base, last = self.format.time_base, None
+        for native in itertools.chain([] if first is None else [first], self._natives):
+            native.pts = last = self._grown(native.pts, last)
+            native.time_base = time_base
+            native.duration = native.duration or self._interval
+            index, self._delivered = self._delivered, self._delivered + 1
+            yield Frame(native, index, last, time_base, time.monotonic(), f"{index:06d}")
+
+    def close(self) -> None:
+        """Release the file; later calls do nothing."""
+        self._decoder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _grown(self, pts: int | None, last: int | None) -> int:
+        """Repair what no player or muxer accepts: a pts that is missing or does not grow."""
+        if pts is not None and (last is None or pts > last):
+            return pts
+        if last is None:
+            return 0
+        return last + (self._interval if pts is None else 1)
+
+    def _conformed(self) -> Iterator[av.VideoFrame]:
+        """What the decoder gives in the shape of the contract, up to the end or where the file breaks off."""
+        size: tuple[int, int] | None = None
+        problem, remedy = None, "copy or export it again for the rest"
+        for native in self._decoder:
+            size = size or (native.width, native.height)
+            if (native.width, native.height) != size:
+                pts = self._delivered * self._interval if native.pts is None else native.pts
+                seconds = float(pts * (native.time_base or 0))
+                change = f"{size[0]}x{size[1]} to {native.width}x{native.height}"
+                problem = f"its picture changes from {change} at {seconds:.3f} s"
+                remedy = "cut the file there and run both parts"
+                break
+            yield from self._conformer(native)
+        yield from self._conformer.flush()
+        if problem := problem or self._decoder.broken:
+            good = f"the {self._delivered} frames before are good"
+            raise InputError(f"{self.path}: {problem}; {good}, {remedy}")
+
+
+def _format(stream: av.VideoStream, first: av.VideoFrame, *, transposed: bool) -> StreamFormat:
+    aspect = stream.sample_aspect_ratio or None
+    return StreamFormat(
+        size=(first.width, first.height),
+        pixel_format=first.format.name,
+        colour=Colour.of(first),
+        time_base=stream.time_base or Fraction(1, av.time_base),
+        frame_rate=stream.average_rate or stream.guessed_rate or None,
+        sample_aspect_ratio=1 / aspect if aspect and transposed else aspect,
+    )
+
+
+def _estimate(seconds: float | None, rate: Fraction | None) -> int | None:
+    """Frames in a container that does not count them."""
+    return None if seconds is None or rate is None else round(seconds * rate)
