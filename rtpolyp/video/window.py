@@ -37,7 +37,7 @@ class Window:
         A key is its character, or "esc", "enter", "space" or "tab". Once the user has closed the window,
         nothing is shown any more and the answer is "closed".
         """
-        if self._shown and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1:
+        if self._shown and not self._visible():
             self._open = False
         if not self._open:  # imshow would bring the window back
             return CLOSED
@@ -50,15 +50,21 @@ class Window:
 
     def close(self) -> None:
         """Close the window; later calls do nothing."""
-        if self._open:
-            self._open = False
+        if self._open and self._visible():
             cv2.destroyWindow(self._title)
+        self._open = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _visible(self) -> bool:
+        try:
+            return cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
+        except cv2.error:  # OpenCV's Qt has shut down with its last window
+            return False
 
 
 def _require_display() -> None:

@@ -36,6 +36,12 @@ def lines(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def write_frames(path, count):
+    with JsonSink(path, {}) as sink:
+        for index in range(count):
+            sink.write(frame_of(picture(0), index=index), found(POLYP))
+
+
 def test_a_header_and_a_line_a_frame(tmp_path):
     path = tmp_path / "out.jsonl"
     with JsonSink(path, {"source": "Käse.mp4", "settings": {"threshold": 0.5}}) as sink:
@@ -99,9 +105,8 @@ def test_a_disk_that_fills_up_keeps_whole_lines(tmp_path):
     _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-        with JsonSink(path, {}) as sink, pytest.raises(OutputError, match="File too large"):
-            for index in range(100):
-                sink.write(frame_of(picture(0), index=index), found(POLYP))
+        with pytest.raises(OutputError, match="File too large"):
+            write_frames(path, 100)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [line["index"] for line in lines(path)[1:]] == list(range(len(lines(path)) - 1))
