@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rtpolyp.errors import EngineError
+from rtpolyp.errors import EngineError, RtpolypError
 from rtpolyp.imaging.geometry import Rect, View, make_view
 from rtpolyp.imaging.overlay import draw_overlay
 from rtpolyp.imaging.picture import Crop, PictureFinder
@@ -167,12 +167,19 @@ class _Producer:
 
     def _viewed(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, View, NetworkScaler]]:
         """Pair frames with their view: one for a whole stream, one an image for images."""
-        spec = self._engine.spec
-        while head := list(itertools.islice(frames, PICTURE_FRAMES if self._source.is_sequence else 1)):
-            view = make_view(head[0].size, spec.size, self._crop_of(head))
-            scaler = NetworkScaler(view)
-            stream = itertools.chain(head, frames) if self._source.is_sequence else head
-            yield from ((frame, view, scaler) for frame in stream)
+        spec, is_sequence = self._engine.spec, self._source.is_sequence
+        while True:
+            head, failure = _take(frames, PICTURE_FRAMES if is_sequence else 1)
+            if head:
+                view = make_view(head[0].size, spec.size, self._crop_of(head))
+                scaler = NetworkScaler(view)
+                yield from ((frame, view, scaler) for frame in head)
+            if failure is not None:
+                raise failure
+            if not head:
+                return
+            if is_sequence:
+                yield from ((frame, view, scaler) for frame in frames)
 
     def _crop_of(self, frames: list[Frame]) -> Rect | None:
         if isinstance(self._crop, Rect):
@@ -200,3 +207,13 @@ class _Producer:
             if attempt():
                 return True
         return False
+
+
+def _take(frames: Iterator[Frame], count: int) -> tuple[list[Frame], RtpolypError | None]:
+    """Up to `count` frames, and what broke the stream off before: the frames until then are good."""
+    taken: list[Frame] = []
+    try:
+        taken.extend(itertools.islice(frames, count))
+    except RtpolypError as exc:
+        return taken, exc
+    return taken, None

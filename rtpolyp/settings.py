@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rtpolyp.errors import InputError
+
 __all__ = ["Settings", "Style"]
 
 Style = Literal["outline", "fill", "box"]
@@ -17,3 +19,7 @@ class Settings:
     minimum_confidence: float  # mean probability in [0, 1]; weaker components are dropped
     style: Style = "outline"
     overlay: bool = True  # False leaves the picture untouched; results are still computed
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.threshold < 1.0:
+            raise InputError(f"threshold {self.threshold:g} is outside (0, 1): give a probability, e.g. 0.5")

@@ -17,9 +17,13 @@ app = cyclopts.App(
     help="Real-time polyp segmentation for colonoscopy video. Research software, not a medical device.",
     suppress_keyboard_interrupt=False,
 )
-app.command("rtpolyp.cli.run:run")
-app.command("rtpolyp.cli.demo:demo")
-app.command("rtpolyp.cli.eval:evaluate", name="eval")
+app.command("rtpolyp.cli.run:run", help="Outline polyps on a video, an image or a folder of images.")
+app.command(
+    "rtpolyp.cli.demo:demo", help="Render a phantom clip, outline its polyps, compare with the known masks."
+)
+app.command(
+    "rtpolyp.cli.eval:evaluate", name="eval", help="Score a network, or predictions, on images with masks."
+)
 
 
 def run_command_line(tokens: Sequence[str]) -> int:

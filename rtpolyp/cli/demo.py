@@ -104,7 +104,8 @@ def _score(truths: list[NDArray[np.uint8]], masks: Path) -> str:
         else:
             empty += 1
             false += bool(found.any())
+    mean = f"mean Dice {np.mean(dice):.3f} over" if dice else "no Dice, for there are"
     return (
-        f"against the phantom's own masks: mean Dice {np.mean(dice):.3f} over {len(dice)} frames "
-        f"with a polyp; {false} of {empty} frames without one were outlined"
+        f"against the phantom's own masks: {mean} {len(dice)} frames with a polyp; "
+        f"{false} of {empty} frames without one were outlined"
     )
