@@ -75,8 +75,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/results/soak_memory.json"))
     options = parser.parse_args()
-    from rtpolyp.cli.demo import render_clip
-
     with tempfile.TemporaryDirectory() as folder:
         short, long = Path(folder, "short.mp4"), Path(folder, "long.mp4")
         render_clip(short, seconds=10, size=(1920, 1080), frame_rate=Fraction(25), seed=1)
