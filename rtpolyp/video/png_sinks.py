@@ -52,7 +52,7 @@ class ImageSink:
         prepare_folder(folder, source)
         self._folder = folder
 
-    def write(self, frame: Frame, segmentation: Segmentation) -> None:
+    def write(self, frame: Frame, segmentation: Segmentation | None = None) -> None:
         """Write the frame's picture."""
         _write_png(self._folder / f"{frame.name}.png", frame.to_bgr())
 

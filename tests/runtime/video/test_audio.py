@@ -10,7 +10,7 @@ import pytest
 from rtpolyp.video.sink import VideoSink
 from rtpolyp.video.source import open_source
 from tests.runtime.clips import RATE, Clip, make_clip
-from tests.runtime.video.test_video_sink import NOTHING, copy
+from tests.runtime.video.test_video_sink import copy
 
 AAC_FRAME = 1024 / RATE  # seconds
 
@@ -68,7 +68,7 @@ def test_sound_ends_with_the_last_frame_of_a_stopped_run(tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", Clip(frames=100, audio="aac"))
     with open_source(clip) as source, VideoSink(tmp_path / "out.mp4", source) as sink:
         for frame in source:
-            sink.write(frame, NOTHING)
+            sink.write(frame)
             if frame.index == 24:
                 break
     _, _, end, _ = sound(tmp_path / "out.mp4")

@@ -2,42 +2,70 @@
 
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from rtpolyp.video.colour import Colour
+from rtpolyp.video.frame import Frame
+from rtpolyp.video.planes import plane_view
 from tests.runtime.clips import frame_of, picture
 
 ROUNDING = 3.0  # levels: 8-bit YUV resolves a colour to about that
-MATRICES = {1: "ITU709", 5: "ITU601", 6: "ITU601", 7: "SMPTE240M", 9: "BT2020"}
+COLOUR = (40, 70, 190)  # blue, green, red
+LUMA = {  # H.273's MatrixCoefficients → the weights of red and blue in luma
+    1: (0.2126, 0.0722),
+    4: (0.30, 0.11),
+    5: (0.299, 0.114),
+    6: (0.299, 0.114),
+    7: (0.212, 0.087),
+    9: (0.2627, 0.0593),
+}
 
 
 def solid(size: tuple[int, int]) -> NDArray[np.uint8]:
-    return np.full((size[1], size[0], 3), (40, 70, 190), np.uint8)
+    return np.full((size[1], size[0], 3), COLOUR, np.uint8)
+
+
+def solid_frame(
+    size: tuple[int, int], follows: int, *, full: bool = False, tag: int, colour_range: int
+) -> Frame:
+    """A frame of COLOUR whose samples follow a matrix by its definition, and tagged as told."""
+    red_weight, blue_weight = LUMA[follows]
+    blue, green, red = np.float64(COLOUR) / 255
+    luma = red_weight * red + blue_weight * blue + (1 - red_weight - blue_weight) * green
+    chroma = (blue - luma) / (2 - 2 * blue_weight), (red - luma) / (2 - 2 * red_weight)
+    scale, offset, chroma_scale = (255, 0, 255) if full else (219, 16, 224)
+    native = av.VideoFrame(*size, "yuv420p")
+    for index, value in enumerate((offset + scale * luma, *(128 + chroma_scale * c for c in chroma))):
+        plane_view(native, index)[:] = round(value)
+    native.colorspace, native.color_range = tag, colour_range
+    return Frame(native, 0, 0, Fraction(1), 0.0, "")
+
+
+def error(frame: Frame) -> float:
+    return float(np.abs(frame.to_bgr() - np.float64(COLOUR)).max())
 
 
 @pytest.mark.parametrize("full", [False, True])
-@pytest.mark.parametrize("matrix", MATRICES)
+@pytest.mark.parametrize("matrix", LUMA)
 def test_colours_follow_the_tags(matrix, full):
-    frame = frame_of(solid((64, 48)), encoded_as=MATRICES[matrix], matrix=matrix, full=full)
+    frame = solid_frame((64, 48), matrix, full=full, tag=matrix, colour_range=2 if full else 1)
     assert frame.full_range is full
-    assert np.abs(frame.to_bgr() - np.float64((40, 70, 190))).max() <= ROUNDING
+    assert error(frame) <= ROUNDING
 
 
 @pytest.mark.parametrize(
-    ("size", "standard"), [((640, 480), "ITU601"), ((1280, 720), "ITU709"), ((480, 640), "ITU601")]
+    ("size", "assumed"), [((640, 480), 6), ((1280, 720), 1), ((480, 640), 6), ((720, 1280), 1)]
 )
-def test_untagged_colours_follow_the_size_as_players_do(size, standard):
-    frame = frame_of(solid(size), encoded_as=standard, tagged=False)
-    assert np.abs(frame.to_bgr() - np.float64((40, 70, 190))).max() <= ROUNDING
+def test_untagged_colours_follow_the_size_as_players_do(size, assumed):
+    assert error(solid_frame(size, assumed, tag=2, colour_range=0)) <= ROUNDING
 
 
-@pytest.mark.parametrize(("matrix", "colour_range"), [(1, 1), (6, 2)])
-def test_a_wrong_matrix_or_range_would_show(matrix, colour_range):
-    frame = frame_of(solid((64, 48)), matrix=6)
-    frame.native.colorspace, frame.native.color_range = matrix, colour_range
-    assert np.abs(frame.to_bgr() - np.float64((40, 70, 190))).max() > ROUNDING
+@pytest.mark.parametrize(("tag", "colour_range"), [(1, 1), (6, 2)])
+def test_a_wrong_matrix_or_range_would_show(tag, colour_range):
+    assert error(solid_frame((64, 48), 6, tag=tag, colour_range=colour_range)) > ROUNDING
 
 
 @pytest.mark.parametrize("size", [(160, 128), (161, 127), (34, 18)])
