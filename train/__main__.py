@@ -1,6 +1,5 @@
 """`python -m train`: train a network on folders of images and masks."""
 
-import logging
 import sys
 from dataclasses import fields, make_dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from rtpolyp.errors import RtpolypError
+from train.command_line import run_command_line
 from train.complexity import giga_macs, parameter_count
 from train.data import parse_source
 from train.encoders import ENCODERS
@@ -18,7 +17,7 @@ from train.loop import fit
 from train.networks import NETWORKS, NetworkSpec, create_network
 from train.recipe import Recipe, recipe_for
 
-app = App(name="python -m train", help=__doc__, version_flags=())
+app = App(name="python -m train", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
 
 # every field of Recipe as an optional flag; what is not given keeps the network's own value
 Overrides = make_dataclass(
@@ -110,13 +109,8 @@ def list_networks() -> None:
 
 
 def main() -> None:
-    """Run the command; a user's error is one line and exit code 2."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    try:
-        app()
-    except RtpolypError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Run the command; exit with 0, with 2 after a one-line error, with 130 after Ctrl-C or SIGTERM."""
+    sys.exit(run_command_line(app, sys.argv[1:]))
 
 
 if __name__ == "__main__":

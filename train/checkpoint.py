@@ -22,6 +22,10 @@ from train.recipe import Recipe
 __all__ = ["Checkpoint", "load_checkpoint", "load_network", "save_checkpoint"]
 
 FORMAT = 1
+# what torch.load and plain types raise for a file that is broken, or that something else has written
+UNREADABLE = (
+    OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, pickle.UnpicklingError
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         os.replace(partial, path)
     except (OSError, RuntimeError) as exc:  # torch reports a full disk as RuntimeError
         partial.unlink(missing_ok=True)
-        raise OutputError(f"{path}: cannot be written ({exc}). Free space or choose another -o") from exc
+        reason = str(exc).splitlines()[0]
+        raise OutputError(f"{path}: cannot be written ({reason}). Free space or choose another -o") from exc
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -66,17 +71,19 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         plain = torch.load(path, map_location="cpu", weights_only=True)
         version = plain.pop("format")
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, AttributeError) as exc:
+        if version != FORMAT:
+            raise InputError(
+                f"{path}: checkpoint format {version}, this version reads {FORMAT}. Train it again"
+            )
+        plain["spec"] = NetworkSpec(**plain["spec"])
+        plain["recipe"] = Recipe(**plain["recipe"])
+        plain["numerics"] = Numerics(**plain["numerics"])
+        plain["files"] = tuple(TrainingFile(*file) for file in plain["files"])
+        return Checkpoint(**plain)
+    except UNREADABLE as exc:
         raise InputError(
-            f"{path}: not a checkpoint of this project ({exc}). Give best.pt or last.pt"
+            f"{path}: not a checkpoint that this version can read. Give best.pt or last.pt of a run"
         ) from exc
-    if version != FORMAT:
-        raise InputError(f"{path}: checkpoint format {version}, this version reads {FORMAT}. Train it again")
-    plain["spec"] = NetworkSpec(**plain["spec"])
-    plain["recipe"] = Recipe(**plain["recipe"])
-    plain["numerics"] = Numerics(**plain["numerics"])
-    plain["files"] = tuple(TrainingFile(*file) for file in plain["files"])
-    return Checkpoint(**plain)
 
 
 def load_network(checkpoint: Checkpoint) -> nn.Module:

@@ -1,8 +1,8 @@
-"""What a run tells: CSV and TensorBoard in its folder, and a progress bar or plain lines on the screen."""
+"""What a run tells: CSV and TensorBoard in its folder, and a progress bar or plain log lines."""
 
 import csv
+import logging
 import math
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -12,27 +12,36 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from torch.utils.tensorboard import SummaryWriter
 
+from rtpolyp.errors import OutputError
 from train.validate import Validation
 
 __all__ = ["Journal"]
 
+log = logging.getLogger(__name__)
+
 
 class Journal:
-    """Logs of one run; a context manager. Rows beyond `step`, left by a run that was cut off, are dropped."""
+    """Logs of one run; a context manager. Rows beyond `step`, left by a run that was cut off, are dropped.
+
+    Every method that writes raises OutputError where the folder cannot be written.
+    """
 
     def __init__(self, folder: Path, step: int, steps: int):
         self.folder = folder
         self.step, self.steps = step, steps
-        for file in folder.glob("*.csv"):
-            _truncate(file, step)
-        self.board = SummaryWriter(str(folder), purge_step=step + 1)
+        try:
+            for kind in ("train", "val"):
+                _truncate(folder / f"{kind}.csv", step)
+            self.board = SummaryWriter(str(folder), purge_step=step + 1)
+        except OSError as exc:
+            raise _cannot_be_written(folder, exc) from exc
         self.console = Console(stderr=True)
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
             console=self.console, disable=not self.console.is_terminal,
         )  # fmt: skip
         self.task = self.bar.add_task("training", total=steps, completed=step)
-        self.started = (time.monotonic(), step)
+        self.started = time.monotonic()
 
     def __enter__(self) -> "Journal":
         self.bar.start()
@@ -50,9 +59,8 @@ class Journal:
         text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         self.bar.update(self.task, completed=step, description=text)
         if self.bar.disable:
-            elapsed = time.monotonic() - self.started[0]
-            left = elapsed / (step - self.started[1]) * (self.steps - step)
-            self.say(f"step {step}/{self.steps}  {text}  ETA {left / 60:.0f} min")
+            pace = (time.monotonic() - self.started) / (step - self.step)  # seconds
+            self.say(f"step {step}/{self.steps}  {text}  ETA {pace * (self.steps - step) / 60:.0f} min")
 
     def validation(self, step: int, result: Validation, is_best: bool) -> None:
         """Note a validation of the averaged weights."""
@@ -63,11 +71,11 @@ class Journal:
         self.say(f"validation at step {step}: {text}{'  (best)' if is_best else ''}")
 
     def say(self, text: str) -> None:
-        """One line on the screen, above the bar."""
+        """One line: above the bar on a terminal, to the log elsewhere."""
         if self.bar.disable:
-            print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+            log.info(text)
         else:
-            self.console.print(text, highlight=False)
+            self.console.print(text, highlight=False, markup=False, emoji=False)
 
     def summary(self, best_step: int, best: Validation) -> None:
         """The table that ends a run."""
@@ -84,16 +92,30 @@ class Journal:
 
     def _note(self, kind: str, step: int, values: dict[str, float]) -> None:
         file = self.folder / f"{kind}.csv"
-        is_new = not file.exists()
-        with file.open("a", newline="") as stream:
-            writer = csv.writer(stream)
-            if is_new:
-                writer.writerow(["step", *values])
-            writer.writerow([step, *(f"{value:.6g}" for value in values.values())])
-        for name, value in values.items():
-            self.board.add_scalar(f"{kind}/{name}", value, step)
+        try:
+            is_new = not file.exists()
+            with file.open("a", newline="") as stream:
+                writer = csv.writer(stream, lineterminator="\n")
+                if is_new:
+                    writer.writerow(["step", *values])
+                writer.writerow([step, *(f"{value:.6g}" for value in values.values())])
+            for name, value in values.items():
+                self.board.add_scalar(f"{kind}/{name}", value, step)
+        except OSError as exc:
+            raise _cannot_be_written(file, exc) from exc
 
 
 def _truncate(file: Path, step: int) -> None:
-    header, *rows = file.read_text().splitlines(keepends=True)
-    file.write_text("".join([header, *(row for row in rows if int(row.split(",")[0]) <= step)]))
+    """Drop rows beyond `step` and what a crash left half written; a table without rows goes altogether."""
+    if not file.exists():
+        return
+    header, *rows = file.read_text().splitlines(keepends=True) or [""]
+    kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= step]
+    if kept:
+        file.write_text(header + "".join(kept))
+    else:
+        file.unlink()
+
+
+def _cannot_be_written(path: Path, exc: OSError) -> OutputError:
+    return OutputError(f"{path}: cannot be written ({exc.strerror}). Free space or choose another -o")

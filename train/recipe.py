@@ -1,6 +1,8 @@
 """How a network is trained: one frozen dataclass, every field a command line option."""
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from rtpolyp.errors import InputError
@@ -11,9 +13,15 @@ __all__ = ["RECIPES", "SAMPLINGS", "Recipe", "recipe_for"]
 SAMPLINGS = ("uniform", "square-root", "equal")
 
 
-def option(default: Any, meaning: str) -> Any:
-    """A field whose comment is also its help on the command line."""
-    return field(default=default, metadata={"help": meaning})
+def number(default: Any, meaning: str, low: float = 0.0, high: float = math.inf) -> Any:
+    """A number, or a pair of them, from `low` to `high`; `meaning` is its help on the command line."""
+    return field(default=default, metadata={"help": meaning, "range": (low, high)})
+
+
+def choice(default: str, meaning: str, choices: Iterable[str]) -> Any:
+    """One of a few names."""
+    choices = tuple(choices)
+    return field(default=default, metadata={"help": f"{meaning}: {', '.join(choices)}", "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -23,53 +31,62 @@ class Recipe:
     Raises InputError for values that cannot work.
     """
 
-    steps: int = option(4000, "optimiser steps in all")
-    batch: int = option(16, "images a step")
-    sizes: tuple[tuple[int, float], ...] = option(
-        ((192, 0.75), (256, 0.25)), "progressive image size: pairs of side in pixels and share of the steps"
+    steps: int = number(4000, "optimiser steps in all", low=1)
+    batch: int = number(16, "images a step; batch norm needs two", low=2)
+    sizes: tuple[tuple[int, float], ...] = field(
+        default=((192, 0.75), (256, 0.25)),
+        metadata={"help": "progressive image size: pairs of side in pixels and share of the steps"},
     )
-    seed: int = option(0, "decides initial weights, sampling and augmentation")
-    sampling: str = option(
-        "square-root", f"how often a source is drawn by its frames: {', '.join(SAMPLINGS)}"
+    seed: int = number(0, "decides initial weights, sampling and augmentation")
+    sampling: str = choice("square-root", "how often a source is drawn by its frames", SAMPLINGS)
+
+    loss: str = choice("bce-dice", "on every head", LOSSES)
+    lr_encoder: float = number(5e-4, "peak learning rate of the pretrained encoder")
+    lr_decoder: float = number(2e-3, "peak learning rate of everything else")
+    warmup: float = number(0.1, "share of the steps until the one-cycle peak", high=1)
+    weight_decay: float = number(1e-2, "AdamW's, on weights but not on biases and norms")
+    clip: float = number(1.0, "largest gradient norm", low=1e-6)
+    ema: float = number(0.998, "decay of the averaged weights that are validated and shipped", high=1)
+
+    polyp_free_frames: float = number(
+        0.03, "share of a batch from true negatives, where the data has any", high=0.9
     )
+    polyp_free_crops: float = number(
+        0.09, "share of polyp-free crops; as many positives share their zoom", high=0.5
+    )
+    crop_zoom: float = number(
+        2.5, "largest zoom of a polyp-free crop and of its matched positive", low=1, high=10
+    )
+    zoom: tuple[float, float] = number((0.7, 1.4), "range of the other images' zoom", low=0.1, high=10)
+    stretch: float = number(0.1, "aspect ratio is varied by up to this, as a natural logarithm", high=1)
+    rotation_degrees: float = number(20.0, "around a random quarter turn, either way", high=180)
+    brightness: float = number(0.25, "gain varies by up to this", high=1)
+    contrast: float = number(0.25, "contrast varies by up to this", high=1)
+    saturation: float = number(0.25, "saturation varies by up to this", high=1)
+    hue_degrees: float = number(9.0, "rotation of the hue, either way", high=180)
+    blur: float = number(0.2, "probability of a Gaussian blur of σ 0.4–1.6 pixels", high=1)
+    noise: float = number(0.2, "probability of Gaussian noise of σ 1–10 grey levels", high=1)
+    jpeg: float = number(0.25, "probability of JPEG quantisation at quality 25–90", high=1)
 
-    loss: str = option("bce-dice", f"on every head: {', '.join(LOSSES)}")
-    lr_encoder: float = option(5e-4, "peak learning rate of the pretrained encoder")
-    lr_decoder: float = option(2e-3, "peak learning rate of everything else")
-    warmup: float = option(0.1, "share of the steps until the one-cycle peak")
-    weight_decay: float = option(1e-2, "AdamW's, on weights but not on biases and norms")
-    clip: float = option(1.0, "largest gradient norm")
-    ema: float = option(0.998, "decay of the averaged weights that are validated and shipped")
-
-    polyp_free_frames: float = option(0.03, "share of a batch from true negatives, where the data has any")
-    polyp_free_crops: float = option(0.09, "share of polyp-free crops; as many positives share their zoom")
-    crop_zoom: float = option(2.5, "largest zoom of a polyp-free crop and of its matched positive")
-    zoom: tuple[float, float] = option((0.7, 1.4), "range of the other images' zoom")
-    stretch: float = option(0.1, "aspect ratio is varied by up to this, as a natural logarithm")
-    rotation_degrees: float = option(20.0, "around a random quarter turn, either way")
-    brightness: float = option(0.25, "gain varies by up to this")
-    contrast: float = option(0.25, "contrast varies by up to this")
-    saturation: float = option(0.25, "saturation varies by up to this")
-    hue_degrees: float = option(9.0, "rotation of the hue, either way")
-    blur: float = option(0.2, "probability of a Gaussian blur of σ 0.4–1.6 pixels")
-    noise: float = option(0.2, "probability of Gaussian noise of σ 1–10 grey levels")
-    jpeg: float = option(0.25, "probability of JPEG quantisation at quality 25–90")
-
-    validate_every: int = option(400, "steps between validations of the averaged weights")
+    validate_every: int = number(400, "steps between validations of the averaged weights", low=1)
 
     def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise InputError(f"loss {self.loss!r} is unknown; there are: {', '.join(LOSSES)}")
-        if self.sampling not in SAMPLINGS:
-            raise InputError(f"sampling {self.sampling!r} is unknown; there are: {', '.join(SAMPLINGS)}")
-        for side, _ in self.sizes:
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if "choices" in option.metadata:
+                _check_choice(option.name, value, option.metadata["choices"])
+            elif "range" in option.metadata:
+                for one in value if isinstance(value, tuple) else (value,):
+                    _check_range(option.name, one, *option.metadata["range"])
+        if self.zoom[0] > self.zoom[1]:
+            raise InputError(f"zoom: {self.zoom[0]} to {self.zoom[1]} is no range. Give the smaller first")
+        for side, share in self.sizes:
             if side <= 0 or side % 32:
                 raise InputError(f"sizes: {side} is not a multiple of 32. Give e.g. 192 or 256")
-        if abs(sum(share for _, share in self.sizes) - 1) > 1e-6:
-            raise InputError(f"sizes: the shares {[share for _, share in self.sizes]} must add up to 1")
-        for name in ("steps", "batch", "validate_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: {getattr(self, name)} must be at least 1")
+            _check_range("sizes", share, 0, 1)
+        shares = [share for _, share in self.sizes]
+        if not math.isclose(sum(shares), 1, abs_tol=1e-6):
+            raise InputError(f"sizes: the shares {shares} must add up to 1")
 
     def size_at(self, step: int) -> int:
         """Side in pixels of the images of `step` (0-based)."""
@@ -79,6 +96,17 @@ class Recipe:
             if step < round(passed):
                 return side
         return self.sizes[-1][0]
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{name} {value!r} is unknown; there are: {', '.join(choices)}")
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not (low <= value <= high and math.isfinite(value)):
+        allowed = f"{low:g} or more" if math.isinf(high) else f"{low:g} to {high:g}"
+        raise InputError(f"{name}: {value} cannot work. Give {allowed}")
 
 
 RECIPES = {

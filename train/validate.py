@@ -45,10 +45,7 @@ def validate(network: nn.Module, frames: Frames, batch: int, device: torch.devic
     scores = []
     for start in range(0, len(frames), batch):
         images = torch.from_numpy(frames.images[start : start + batch]).to(device).permute(0, 3, 1, 2).float()
-        images = normalise(images, network.encoder.mean, network.encoder.std).contiguous(
-            memory_format=torch.channels_last
-        )
-        predicted = network(images)[:, 0] > 0
+        predicted = network(normalise(images, network.encoder.mean, network.encoder.std))[:, 0] > 0
         truth = torch.from_numpy(frames.masks[start : start + batch]).to(device) > 127
         has_polyp, is_outlined = (mask.flatten(1).any(1) for mask in (truth, predicted))
         scores.append(torch.stack([*overlap(predicted, truth), has_polyp, is_outlined], dim=1).cpu())

@@ -1,0 +1,50 @@
+"""The batches of a run, each of which can be drawn again."""
+
+import math
+
+import numpy as np
+import torch
+
+from train.augment import augment
+from train.data import Frames, resized
+from train.recipe import Recipe
+from train.sampling import Sampler
+
+__all__ = ["MARGIN", "Batches"]
+
+MARGIN = 1.15  # side of the frames in memory against the training size: a zoomed-in crop stays sharp
+
+
+class Batches:
+    """Draws from frames that lie on `device` at MARGIN times the size of the step.
+
+    All randomness of a step – frames, crops, colours – comes from (seed, step) alone. So resuming needs no
+    state of random generators and ends in the same weights as an uninterrupted run.
+    """
+
+    def __init__(self, frames: Frames, recipe: Recipe, device: torch.device):
+        self.frames = frames
+        self.recipe = recipe
+        self.device = device
+        self.sampler = Sampler(frames, recipe)
+        self.size = 0  # pixels; of the last batch
+
+    def draw(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images (N, 3, S, S) float32 RGB in 0–255 and masks (N, 1, S, S) in {0, 1} of `step` (0-based)."""
+        if self.recipe.size_at(step) != self.size:
+            self.size = self.recipe.size_at(step)
+            frames = resized(self.frames, math.ceil(MARGIN * self.size))
+            self.images = torch.from_numpy(frames.images).to(self.device)
+            self.masks = torch.from_numpy(frames.masks).to(self.device)
+        generator = self._generator(step)
+        placement = self.sampler.draw(generator)
+        return augment(self.images, self.masks, placement, self.size, self.recipe, generator)
+
+    def names(self, step: int) -> list[str]:
+        """The files that `step` (0-based) draws, without drawing its pixels."""
+        frames = self.sampler.draw(self._generator(step)).frames
+        return [self.frames.files[index].name for index in frames]
+
+    def _generator(self, step: int) -> torch.Generator:
+        seed = np.random.SeedSequence((self.recipe.seed, step)).generate_state(1)[0]
+        return torch.Generator().manual_seed(int(seed))
