@@ -57,7 +57,7 @@ class VideoSink:
         if path.suffix.lower() != ".mp4":
             raise OutputError(f"{path}: videos are written as MP4; name the file *.mp4")
         prepare_file(path, source)
-        self._path, self._format = path, source.format
+        self._path = path
         self._frames = 0
         self._end = 0.0  # seconds, of the last frame
         self._audio: AudioCopier | None = None
@@ -133,8 +133,7 @@ def _add_video(
     options = {
         "preset": settings.preset,
         "crf": str(settings.crf),
-        "tune": "zerolatency",
-        "bf": "0",
+        "tune": "zerolatency",  # no B-frames, no lookahead: a frame goes in, its packet comes out
         "g": str(max(1, round(rate))),  # a key frame a second, for seeking
         "x264-params": settings.parameters,
     }

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 
+from rtpolyp.video.conform import Conformer
 from rtpolyp.video.source import Source, open_source
 from tests.runtime.clips import Clip, code_of, make_clip, picture
 
@@ -125,6 +126,17 @@ def test_interlaced_frames_are_deinterlaced(tmp_path):
     calm = comb(frames_of(open_source(make_clip(tmp_path / "lines.mp4", Clip(frames=12))))[6].luma())
     assert comb(woven[6]) > 2 * calm  # or this test would test nothing
     assert comb(frames[6].luma()) < 1.2 * calm
+
+
+def test_a_change_of_pixel_format_loses_no_frame(tmp_path):
+    conformer, out = Conformer(), []
+    for name, clip in (("a", Clip(frames=4, interlaced=True)), ("b", Clip(frames=4, pixel_format="yuv422p"))):
+        with av.open(make_clip(tmp_path / f"{name}.mp4", clip)) as container:
+            for native in container.decode(video=0):
+                out += conformer(native)
+    out += conformer.flush()
+    assert [code_of(native.to_ndarray(format="bgr24")) for native in out] == [0, 1, 2, 3] * 2
+    assert {native.format.name for native in out} == {"yuv420p"}
 
 
 def test_progressive_frames_are_not_copied(tmp_path):

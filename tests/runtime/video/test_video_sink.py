@@ -17,6 +17,7 @@ from rtpolyp.video.sink import EncoderSettings, VideoSink
 from rtpolyp.video.source import open_source
 from tests.runtime.clips import Clip, code_of, make_clip, picture
 
+AT_RISK = 15  # frames: a fragment of half a second, and one or two in hand
 LOSSY = 3.5  # levels, mean: encoded twice
 
 
@@ -38,6 +39,7 @@ CLOCKS = {
     "constant.mp4": Clip(),
     "ntsc.mp4": Clip(rate=Fraction(30_000, 1001), time_base=Fraction(1, 30_000)),
     "variable.mkv": Clip(pts=[0, 40, 80, 250, 251, 900, 940], time_base=Fraction(1, 1000)),
+    "variable.mp4": Clip(pts=[0, 512, 1000, 4000, 4001]),
     "late.mkv": Clip(start=64_000, frames=10),
     "late.ts": Clip(start=64_000, frames=10),
     "b_frames.mp4": Clip(options={"preset": "medium", "bf": "3"}),
@@ -128,6 +130,18 @@ def test_the_decoders_frame_types_are_not_repeated(tmp_path):
     assert len(keys) == 2
 
 
+@pytest.mark.parametrize("preset", ["ultrafast", "veryfast"])
+def test_frames_reach_the_file_within_a_fragment(tmp_path, preset):
+    clip = make_clip(tmp_path / "clip.mp4", Clip(frames=60))
+    settings = EncoderSettings(preset=preset)
+    with open_source(clip) as source, VideoSink(tmp_path / "out.mp4", source, settings=settings) as sink:
+        for frame in source:
+            sink.write(frame)
+        _, frames = read(tmp_path / "out.mp4")  # not closed yet
+    assert [frame.pts_seconds for frame in frames] == [i / 25 for i in range(len(frames))]
+    assert len(frames) > 60 - AT_RISK
+
+
 def test_closing_twice_and_writing_nothing_leave_a_valid_file(tmp_path):
     with open_source(make_clip(tmp_path / "clip.mp4")) as source:
         sink = VideoSink(tmp_path / "out.mp4", source)
@@ -178,7 +192,7 @@ def test_kill_9_loses_less_than_a_second(tmp_path, sound):
     done = record(clip, tmp_path / "out.mp4", kill_at=90)
     assert done.returncode == -signal.SIGKILL
     _, frames = read(tmp_path / "out.mp4")
-    assert len(frames) > 90 - 25
+    assert len(frames) > 90 - AT_RISK
     assert [frame.pts_seconds for frame in frames] == [i / 25 for i in range(len(frames))]
     assert code_of(frames[-1].to_bgr()) == len(frames) - 1
 
@@ -196,7 +210,7 @@ def test_a_full_disk_fails_in_one_line_and_keeps_what_was_recorded(tmp_path):
     with open_source(tmp_path / "out.mp4") as source, pytest.raises(InputError, match="cut off"):
         frames.extend(source)
     said = int(done.stdout.partition(" after ")[2].split()[0])
-    assert said - 25 < len(frames) <= said
+    assert said - AT_RISK < len(frames) <= said
 
 
 def test_a_disk_that_is_full_from_the_start_fails(tmp_path):

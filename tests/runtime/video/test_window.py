@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 
 import pytest
 
@@ -59,10 +60,13 @@ def shown(display, tmp_path):
     with subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
+        watchdog = threading.Timer(60, process.kill)  # a window that hangs must fail the test, not hang it
+        watchdog.start()
         try:
             assert process.stdout.readline() == "ready\n", process.stderr.read()
             yield process
         finally:
+            watchdog.cancel()
             process.kill()
 
 
