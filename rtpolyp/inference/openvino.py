@@ -101,15 +101,15 @@ def without_telemetry() -> Iterator[None]:
     `import openvino` alone reports to Google Analytics (2026.4: from a forked process, unless CI=true). It
     stays silent where its telemetry package cannot be imported, so that is what it is told.
     """
-    saved = sys.modules.get(TELEMETRY)
+    was_absent, saved = TELEMETRY not in sys.modules, sys.modules.get(TELEMETRY)
     sys.modules[TELEMETRY] = None  # type: ignore[assignment] # Python's own way to make an import fail
     try:
         yield
     finally:
-        if saved is None:
+        if was_absent:
             del sys.modules[TELEMETRY]
         else:
-            sys.modules[TELEMETRY] = saved
+            sys.modules[TELEMETRY] = saved  # type: ignore[assignment]
 
 
 def _openvino() -> Any:
