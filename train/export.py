@@ -1,0 +1,233 @@
+"""`python -m train.export`: a checkpoint becomes a bundle that the runtime can open.
+
+Everything is written into a folder beside the target, and takes its place when PyTorch, ONNX Runtime and
+OpenVINO agree and no precision costs more than it may. A failure leaves an earlier bundle as it was.
+"""
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import onnx
+from cyclopts import App, Parameter
+from torch import nn
+
+from rtpolyp.errors import EngineError, InputError, OutputError
+from rtpolyp.inference.base import SlotEngine
+from rtpolyp.inference.bundle import Bundle, load_bundle
+from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
+from rtpolyp.inference.openvino import OpenVinoEngine
+from rtpolyp.spec import EngineSpec, image_fingerprint, sha256_of, write_spec
+from train.checkpoint import Checkpoint, load_checkpoint, load_network
+from train.command_line import run_command_line
+from train.data import Source, parse_source
+from train.graph import ByteNetwork, half_weights, to_onnx
+from train.heldout import HeldOut, dice_per_frame, load_frames_of, load_held_out, probabilities
+from train.int8 import quantise
+from train.judgement import check_cost, judge, mean_dice, predict_all
+from train.model_card import write_model_card
+from train.operating_point import PLAIN
+from train.parity import EXACT, HALF_WEIGHTS, check, reference
+from train.weights import save_weights
+
+__all__ = ["export_bundle"]
+
+log = logging.getLogger(__name__)
+
+FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx", "weights": "weights.pt"}
+LARGEST = 20_000_000  # bytes of a bundle: it is committed and travels in the wheel
+PARITY_FRAMES = 24  # validation frames that every backend computes; PyTorch takes 0.2 s each
+PARITY_BATCH = 2  # so that the symbolic batch is tested too
+CALIBRATION_FRAMES = 300  # train frames that set INT8's ranges
+HALVING_COST = 0.0005  # mean Dice that FP16 storage of the weights may cost on validation frames
+
+
+def export_bundle(
+    checkpoint: Path, folder: Path, *, name: str, sources: Sequence[Source], side: int = 352, seed: int = 0
+) -> EngineSpec:
+    """Export a checkpoint's averaged weights as the bundle `folder`, and return its spec.
+
+    `sources` are those that it was trained on: their val parts judge parity, precisions and the operating
+    point, their train parts calibrate INT8. `side` is the network's input size in pixels, a multiple of 32.
+    An earlier bundle in `folder` is replaced.
+
+    Raises InputError for sources that are not the checkpoint's and for data that cannot be read, EngineError
+    where a backend or a precision is too far off or the bundle too large, OutputError for a folder that holds
+    something else or cannot be written.
+    """
+    trained = load_checkpoint(checkpoint)
+    _check_sources(checkpoint, trained, sources)
+    files = dict(FILES)
+    spec = EngineSpec(name, trained.spec.name, trained.spec.encoder, side, side, **asdict(PLAIN), files=files)
+    held_out = load_held_out(sources, spec.size)
+    log.info("%d validation frames", len(held_out))
+    with _published(folder) as staging:
+        bundle = Bundle(staging, spec)
+        exact, parity = _write_fp32(load_network(trained), bundle, held_out)
+        calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed)
+        _write_int8(exact, bundle, held_out, calibration)
+        save_weights(trained, bundle.model("weights"))
+        point, validation = judge(bundle, held_out, seed)
+        spec = replace(
+            spec,
+            **asdict(point),
+            sha256={file: sha256_of(staging / file) for file in files.values()},
+            metrics={"validation": validation, "parity": parity},
+            training=_training(trained, sources, len(calibration)),
+            trained_on=_fingerprints(trained, held_out),
+        )
+        write_spec(spec, staging / "spec.json")
+        write_model_card(staging)
+        load_bundle(staging)
+        if (size := sum(file.stat().st_size for file in staging.iterdir())) > LARGEST:
+            raise EngineError(f"{name}: {size:,} bytes, over {LARGEST:,}; take a smaller encoder")
+    return spec
+
+
+def _write_fp32(
+    network: nn.Module, bundle: Bundle, held_out: HeldOut
+) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """Write model.onnx; return the graph with exact weights, and how far each backend is from PyTorch."""
+    exact = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), bundle.spec.size)
+    frames = held_out.frames[:: max(1, len(held_out) // PARITY_FRAMES)][:PARITY_FRAMES]
+    expected = reference(network, frames)
+    dice, parity = [], {}
+    stages = (("exact weights", exact, EXACT), ("FP16 weights", half_weights(exact), HALF_WEIGHTS))
+    for stage, model, tolerance in stages:
+        _save(model, bundle, "fp32")
+        for backend in (OpenVinoEngine, OnnxRuntimeEngine):
+            who = f"{backend.library()}, {stage}"
+            with backend(bundle, batch=PARITY_BATCH) as engine:
+                difference = check(who, expected, _in_batches(engine, frames), tolerance)
+            parity[who] = f"≤ {difference.levels}/255 with {difference.flipped:.4%} of pixels flipped"
+            log.info("%s: %s", who, parity[who])
+        dice.append(mean_dice(predict_all(bundle, "fp32", held_out), held_out))
+        log.info("%s: Dice %.4f", stage, dice[-1])
+    check_cost("weights stored as FP16", *dice, HALVING_COST)
+    return exact, parity
+
+
+def _write_int8(exact: onnx.ModelProto, bundle: Bundle, held_out: HeldOut, calibration: np.ndarray) -> None:
+    """Write model.int8.onnx, quantised from the graph with exact weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        candidate = Bundle(Path(folder), replace(bundle.spec, files={"fp32": "candidate.onnx"}))
+
+        def dice_of(model: onnx.ModelProto, indices: np.ndarray) -> np.ndarray:
+            onnx.save(model, candidate.model("fp32"))
+            with OpenVinoEngine(candidate, optimise_for="throughput") as engine:
+                found = probabilities(engine, held_out.frames[indices])
+            dice = dice_per_frame(found, held_out.truth[indices])
+            log.info("Dice %.4f on %d frames", dice.mean(), len(dice))
+            return dice
+
+        log.info("quantising with %d frames", len(calibration))
+        quantised = quantise(exact, calibration, np.flatnonzero(held_out.has_polyp), dice_of)
+    _save(quantised, bundle, "int8")
+
+
+def _save(model: onnx.ModelProto, bundle: Bundle, role: str) -> None:
+    spec = bundle.spec
+    model.producer_name = "rtpolyp"
+    about = {"name": spec.name, "network": spec.network, "encoder": spec.encoder, "role": role}
+    onnx.helper.set_model_props(model, about)
+    onnx.save(model, bundle.model(role))
+
+
+def _in_batches(engine: SlotEngine, frames: np.ndarray) -> np.ndarray:
+    starts = range(0, len(frames), engine.batch)
+    return np.concatenate([engine.submit(frames[i : i + engine.batch]).result().probability for i in starts])
+
+
+def _check_sources(checkpoint: Path, trained: Checkpoint, sources: Sequence[Source]) -> None:
+    """The val parts that chose the weights have to be the ones that are judged on and fingerprinted."""
+    theirs, given = {file.source for file in trained.files}, {source.name for source in sources}
+    if theirs != given:
+        raise InputError(
+            f"{checkpoint}: trained on {', '.join(sorted(theirs))}, not {', '.join(sorted(given))}; "
+            "give the same --data"
+        )
+
+
+def _fingerprints(trained: Checkpoint, held_out: HeldOut) -> tuple[str, ...]:
+    train = {file.sha256[:16] for file in trained.files}
+    return tuple(sorted(train | {image_fingerprint(pair.image) for pair in held_out.pairs}))
+
+
+def _training(trained: Checkpoint, sources: Sequence[Source], calibration: int) -> dict[str, Any]:
+    packages = ("torch", "onnx", "onnxruntime", "openvino", "nncf")
+    return {
+        "sources": [source.name for source in sources],
+        "train_frames": len(trained.files),
+        "step": trained.step,
+        "validation_dice_while_training": trained.best_dice,
+        "recipe": asdict(trained.recipe),
+        "numerics": asdict(trained.numerics),
+        "int8_calibration_frames": calibration,
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+@contextlib.contextmanager
+def _published(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the place of `folder` unless the body raises."""
+    if folder.exists() and not (folder / "spec.json").is_file() and any(folder.iterdir()):
+        raise OutputError(f"{folder}: holds something that is no bundle; choose another -o")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as work:
+            staging, earlier = Path(work) / "new", Path(work) / "earlier"
+            staging.mkdir()
+            yield staging
+            if folder.exists():
+                os.replace(folder, earlier)
+            os.replace(staging, folder)
+    except OSError as exc:
+        raise OutputError(f"{folder}: cannot be written ({exc}); free space or choose another -o") from exc
+
+
+app = App(name="python -m train.export", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+
+
+@app.default
+def main(
+    *,
+    checkpoint: Path,
+    name: str,
+    data: Annotated[list[str], Parameter(consume_multiple=False)],
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    size: int = 352,
+    seed: int = 0,
+) -> None:
+    """Export a checkpoint as a bundle.
+
+    Parameters
+    ----------
+    checkpoint
+        best.pt of a run.
+    name
+        The bundle's name.
+    data
+        DIR[:SPLIT], repeatable: the data sets that it was trained on.
+    out
+        The bundle's folder; an earlier bundle there is replaced.
+    size
+        Side of the network's input in pixels, a multiple of 32.
+    seed
+        Chooses calibration frames and polyp-free crops.
+    """
+    sources = [parse_source(text) for text in data]
+    spec = export_bundle(checkpoint, out, name=name, sources=sources, side=size, seed=seed)
+    point = f"threshold {spec.threshold}, area {spec.minimum_area}, confidence {spec.minimum_confidence}"
+    print(f"{out}: {point}; figures in {out / 'MODEL_CARD.md'}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command_line(app, sys.argv[1:]))
