@@ -65,7 +65,8 @@ class Sampler:
         """One batch: ordinary images, then positive crops, then as many polyp-free crops."""
         recipe = self.recipe
         expected = recipe.polyp_free_crops * recipe.batch
-        crops = min(int(expected + torch.rand(1, generator=generator).item()), recipe.batch // 2)
+        most = (recipe.batch - 1) // 2  # one ordinary image is always left
+        crops = min(int(expected + torch.rand(1, generator=generator).item()), most)
         ordinary = self._ordinary(recipe.batch - 2 * crops, generator)
         if not crops:
             return ordinary
