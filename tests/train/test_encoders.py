@@ -1,5 +1,6 @@
 """The encoders against the packages and files that their ImageNet weights come from."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -55,9 +56,52 @@ def test_foreign_weights_fail_naming_the_keys(tmp_path):
         create_encoder("efficientnet-lite0", pretrained=tmp_path / "weights.pth")
 
 
+@pytest.mark.parametrize("content", [b"", b"not a pickle", b"PK\3\4 half a zip"])
+def test_a_broken_weights_file_fails_naming_it(tmp_path, content):
+    (tmp_path / "weights.pth").write_bytes(content)
+    with pytest.raises(InputError, match=r"weights\.pth: not a PyTorch weights file"):
+        create_encoder("efficientnet-lite0", pretrained=tmp_path / "weights.pth")
+
+
+def test_a_file_of_something_else_fails_naming_it(tmp_path):
+    torch.save([1, 2], tmp_path / "weights.pth")
+    with pytest.raises(InputError, match=r"weights\.pth: holds something else than weights"):
+        create_encoder("efficientnet-lite0", pretrained=tmp_path / "weights.pth")
+
+
 def test_mobilenetv2_without_a_weights_folder_fails():
     with pytest.raises(InputError, match=r"mobilenetv2: .* Give their folder"):
         create_encoder("mobilenetv2")
+
+
+def mobilenetv2_folder(folder):
+    """Zero weights as the folder holds them: one convolution more than the encoder reads."""
+    convolutions = [
+        m for m in create_encoder("mobilenetv2", False).modules() if isinstance(m, torch.nn.Conv2d)
+    ]
+    for index, convolution in enumerate([*convolutions, torch.nn.Conv2d(320, 1280, 1)]):
+        np.save(folder / f"conv_{2 * index}_weight.npy", convolution.weight.detach().numpy())
+        np.save(folder / f"conv_{2 * index}_bias.npy", np.full(convolution.out_channels, index, np.float32))
+    return folder
+
+
+def test_mobilenetv2_reads_its_folder_in_the_order_of_the_forward_pass(tmp_path):
+    encoder = create_encoder("mobilenetv2", pretrained=mobilenetv2_folder(tmp_path))
+    convolutions = [m for m in encoder.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert [int(m.bias[0]) for m in convolutions] == list(range(len(convolutions)))
+
+
+@pytest.mark.parametrize("content", [None, b"half a file"])
+def test_mobilenetv2_with_a_broken_file_fails_naming_it(tmp_path, content):
+    bias = mobilenetv2_folder(tmp_path) / "conv_4_bias.npy"
+    bias.unlink() if content is None else bias.write_bytes(content)
+    with pytest.raises(InputError, match=r"conv_4_bias\.npy: cannot be read as \.npy"):
+        create_encoder("mobilenetv2", pretrained=tmp_path)
+
+
+def test_mobilenetv2_with_another_folder_fails_saying_what_it_holds(tmp_path):
+    with pytest.raises(InputError, match=r"0 conv_\*_weight\.npy, expected 52"):
+        create_encoder("mobilenetv2", pretrained=tmp_path)
 
 
 def test_an_unknown_encoder_fails_listing_what_exists():

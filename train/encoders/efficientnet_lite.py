@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rtpolyp.errors import InputError
-from train.encoders.weights import load_named_state
+from train.encoders.weights import load_named_state, read_state
 
 __all__ = ["EfficientNetLite"]
 
@@ -156,8 +156,7 @@ class EfficientNetLite(nn.Module):
         path = path or self._installed_weights()
         if not path.is_file():
             raise InputError(f"{path}: no such weights file. Give a .pth of {self.variant.package}")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        load_named_state(self, state, path, ignored=CLASSIFIER_KEYS)
+        load_named_state(self, read_state(path), path, ignored=CLASSIFIER_KEYS)
 
     def _installed_weights(self) -> Path:
         package = self.variant.package

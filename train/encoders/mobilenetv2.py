@@ -109,6 +109,10 @@ class MobileNetV2(nn.Module):
             )
         state = {}
         for name, file in zip(names, files, strict=False):
-            state[f"{name}.weight"] = torch.from_numpy(np.load(file))
-            state[f"{name}.bias"] = torch.from_numpy(np.load(str(file).replace("_weight", "_bias")))
+            for kind in ("weight", "bias"):
+                part = file.with_name(file.name.replace("_weight", f"_{kind}"))
+                try:
+                    state[f"{name}.{kind}"] = torch.from_numpy(np.load(part))
+                except (OSError, ValueError) as exc:
+                    raise InputError(f"{part}: cannot be read as .npy. Copy the folder again") from exc
         load_named_state(self, state, path)

@@ -1,5 +1,6 @@
 """Loading foreign weights without silence: every key that does not fit is named."""
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,7 +9,18 @@ from torch import nn
 
 from rtpolyp.errors import InputError
 
-__all__ = ["load_named_state"]
+__all__ = ["load_named_state", "read_state"]
+
+
+def read_state(path: Path) -> dict[str, torch.Tensor]:
+    """Read a .pth file of weights onto the CPU. Raises InputError unless it is one."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as exc:
+        raise InputError(f"{path}: not a PyTorch weights file. Download or install it again") from exc
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InputError(f"{path}: holds something else than weights by name. Give a .pth of the encoder")
+    return state
 
 
 def load_named_state(
