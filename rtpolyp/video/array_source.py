@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
-from rtpolyp.video.colour import BT709, Colour
+from rtpolyp.video.colour import BT709, LIMITED, Colour
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.stream import StreamFormat
 
 __all__ = ["ArraySource"]
-
-LIMITED = 1  # H.273's code point
 
 
 class ArraySource:

@@ -7,7 +7,7 @@ import av
 __all__ = ["Colour"]
 
 UNSPECIFIED = 2  # of matrix, primaries and transfer
-FULL = 2  # of range; 1 is limited, 0 unspecified
+LIMITED, FULL = 1, 2  # of range; 0 is unspecified
 HD_LINES = 720  # untagged pictures from this height on are taken for BT.709, smaller ones for BT.601
 BT601, BT709 = 6, 1
 # libswscale's names. The rarer matrices (YCgCo, ICtCp) are no endoscope's and count as untagged.

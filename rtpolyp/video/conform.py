@@ -7,7 +7,7 @@ from typing import Any
 
 import av
 
-from rtpolyp.video.colour import BT601, BT709, FULL, HD_LINES, Colour
+from rtpolyp.video.colour import BT601, BT709, FULL, HD_LINES, LIMITED, Colour
 from rtpolyp.video.filters import FilterChain
 
 __all__ = ["Conformer"]
@@ -43,7 +43,7 @@ class Conformer:
         self._interlaced = False
         self._layout: tuple[str, bool] | None = None
         self._chain: FilterChain | None = None
-        self._target = Colour()
+        self._colour = Colour()
         self._time_base = Fraction(1)
         self.transposed = False  # the last frame lay on its side: width and height have changed places
 
@@ -56,10 +56,7 @@ class Conformer:
             ready = self.flush()
             self._build(native)
             self._layout = layout
-        ready += [native] if self._chain is None else self._finish(self._chain(native))
-        for frame in ready:
-            frame.pict_type = 0  # or the encoder would repeat the decoder's choice of I and P frames
-        return ready
+        return ready + self._finish([native] if self._chain is None else self._chain(native))
 
     def flush(self) -> list[av.VideoFrame]:
         """The frames still held back, at the end of the stream or of a layout."""
@@ -70,35 +67,39 @@ class Conformer:
     def _build(self, native: av.VideoFrame) -> None:
         turn = ORIENTATIONS[_display_matrix(native) if self._upright else (1, 0, 0, 1)]
         self.transposed = sum(name == "transpose" for name, _ in turn) == 1
-        steps = [DEINTERLACE, *turn] if self._interlaced else [*turn]
-        colour = self._target = Colour.of(native)
-        name, pixels = native.format.name, native.format
-        if name not in PLANAR_420:
-            wanted = "yuvj420p" if name.startswith("yuvj") else "yuv420p"
-            scale = "flags=area+accurate_rnd"
-            if (
-                pixels.is_rgb or pixels.has_palette
-            ):  # a still becomes what JPEG is, a video what players expect
-                size = native.width, native.height
-                matrix = BT709 if self._upright and min(size) >= HD_LINES else BT601
-                self._target = Colour(matrix, 1 if self._upright else FULL, colour.primaries, colour.transfer)
-                wanted = "yuv420p" if self._upright else "yuvj420p"
-                scale += (
-                    f":out_color_matrix={self._target.swscale_matrix(size)}"
-                    f":out_range={self._target.swscale_range}"
-                )
-            steps += [("scale", scale), ("format", wanted)]
+        convert, self._colour = _to_planar_420(native, still=not self._upright)
+        steps = [*([DEINTERLACE] if self._interlaced else []), *turn, *convert]
         self._time_base = native.time_base or Fraction(1)
         self._chain = FilterChain(native, steps) if steps else None
 
     def _finish(self, frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
         for frame in frames:
-            if frame.pts is not None and frame.time_base != self._time_base:  # bwdif counts in half ticks
-                frame.pts = round(frame.pts * frame.time_base / self._time_base)  # type: ignore[operator]
-                frame.duration = round(frame.duration * frame.time_base / self._time_base)  # type: ignore[operator]
+            unit = (frame.time_base or self._time_base) / self._time_base  # bwdif counts in half ticks
+            if unit != 1:
+                frame.pts = None if frame.pts is None else round(frame.pts * unit)
+                frame.duration = round(frame.duration * unit)
             frame.time_base = self._time_base
-            frame.colorspace, frame.color_range = self._target.matrix, self._target.range
+            frame.colorspace, frame.color_range = self._colour.matrix, self._colour.range
+            frame.pict_type = 0  # or the encoder would repeat the decoder's choice of I and P frames
         return frames
+
+
+def _to_planar_420(native: av.VideoFrame, *, still: bool) -> tuple[list[tuple[str, str]], Colour]:
+    """The filters that make a frame planar 4:2:0, and the colour tags of what comes out.
+
+    YUV keeps its matrix and range. RGB becomes what JPEG is in a still, what players expect in a video.
+    """
+    colour, pixels = Colour.of(native), native.format
+    if pixels.name in PLANAR_420:
+        return [], colour
+    full, scale = pixels.name.startswith("yuvj"), "flags=area+accurate_rnd"
+    if pixels.is_rgb or pixels.has_palette:
+        size = native.width, native.height
+        matrix = BT709 if not still and min(size) >= HD_LINES else BT601
+        colour = Colour(matrix, FULL if still else LIMITED, colour.primaries, colour.transfer)
+        full = still
+        scale += f":out_color_matrix={colour.swscale_matrix(size)}:out_range={colour.swscale_range}"
+    return [("scale", scale), ("format", "yuvj420p" if full else "yuv420p")], colour
 
 
 def _display_matrix(native: av.VideoFrame) -> tuple[int, ...]:
@@ -109,12 +110,8 @@ def _display_matrix(native: av.VideoFrame) -> tuple[int, ...]:
         side_data = {entry.type.name: bytes(entry) for entry in entries}
     except ValueError:  # PyAV knows fewer types of side data than FFmpeg; the angle alone is always there
         angle = math.radians(native.rotation)
-        terms = (
-            round(math.cos(angle)),
-            -round(math.sin(angle)),
-            round(math.sin(angle)),
-            round(math.cos(angle)),
-        )
+        cosine, sine = round(math.cos(angle)), round(math.sin(angle))
+        terms = cosine, -sine, sine, cosine
     else:
         if "DISPLAYMATRIX" in side_data:
             a, b, _, c, d = struct.unpack("=9i", side_data["DISPLAYMATRIX"])[:5]

@@ -16,8 +16,8 @@ from rtpolyp.video.source import Source
 __all__ = ["ImageSink", "MaskSink"]
 
 
-class MaskSink:
-    """Writes masks for annotators, `NAME.png` of the frame's size, {0, 255}.
+class _PngFolder:
+    """A folder of `NAME.png`, NAME being the frame's; created where it is missing.
 
     Raises OutputError when the folder or a file cannot be written, InputError when the images themselves
     lie in the folder.
@@ -26,52 +26,39 @@ class MaskSink:
     def __init__(self, folder: Path, source: Source) -> None:
         prepare_folder(folder, source)
         self._folder = folder
+
+    def close(self) -> None:
+        """Nothing is held open between two frames."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _write_png(self, frame: Frame, pixels: NDArray[np.uint8]) -> None:
+        path = self._folder / f"{frame.name}.png"
+        # imencode and not imwrite, which opens no non-ASCII path on Windows and cannot say what went wrong.
+        _, encoded = cv2.imencode(".png", pixels)
+        try:
+            path.write_bytes(encoded.tobytes())
+        except OSError as exc:
+            raise OutputError(
+                f"{path}: cannot be written ({exc.strerror}); make room or give another folder"
+            ) from exc
+
+
+class MaskSink(_PngFolder):
+    """Writes masks for annotators as PNGs of the frame's size, {0, 255}, named as the frames."""
 
     def write(self, frame: Frame, segmentation: Segmentation) -> None:
         """Write the frame's mask; a pixel is 255 when its centre lies in a polyp's contour."""
-        _write_png(self._folder / f"{frame.name}.png", rasterise(segmentation.polyps, frame.size))
-
-    def close(self) -> None:
-        """Nothing is held open between two frames."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+        self._write_png(frame, rasterise(segmentation.polyps, frame.size))
 
 
-class ImageSink:
-    """Writes the frames as they are, with what was drawn on them, as `NAME.png`.
-
-    Raises OutputError when the folder or a file cannot be written, InputError when the images themselves
-    lie in the folder.
-    """
-
-    def __init__(self, folder: Path, source: Source) -> None:
-        prepare_folder(folder, source)
-        self._folder = folder
+class ImageSink(_PngFolder):
+    """Writes the frames as PNGs, with what was drawn on them, named as the frames."""
 
     def write(self, frame: Frame, segmentation: Segmentation | None = None) -> None:
-        """Write the frame's picture."""
-        _write_png(self._folder / f"{frame.name}.png", frame.to_bgr())
-
-    def close(self) -> None:
-        """Nothing is held open between two frames."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
-def _write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
-    # imencode and not imwrite, which opens no non-ASCII path on Windows and cannot say what went wrong.
-    _, encoded = cv2.imencode(".png", pixels)
-    try:
-        path.write_bytes(encoded.tobytes())
-    except OSError as exc:
-        raise OutputError(
-            f"{path}: cannot be written ({exc.strerror}); make room or give another folder"
-        ) from exc
+        """Write the frame's picture; what was found in it does not matter here."""
+        self._write_png(frame, frame.to_bgr())

@@ -1,5 +1,6 @@
 """Images and folders of images as sources."""
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import make_view
 from rtpolyp.imaging.preprocess import read_image, resize_frame
+from rtpolyp.video.conform import Conformer
 from rtpolyp.video.scaler import NetworkScaler
 from rtpolyp.video.source import open_source
 from tests.runtime.clips import code_of, picture
@@ -74,16 +76,32 @@ def test_a_jpeg_keeps_its_samples(tmp_path):
     assert np.abs(frame.luma().astype(int) - decoded[..., 0]).mean() < 0.6
 
 
-def test_exif_orientation_is_ignored_as_in_training(tmp_path):
-    plain = write(tmp_path / "image.jpg", picture(5)).read_bytes()
+@pytest.fixture
+def turned(tmp_path):
+    """A JPEG whose EXIF asks for it to be shown turned right (orientation 6)."""
+    plain = write(tmp_path / "turned.jpg", picture(5)).read_bytes()
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
-    # orientation 6: to be shown turned right
     segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
-    path = tmp_path / "turned.jpg"
-    path.write_bytes(plain[:2] + segment + plain[2:])
-    assert cv2.imread(str(path)).shape == (160, 128, 3)  # a reader that follows it would turn the picture
-    (frame,) = open_source(path)
+    (tmp_path / "turned.jpg").write_bytes(plain[:2] + segment + plain[2:])
+    assert cv2.imread(str(tmp_path / "turned.jpg")).shape == (160, 128, 3)  # OpenCV follows it unless told
+    return tmp_path / "turned.jpg"
+
+
+def test_exif_orientation_is_ignored_as_in_training(turned):
+    (frame,) = open_source(turned)
     assert frame.size == (160, 128)
+    assert np.abs(frame.to_bgr().astype(int) - picture(5)).mean() < LOSSY
+
+
+def test_side_data_that_pyav_does_not_know_hides_no_rotation(turned):
+    with av.open(turned) as container:  # EXIF is of such a type
+        native = next(container.decode(video=0))
+    with pytest.raises(ValueError, match="is not a valid Type"):
+        native.side_data  # noqa: B018
+    conformer = Conformer()
+    (upright,) = conformer(native)
+    expected = np.rot90(picture(5), -1)
+    assert np.abs(upright.to_ndarray(format="bgr24").astype(int) - expected).mean() < LOSSY
 
 
 def test_alpha_and_palettes_are_colours(tmp_path):
