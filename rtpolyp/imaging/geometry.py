@@ -30,7 +30,7 @@ class View:
 
     frame_width: int  # pixels, upright
     frame_height: int
-    crop: Rect  # in frame pixels; even offsets and sizes, so that 4:2:0 chroma stays aligned
+    crop: Rect  # in frame pixels; unless it is the whole frame, even, so that 4:2:0 chroma stays aligned
     network_width: int  # pixels
     network_height: int
 

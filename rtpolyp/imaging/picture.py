@@ -18,7 +18,7 @@ __all__ = ["Crop", "PictureFinder", "find_picture", "parse_crop"]
 
 Crop: TypeAlias = Literal["auto", "off"] | Rect
 
-GRID = 256  # cells along the longer side: text strokes fade to one or two cells, the work to about 1 ms
+GRID = 256  # cells along the longer side: text strokes fade to one or two cells, the work to 1 to 2 ms
 OPENING = 5  # cells; a grey opening of this size removes text and noise but keeps the darkest mucosa
 DARK = 48  # luma; a border brighter than this is none
 LIT = 10  # luma above the border that only mucosa, boxes and logos reach

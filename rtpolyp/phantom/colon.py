@@ -64,6 +64,8 @@ def build_colon(rng: np.random.Generator, sites: Sequence[PolypSite], look: Poly
         polyp = np.maximum(polyp, np.clip((wall - dome) * 25, 0, 1))
         wall = np.minimum(wall, dome)
         crease *= 1 - look.crease * np.exp(-(((foot - 1.02) / 0.14) ** 2))
+    for axis in (0, 1, 0, 1):  # round off the feet, whose steps on the grid would show as teeth
+        wall = 0.5 * wall + 0.25 * (np.roll(wall, 1, axis) + np.roll(wall, -1, axis))
     by_angle = (np.roll(wall, -1, 0) - np.roll(wall, 1, 0)) * (SURFACE[0] / (4 * np.pi))
     by_place = (np.roll(wall, -1, 1) - np.roll(wall, 1, 1)) * (SURFACE[1] / (2 * LENGTH))
     surface = np.stack([wall, by_angle, by_place, polyp], axis=-1).astype(np.float32)
@@ -135,11 +137,13 @@ def _texture(rng: np.random.Generator, polyp: Map, crease: Map, look: PolypLook)
     grain = _octaves(rng, TEXTURE, (160, 265), 2)
     pits = _octaves(rng, TEXTURE, (110, 182), 2)
     vessels = _vessels(rng) * (1 - 0.8 * polyp)
-    redness = 0.16 * mottle + 0.05 * grain + 0.55 * vessels + polyp * (look.redness + look.pattern * pits)
+    redness = 0.08 + 0.16 * mottle + 0.05 * grain + 0.55 * vessels
+    redness += polyp * (look.redness + look.pattern * pits)
+    redness = np.maximum(redness, 0)  # under 0 it would turn bright mucosa green
     luma = 1 + 0.06 * mottle + 0.05 * grain - 0.22 * vessels
     luma += polyp * (look.brightness - 1 + 0.7 * look.pattern * pits)
     luma *= crease
-    channels = [luma * (1 - weight * redness) for weight in (0.50, 0.45, 0.05)]
+    channels = [luma * (1 - weight * redness) for weight in (0.50, 0.48, 0.05)]
     wet = 127 + 60 * _octaves(rng, TEXTURE, (110, 130), 3)
     planes = [cv2.convertScaleAbs(np.maximum(channel, 0), alpha=200) for channel in channels]
     return np.ascontiguousarray(np.dstack([*planes, np.clip(wet, 0, 255).astype(np.uint8)]))
