@@ -12,7 +12,7 @@ from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.settings import Settings, Style
 
-__all__ = ["Planes", "draw_badge", "draw_overlay", "pen_margin"]
+__all__ = ["Planes", "draw_overlay", "pen_margin"]
 
 Planes: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 """Y `(H, W) uint8`, U and V `((H + 1) // 2, (W + 1) // 2) uint8`; rows may be padded."""
@@ -60,30 +60,6 @@ def draw_overlay(planes: Planes, polyps: Sequence[Polyp], settings: Settings, *,
         if TINT[settings.style]:
             _tint(cut, contour, TINT[settings.style], colours)
         _stroke(cut, contour, thickness, colours)
-
-
-def draw_badge(planes: Planes, text: str, corner: tuple[int, int], *, full_range: bool) -> Rect:
-    """Write a short line of ASCII text on a dark plate in place; return the plate in frame pixels.
-
-    `corner` is the plate's lower left corner in frame pixels; the plate is moved into the frame where it
-    would leave it.
-    """
-    height, width = planes[0].shape
-    scale = max(0.4, min(width, height) / 1100)  # smaller letters cannot be read
-    pen = max(1, round(2 * scale))
-    (text_width, text_height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, pen)
-    pad = max(3, round(8 * scale))
-    plate_width, plate_height = text_width + 2 * pad, text_height + baseline + 2 * pad
-    x = max(0, min(corner[0], width - plate_width)) // 2 * 2
-    y = max(0, min(corner[1], height) - plate_height) // 2 * 2
-    plate = Rect(x, y, min(plate_width, width - x), min(plate_height, height - y))
-    luma, u, v = _cut(planes, plate)
-    colours = _Colours.of(full_range)
-    luma[:] = colours.dark
-    u[:] = v[:] = 128
-    origin = pad, pad + text_height
-    cv2.putText(luma, text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, 235, pen, cv2.LINE_AA)
-    return plate
 
 
 def pen_margin(width: int, height: int) -> int:

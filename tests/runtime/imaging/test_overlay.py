@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rtpolyp.imaging.geometry import Rect, make_view
-from rtpolyp.imaging.overlay import Planes, draw_badge, draw_overlay, pen_margin
+from rtpolyp.imaging.overlay import Planes, draw_overlay, pen_margin
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.imaging.postprocess import rasterise
 from rtpolyp.settings import Settings, Style
@@ -146,23 +146,6 @@ def test_overlapping_polyps_show_the_largest_on_top() -> None:
     draw_overlay(alone, [large], settings(), full_range=False)
     crossing = np.floor(large.contour).astype(int)
     assert np.array_equal(both[0][crossing[:, 1], crossing[:, 0]], alone[0][crossing[:, 1], crossing[:, 0]])
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("corner", [(20, 40), (-50, -50), (5000, 5000)])
-def test_a_badge_stays_on_its_plate(size: tuple[int, int], corner: tuple[int, int]) -> None:
-    planes, before = frame(*size), frame(*size)
-    plate = draw_badge(planes, "97%", corner, full_range=False)
-    assert plate.x >= 0
-    assert plate.y >= 0
-    assert plate.x + plate.width <= size[0]
-    assert plate.y + plate.height <= size[1]
-    outside = np.ones((size[1], size[0]), np.bool_)
-    outside[plate.y : plate.y + plate.height, plate.x : plate.x + plate.width] = False
-    assert np.array_equal(planes[0][outside], before[0][outside])
-    text = planes[0][plate.y : plate.y + plate.height, plate.x : plate.x + plate.width]
-    assert text.max() > 150  # letters
-    assert (text == 16).mean() > 0.3  # plate
 
 
 def test_the_overlay_looks_cyan_after_conversion_to_bgr() -> None:
