@@ -153,15 +153,10 @@ def _native(
 def _encode_tone(
     container: av.container.OutputContainer, stream: av.AudioStream, start: float, seconds: float
 ) -> None:
-    context = stream.codec_context
-    context.open()
-    block = context.frame_size or 1024
-    for first in range(0, int(seconds * RATE), block):
-        phase = 2 * np.pi * 440 * np.arange(first, first + block) / RATE
-        tone = np.repeat((8000 * np.sin(phase)).astype(np.int16)[np.newaxis], 2, axis=1)
-        frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="stereo")
-        frame.sample_rate = RATE
-        frame.pts, frame.time_base = first + int(start * RATE), Fraction(1, RATE)
-        for converted in av.AudioResampler(context.format, context.layout, RATE).resample(frame):
-            container.mux(stream.encode(converted))
+    phase = 2 * np.pi * 440 * np.arange(int(seconds * RATE)) / RATE
+    tone = np.repeat((8000 * np.sin(phase)).astype(np.int16)[np.newaxis], 2, axis=1)  # left, right, left …
+    frame = av.AudioFrame.from_ndarray(tone, format="s16", layout="stereo")
+    frame.sample_rate = RATE
+    frame.pts, frame.time_base = int(start * RATE), Fraction(1, RATE)
+    container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
