@@ -99,7 +99,9 @@ def train(
 @app.command(name="--list")
 def list_networks() -> None:
     """Print networks and encoders with parameters and multiply-accumulates of one image."""
-    table = Table("network", "encoder", "parameters", "GMAC @352", "GMAC @256")
+    table = Table("network", "encoder")
+    for heading in ("parameters", "GMAC @352", "GMAC @256"):
+        table.add_column(heading, justify="right")
     for name in NETWORKS:
         for encoder in ENCODERS:
             network = create_network(NetworkSpec(name, encoder), pretrained=False)

@@ -1,0 +1,118 @@
+"""Checkpoints: what comes back, what is refused, and what a full disk leaves."""
+
+import re
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rtpolyp.errors import InputError, OutputError
+from tests.train import tiny_encoder
+from train.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
+from train.data import TrainingFile
+from train.networks import NetworkSpec, create_network
+from train.optimisation import Numerics
+from train.recipe import Recipe
+
+FULL_DISK = Path("/dev/full")
+
+
+@pytest.fixture
+def checkpoint(monkeypatch) -> Checkpoint:
+    tiny_encoder.register(monkeypatch)
+    torch.manual_seed(0)
+    spec = NetworkSpec("pranet-if", "tiny")
+    network = create_network(spec, pretrained=False)
+    return Checkpoint(
+        spec,
+        Recipe(steps=5, sizes=((64, 1.0),)),
+        Numerics(channels_last=True, bfloat16=False),
+        3,
+        network.state_dict(),
+        (127.0,) * 3,
+        (64.0,) * 3,
+        (TrainingFile("clinic:half", "a.jpg", "00ff"),),
+        0.5,
+    )
+
+
+def test_what_is_saved_comes_back(checkpoint, tmp_path):
+    save_checkpoint(tmp_path / "best.pt", checkpoint)
+    loaded = load_checkpoint(tmp_path / "best.pt")
+    assert loaded.ema.keys() == checkpoint.ema.keys()
+    assert all(torch.equal(loaded.ema[key], checkpoint.ema[key]) for key in loaded.ema)
+    assert replace(loaded, ema={}) == replace(checkpoint, ema={})
+    network = load_network(loaded)
+    assert not network.training
+    assert torch.equal(network.state_dict()["encoder.stem.weight"], checkpoint.ema["encoder.stem.weight"])
+
+
+def test_saving_replaces_the_old_file_and_leaves_nothing_beside_it(checkpoint, tmp_path):
+    (tmp_path / "last.pt.partial").write_bytes(b"left by a killed run")
+    save_checkpoint(tmp_path / "last.pt", checkpoint)
+    save_checkpoint(tmp_path / "last.pt", replace(checkpoint, step=4))
+    assert load_checkpoint(tmp_path / "last.pt").step == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="needs /dev/full")
+def test_a_full_disk_fails_and_keeps_the_old_file(checkpoint, tmp_path):
+    save_checkpoint(tmp_path / "last.pt", checkpoint)
+    (tmp_path / "last.pt.partial").symlink_to(FULL_DISK)
+    with pytest.raises(OutputError, match=r"last\.pt: cannot be written .*Free space") as caught:
+        save_checkpoint(tmp_path / "last.pt", replace(checkpoint, step=4))
+    assert "\n" not in str(caught.value)
+    assert load_checkpoint(tmp_path / "last.pt").step == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_a_missing_folder_fails(checkpoint, tmp_path):
+    with pytest.raises(OutputError, match=r"nowhere/last\.pt: cannot be written"):
+        save_checkpoint(tmp_path / "nowhere" / "last.pt", checkpoint)
+
+
+def write_zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("not a checkpoint"),
+        write_zip,
+        lambda path: torch.save([1, 2], path),
+        lambda path: torch.save({"state_dict": {}}, path),
+        lambda path: torch.save({"format": 1, "spec": {}}, path),
+        lambda path: torch.save(torch.nn.Linear(2, 2), path),  # code, which is never run
+    ],
+    ids=["empty", "text", "zip", "list", "foreign", "incomplete", "module"],
+)
+def test_a_foreign_file_fails_in_one_line(write, tmp_path):
+    path = tmp_path / "foreign.pt"
+    write(path)
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: not a checkpoint") as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_half_a_checkpoint_fails(checkpoint, tmp_path):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, checkpoint)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match="not a checkpoint that this version can read"):
+        load_checkpoint(path)
+
+
+def test_another_format_fails_naming_both(tmp_path):
+    torch.save({"format": 99}, tmp_path / "last.pt")
+    with pytest.raises(InputError, match=r"checkpoint format 99, this version reads 1\. Train it again"):
+        load_checkpoint(tmp_path / "last.pt")
+
+
+def test_a_missing_file_fails(tmp_path):
+    with pytest.raises(InputError, match=r"last\.pt: no such checkpoint"):
+        load_checkpoint(tmp_path / "last.pt")
