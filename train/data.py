@@ -1,8 +1,8 @@
 """Datasets on disk → frames in memory, decoded once.
 
-Folders, splits and pairs are read as the evaluation reads them (`rtpolyp.measure`). Frames are held as
-squares: the network's input is the picture stretched to its size, in training as in the runtime, so every
-frame has one shape and a batch is one gather.
+Folders, splits and pairs are read as the evaluation reads them, and resized as the runtime resizes. Frames
+are held as squares: the network's input is the picture stretched to its size, in training as in the runtime,
+so every frame has one shape and a batch is one gather.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import read_pair
 from rtpolyp.spec import sha256_of
@@ -93,8 +94,8 @@ def load_frames(sources: Sequence[Source], part: str, side: int) -> Frames:
     def load(position: int) -> TrainingFile:
         index, pair = pairs[position]
         image, truth = read_pair(pair)
-        images[position] = _square(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), side)
-        masks[position] = _binary_square(truth * np.uint8(255), side)
+        images[position] = cv2.cvtColor(resize_frame(image, (side, side)), cv2.COLOR_BGR2RGB)
+        masks[position] = _binary(resize_frame(truth * np.uint8(255), (side, side)))
         return TrainingFile(names[index], pair.image.name, sha256_of(pair.image))
 
     with ThreadPoolExecutor() as pool:  # OpenCV decodes outside the interpreter's lock
@@ -106,18 +107,13 @@ def resized(frames: Frames, side: int) -> Frames:
     """The same frames as squares of `side` pixels."""
     if frames.images.shape[1] == side:
         return frames
-    images = np.stack([_square(image, side) for image in frames.images])
-    masks = np.stack([_binary_square(mask, side) for mask in frames.masks])
+    images = np.stack([resize_frame(image, (side, side)) for image in frames.images])
+    masks = _binary(np.stack([resize_frame(mask, (side, side)) for mask in frames.masks]))
     return Frames(images, masks, frames.source_index, frames.sources, frames.files)
 
 
-def _square(pixels: np.ndarray, side: int) -> np.ndarray:
-    """Averaged over areas, so that nothing aliases."""
-    return cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
-
-
-def _binary_square(mask: np.ndarray, side: int) -> np.ndarray:
-    return np.where(_square(mask, side) > 127, np.uint8(255), np.uint8(0))
+def _binary(mask: np.ndarray) -> np.ndarray:
+    return np.where(mask > 127, np.uint8(255), np.uint8(0))
 
 
 def _splits(folder: Path) -> list[str]:

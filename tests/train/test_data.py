@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.preprocess import read_image, resize_frame
 from rtpolyp.spec import image_fingerprint
 from tests.train.polyps import SIZE, write_polyps
 from train.data import Source, load_frames, parse_source, resized
@@ -17,15 +18,16 @@ def folder(tmp_path: Path) -> Path:
     return write_polyps(tmp_path / "clinic")
 
 
-def test_frames_are_the_files_stretched_to_squares(folder):
-    frames = load_frames([parse_source(f"{folder}:half")], "train", 64)
+@pytest.mark.parametrize("side", [64, 88])  # both axes of 96×80 shrink; one shrinks and one grows
+def test_frames_are_the_files_as_the_runtime_would_see_them(folder, side):
+    frames = load_frames([parse_source(f"{folder}:half")], "train", side)
     assert len(frames) == 6
     assert frames.sources == ("clinic:half",)
     for image, mask, file in zip(frames.images, frames.masks, frames.files, strict=True):
         path = folder / "images" / file.name
-        rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
         truth = cv2.imread(str(folder / "masks" / f"{path.stem}.png"), cv2.IMREAD_GRAYSCALE)
-        np.testing.assert_array_equal(image, cv2.resize(rgb, (64, 64), interpolation=cv2.INTER_AREA))
+        seen = resize_frame(read_image(path), (side, side))
+        np.testing.assert_array_equal(image, seen[:, :, ::-1])  # BGR → RGB
         assert set(np.unique(mask)) == {0, 255}
         assert mask.mean() == pytest.approx(truth.mean(), rel=0.1)  # the same share of the picture
         assert file.source == "clinic:half"
