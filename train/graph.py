@@ -1,0 +1,192 @@
+"""From a trained network to a self-contained ONNX graph with bytes at both ends.
+
+`frames: (N, H, W, 3) uint8 BGR` → `probability: (N, H, W) uint8`, 255 = polyp; N is symbolic. Everything
+between, from normalisation to sigmoid, is in the graph, so that all backends compute the same thing.
+"""
+
+import contextlib
+import copy
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import helper, numpy_helper
+from torch import nn
+
+from rtpolyp.errors import InputError
+
+__all__ = ["INPUT", "OUTPUT", "ByteNetwork", "half_weights", "to_onnx"]
+
+INPUT, OUTPUT = "frames", "probability"
+OPSET = 18
+SMALLEST_HALVED = 256  # elements; smaller initialisers are biases and constants, which weigh nothing
+
+
+class ByteNetwork(nn.Module):
+    """A network between bytes: what is exported.
+
+    The normalisation's scale and the change from BGR to RGB are folded into the first convolution. The mean
+    is subtracted, not folded into that convolution's bias: its padding is zero *after* normalisation, and a
+    bias would be right everywhere but at the border. One subtraction is exact for any mean; padding with the
+    mean beforehand would need a constant per channel, which ONNX's Pad does not have.
+    """
+
+    def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]):
+        super().__init__()
+        self.network = copy.deepcopy(network).eval()
+        stem = _first_convolution(self.network)
+        with torch.no_grad():
+            stem.weight.copy_((stem.weight / torch.tensor(std)[:, None, None]).flip(1))
+        self.register_buffer("mean_bgr", torch.tensor(mean).flip(0)[:, None, None])
+        if hasattr(self.network, "fold"):
+            self.network.fold()
+
+    def forward(self, frames: torch.Tensor) -> torch.Tensor:
+        """`frames: (N, H, W, 3) uint8 BGR` → `(N, H, W) uint8` probability times 255, rounded."""
+        # uint8 meets a cast first and leaves one last: TensorRT takes it in no other place
+        images = frames.float().permute(0, 3, 1, 2) - self.mean_bgr
+        probability = torch.sigmoid(self.network(images)).squeeze(1)
+        return (probability * 255 + 0.5).clamp(0, 255).to(torch.uint8)
+
+
+def to_onnx(network: ByteNetwork, size: tuple[int, int]) -> onnx.ModelProto:
+    """The graph for frames of `size` = (width, height): opset 18, batch norm folded, only N symbolic."""
+    width, height = size
+    example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
+    with _quiet(), tempfile.TemporaryDirectory() as folder:
+        program = torch.onnx.export(
+            network.eval(),
+            (example,),
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes={"frames": {0: torch.export.Dim("N")}},
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+        path = Path(folder) / "model.onnx"
+        program.save(path, external_data=False)
+        model = onnx.load(path)
+    _constant_scales(model)
+    _remove_unused(model)
+    _strip_traces(model)
+    onnx.checker.check_model(model, full_check=True)
+    if leftover := {node.op_type for node in model.graph.node} & {"BatchNormalization", "Shape", "GatherND"}:
+        raise InputError(
+            f"{', '.join(sorted(leftover))} left in the exported graph: write the network without"
+        )
+    return model
+
+
+def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with its weights stored as FP16 and cast back to FP32: half the file.
+
+    Backends fold the casts while loading, so nothing else changes than that weights are rounded to 11 bits.
+    """
+    halved = onnx.ModelProto()
+    halved.CopyFrom(model)
+    casts = []
+    for initializer in halved.graph.initializer:
+        values = numpy_helper.to_array(initializer)
+        if values.dtype != np.float32 or values.size < SMALLEST_HALVED:
+            continue
+        name, stored = initializer.name, f"{initializer.name}.fp16"
+        initializer.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
+        casts.append(helper.make_node("Cast", [stored], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *halved.graph.node]
+    del halved.graph.node[:]
+    halved.graph.node.extend(nodes)
+    return halved
+
+
+def _first_convolution(network: nn.Module) -> nn.Conv2d:
+    """The one convolution that reads the images themselves."""
+    images = torch.zeros(1, 3, 64, 64)
+    readers: list[nn.Conv2d] = []
+
+    def note(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        if inputs[0] is images:
+            readers.append(module)
+
+    hooks = [
+        module.register_forward_pre_hook(note)
+        for module in network.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    with torch.no_grad():
+        network(images)
+    for hook in hooks:
+        hook.remove()
+    if len(readers) != 1:
+        raise InputError(
+            f"{type(network).__name__}: {len(readers)} convolutions read the image; "
+            "normalisation folds into exactly one"
+        )
+    return readers[0]
+
+
+def _constant_scales(model: onnx.ModelProto) -> None:
+    """Give each Resize constant scales: the exporter computes sizes from the symbolic batch at run time."""
+    shapes = {
+        value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+        for value in onnx.shape_inference.infer_shapes(model, data_prop=True).graph.value_info
+    }
+    for node in model.graph.node:
+        if node.op_type != "Resize":
+            continue
+        before, after = shapes[node.input[0]][2:], shapes[node.output[0]][2:]
+        scales = np.float32([1, 1, *(to / of for to, of in zip(after, before, strict=True))])
+        name = f"{node.output[0]}.scales"
+        model.graph.initializer.append(numpy_helper.from_array(scales, name))
+        source = node.input[0]
+        del node.input[:]
+        node.input.extend([source, "", name])
+
+
+def _remove_unused(model: onnx.ModelProto) -> None:
+    """Drop nodes and initialisers that nothing reads any more."""
+    needed = {output.name for output in model.graph.output}
+    kept = []
+    for node in reversed(model.graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+            kept.append(node)
+    initializers = [tensor for tensor in model.graph.initializer if tensor.name in needed]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(reversed(kept))
+    model.graph.initializer.extend(initializers)
+
+
+def _strip_traces(model: onnx.ModelProto) -> None:
+    """Remove the exporter's stack traces, which hold file paths of this machine, and its shape notes."""
+    graph = model.graph
+    del graph.value_info[:]
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what the exporter prints, logs and warns about itself."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with (
+            warnings.catch_warnings(),
+            open(os.devnull, "w") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
