@@ -42,7 +42,7 @@ Overrides = make_dataclass(
 def train(
     *,
     net: str,
-    data: Annotated[list[str], Parameter(consume_multiple=False)],
+    data: Annotated[list[str], Parameter(consume_multiple=False, negative="")],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     encoder: str = "efficientnet-lite0",
     encoder_weights: Path | None = None,
