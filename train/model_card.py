@@ -198,7 +198,8 @@ def _text(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(_text(item) for item in value)
+        nested = (f"({_text(item)})" if isinstance(item, (list, tuple)) else _text(item) for item in value)
+        return ", ".join(nested)
     return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

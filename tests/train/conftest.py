@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -84,18 +85,23 @@ def mini_source(tmp_path_factory: pytest.TempPathFactory) -> Source:
     return parse_source(str(write_data_set(tmp_path_factory.mktemp("data") / "mini-set")))
 
 
-@pytest.fixture
-def redness_checkpoint(tmp_path: Path, mini_source: Source, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """best.pt of a network "redness", registered for the test, that was "trained" on `mini_source`."""
-    monkeypatch.setitem(train.networks.NETWORKS, "redness", lambda spec, encoder: RednessNet())
+@pytest.fixture(scope="module")
+def redness_checkpoint(tmp_path_factory: pytest.TempPathFactory, mini_source: Source) -> Iterator[Path]:
+    """best.pt of a network "redness", registered meanwhile, that was "trained" on `mini_source`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(train.networks.NETWORKS, "redness", lambda spec, encoder: RednessNet())
+        yield write_checkpoint(tmp_path_factory.mktemp("run") / "best.pt", mini_source)
+
+
+def write_checkpoint(path: Path, mini_source: Source) -> Path:
     spec = NetworkSpec("redness")
     network = create_network(spec, pretrained=False)
     images = [pair.image for pair in mini_source.pairs("train")]
     files = tuple(TrainingFile(mini_source.name, path.name, sha256_of(path)) for path in images)
-    path = tmp_path / "best.pt"
     mean, std = network.encoder.mean, network.encoder.std
     save_checkpoint(
         path,
         Checkpoint(spec, Recipe(), Numerics(False, False), 7, network.state_dict(), mean, std, files, 0.9),
     )
+    return path
     return path

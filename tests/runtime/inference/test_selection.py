@@ -1,3 +1,4 @@
+import functools
 import logging
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import rtpolyp.inference.selection as selection
 from rtpolyp.errors import BackendError, EngineError, InputError
 from rtpolyp.inference import open_engine
 from rtpolyp.inference.bundle import Bundle
+from rtpolyp.inference.calibration import measure
 from rtpolyp.inference.openvino import OpenVinoEngine
 from tests.runtime.tiny_bundle import red_square
 
@@ -17,6 +19,7 @@ from tests.runtime.tiny_bundle import red_square
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setenv("RTPOLYP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(selection, "measure", functools.partial(measure, seconds=0.1))
     return tmp_path / "cache"
 
 
