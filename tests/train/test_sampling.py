@@ -49,8 +49,16 @@ def zooms(theta: torch.Tensor) -> torch.Tensor:
     return torch.linalg.det(theta[:, :, :2]).abs().rsqrt()
 
 
-def test_polyp_free_crops_show_no_polyp_pixel_and_lie_inside_their_frame():
-    masks = discs(40)
+def specks(count: int, seed: int = 0) -> np.ndarray:
+    """(count, SIDE, SIDE) masks of two single pixels each: what a coarse look overlooks first."""
+    random = np.random.default_rng(seed)
+    masks = np.zeros((count, SIDE * SIDE), np.uint8)
+    np.put_along_axis(masks, random.integers(0, SIDE * SIDE, (count, 2)), 255, axis=1)
+    return masks.reshape(count, SIDE, SIDE)
+
+
+@pytest.mark.parametrize("masks", [discs(40), specks(40)], ids=["discs", "specks"])
+def test_polyp_free_crops_show_no_polyp_pixel_and_lie_inside_their_frame(masks):
     sampler = Sampler(frames_of(masks), Recipe(batch=16, polyp_free_crops=0.5))
     for placement in draws(sampler, 25):
         for frame, theta in zip(placement.frames[-7:], placement.theta[-7:], strict=True):
