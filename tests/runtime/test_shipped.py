@@ -18,7 +18,9 @@ from rtpolyp.video.source import open_source
 
 FRAMES = 40  # of the Kvasir-SEG test split: seconds, not minutes
 LEAST_DICE = 0.85  # far under what was measured on all 100; a broken graph gives less than 0.5
-SAME_DICE = 0.002  # mean, between two ways to the same picture
+# Mean Dice that the runtime's pixels may cost. One-sided: on all 100 frames they measured 0.0024 better, and
+# one grey level of noise on either moves the mean by as much.
+PIXELS_COST = 0.002
 PRECISION_COST = 0.003  # mean Dice that a faster precision may cost
 LARGEST_BYTES = 20_000_000
 
@@ -57,7 +59,7 @@ def through_swscale(pairs: list[Pair]) -> list[np.ndarray]:
 def test_the_runtimes_pixels_are_as_good_as_trainings(pairs):
     trained_on, streamed = mean_dice(through_opencv(pairs), pairs), mean_dice(through_swscale(pairs), pairs)
     assert trained_on > LEAST_DICE
-    assert streamed == pytest.approx(trained_on, abs=SAME_DICE)
+    assert streamed > trained_on - PIXELS_COST
 
 
 @pytest.mark.needs_data
