@@ -33,8 +33,9 @@ def quantise(
     being all that it can.
 
     Weights use 7 of their 8 bits everywhere (`OverflowFix.ENABLE`): without VNNI, AVX2 adds two products of
-    8-bit numbers in 16 bits and saturates, silently and differently on every processor. One file has to be
-    right on all of them.
+    8-bit numbers in 16 bits and saturates, silently. On 100 Kvasir frames and an AMD EPYC, once with VNNI and
+    once held to AVX2 (ONEDNN_MAX_CPU_ISA), 7 bits gave the same bytes; 8 bits flipped 1.3 % of all pixels and
+    fell from Dice 0.8485 to 0.8445. One file has to be right on all processors.
     """
 
     def validate(candidate: onnx.ModelProto, indices: Iterable[int]) -> tuple[float, list[float]]:
