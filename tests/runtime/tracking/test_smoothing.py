@@ -40,12 +40,19 @@ def test_the_stated_delay_bounds_the_step_response(time_constant_ms: float) -> N
     assert smoother.delay_ms == pytest.approx(time_constant_ms * math.log(2))
 
 
-@pytest.mark.parametrize("rate", [25, 30, 50, 60])
-def test_a_single_false_frame_is_suppressed(rate: float) -> None:
+def test_a_polyp_that_moves_by_its_own_width_is_where_it_is() -> None:
     smoother = TemporalSmoother()
-    smoother(flat(0), 0.0)
-    assert smoother(flat(240), 1 / rate).max() < HALF
-    assert smoother(flat(0), 2 / rate).max() < HALF
+    for k in range(6):
+        current = np.zeros((20, 120), np.uint8)
+        current[:, 20 * k : 20 * k + 20] = 240
+        found = smoother(current, k / 25)
+        assert np.array_equal(found >= 0.85 * 240, current > 0)
+
+
+def test_flicker_between_two_frames_is_damped() -> None:
+    smoother = TemporalSmoother()
+    levels = [smoother(flat(level), k / 60)[0, 0] for k, level in enumerate([100, 200] * 20)]
+    assert int(max(levels[20:])) - int(min(levels[20:])) < 50
 
 
 def test_irregular_timestamps_give_what_regular_ones_give_at_the_same_time() -> None:
