@@ -10,9 +10,9 @@ from rtpolyp.errors import InputError
 
 __all__ = ["TemporalSmoother"]
 
-# 40 ms / ln 10: at 25 frames/s a frame counts nine tenths, so that a polyp that moves by its own width between
-# two frames, as real ones do when the endoscope turns, is outlined where it is. With 60 ms, which suppresses a
-# single false frame, a quick pan lost most outlines: two thirds on a real clip.
+# 40 ms / ln 10: at 25 frames/s a frame counts nine tenths, so that a polyp that moves by its own width
+# between two frames, as real ones do when the endoscope turns, is outlined where it is. With 60 ms, which
+# suppresses a single false frame, a quick pan on a real clip lost two thirds of the outlines.
 TIME_CONSTANT_MS = 17.4
 
 

@@ -29,7 +29,8 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_runs_the_default_bundle_from_any_folder(unpacked, tmp_path):
     clip = make_clip(tmp_path / "clip.mp4", Clip(size=(320, 256), frames=3))
     environment = os.environ | {"PYTHONPATH": str(unpacked), "RTPOLYP_CACHE": str(tmp_path / "cache")}
-    command = [sys.executable, "-m", "rtpolyp", "run", clip.name, "--json", "found.jsonl", "--precision", "fp32"]
+    options = ["--json", "found.jsonl", "--precision", "fp32"]
+    command = [sys.executable, "-m", "rtpolyp", "run", clip.name, *options]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
     header, *lines = (tmp_path / "found.jsonl").read_text().splitlines()
     assert json.loads(header)["engine"] == "pranet-if"
@@ -37,12 +38,10 @@ def test_the_wheel_runs_the_default_bundle_from_any_folder(unpacked, tmp_path):
 
 
 def test_the_code_that_ran_is_the_wheels(unpacked, tmp_path):
-    code = "import rtpolyp, rtpolyp.inference.bundle as b; print(rtpolyp.__file__, b.load_bundle('pranet-if').folder)"
+    code = "import rtpolyp, rtpolyp.inference.bundle as b; print(rtpolyp.__file__, b.load_bundle().folder)"
     environment = os.environ | {"PYTHONPATH": str(unpacked)}
-    result = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
-    assert all(Path(path).is_relative_to(unpacked) for path in result.stdout.split())
+    said = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, env=environment, text=True)
+    assert all(Path(path).is_relative_to(unpacked) for path in said.split())
 
 
 def test_the_wheel_carries_neither_training_nor_tests(unpacked):
