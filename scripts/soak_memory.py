@@ -9,7 +9,6 @@ after one minute, and under 800 MiB. Exit code 1 when it does not.
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import av
 import psutil
 
 from rtpolyp.cli.demo import render_clip
+from rtpolyp.inference.processor import this_processor
 
 MIB = 2**20
 GROWTH_LIMIT_MIB = 50
@@ -86,7 +86,7 @@ def main() -> None:
     after_a_minute, peak = samples[min(60, len(samples) - 1)], max(samples)
     report = {
         "command": "python scripts/soak_memory.py " + " ".join(sys.argv[1:]),
-        "machine": platform.machine(),
+        "machine": f"{this_processor().name}, {this_processor().cores} cores",
         "clip": f"1920x1080 H.264, {options.minutes:g} minutes, {frames} frames",
         "seconds": round(elapsed, 1),
         "frames_per_second": round(frames / elapsed, 1),

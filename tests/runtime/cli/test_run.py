@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import av
@@ -128,7 +129,11 @@ def test_an_interrupted_run_keeps_what_it_wrote(bundle, tmp_path, number, code):
     clip = disc_clip(tmp_path / "long.mp4", frames=3000, size=(320, 256))
     command = [sys.executable, "-m", "rtpolyp", "run", str(clip), "-o", "out.mp4", "--json", "out.jsonl"]
     process = subprocess.Popen(
-        [*command, "--engine", str(bundle), "--precision", "fp32"], stdout=subprocess.PIPE, text=True
+        [*command, "--engine", str(bundle), "--precision", "fp32"],
+        stdout=subprocess.PIPE,
+        text=True,
+        # a shell starts background jobs, this test's perhaps, with SIGINT ignored, and children inherit that
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     jsonl = tmp_path / "out.jsonl"
     deadline = time.monotonic() + 60
