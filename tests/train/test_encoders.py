@@ -1,8 +1,11 @@
 """The encoders against the packages and files that their ImageNet weights come from."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from rtpolyp.errors import InputError
 from train.encoders import ENCODERS, create_encoder
@@ -46,6 +49,78 @@ def test_efficientnet_lite0_computes_what_the_reference_package_computes():
             theirs.append(x)
     for feature, expected in zip(ours, (theirs[index] for index in encoder.taps), strict=True):
         assert (feature - expected).abs().max() <= FEATURE_TOLERANCE * expected.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "classifier"),
+    [
+        ("res2net50", 23_669_352, 25_718_352 - 23_669_352),
+        ("vgg16", 14_714_688, 138_357_544 - 14_714_688),
+    ],
+)
+def test_the_papers_encoders_have_the_published_parameter_count(name, parameters, classifier):
+    encoder = create_encoder(name, pretrained=False)
+    assert sum(p.numel() for p in encoder.parameters()) == parameters
+    fc = {"res2net50": (2048, 1000), "vgg16": (512 * 7 * 7, 4096, 4096, 1000)}[name]
+    assert sum((i + 1) * o for i, o in itertools.pairwise(fc)) == classifier
+
+
+@pytest.mark.parametrize(
+    ("name", "classifier", "keys"),
+    [
+        (
+            "res2net50",
+            "fc.",
+            {"conv1.0.weight", "conv1.6.weight", "bn1.running_var", "layer1.0.convs.0.weight"}
+            | {"layer1.0.bns.2.bias", "layer2.0.downsample.1.weight", "layer2.0.downsample.2.running_mean"}
+            | {"layer3.5.convs.2.weight", "layer4.2.bn3.weight"},
+        ),
+        ("vgg16", "classifier.6.", {"features.0.weight", "features.28.bias"}),
+    ],
+)
+def test_published_names_load_and_the_classifier_is_dropped(tmp_path, name, classifier, keys):
+    published = create_encoder(name, pretrained=False).state_dict()
+    assert keys <= set(published)
+    torch.save({**published, f"{classifier}weight": torch.zeros(2, 2)}, tmp_path / "published.pth")
+    loaded = create_encoder(name, pretrained=tmp_path / "published.pth").state_dict()
+    assert all(torch.equal(published[key], value) for key, value in loaded.items())
+
+
+@pytest.mark.parametrize("name", ["res2net50", "vgg16"])
+def test_the_papers_encoders_without_a_weights_file_fail(tmp_path, name):
+    with pytest.raises(InputError, match=f"{name}: no package installs .* Give --encoder-weights PATH"):
+        create_encoder(name)
+    with pytest.raises(InputError, match=rf"absent\.pth: no such weights file. Give a .pth of {name}"):
+        create_encoder(name, pretrained=tmp_path / "absent.pth")
+
+
+@pytest.mark.parametrize("name", ["res2net50", "vgg16"])
+def test_the_papers_encoders_name_every_key_that_does_not_fit(tmp_path, name):
+    state = create_encoder(name, pretrained=False).state_dict()
+    first, second, *_ = state
+    state["surprise"] = state.pop(first)
+    state[second] = torch.zeros(5)
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(InputError, match=f"missing: {first}; unexpected: surprise; other shape: {second}"):
+        create_encoder(name, pretrained=tmp_path / "weights.pth")
+
+
+def test_res2net_is_the_published_cascade():
+    """The published forward pass, which concatenates after every group, on the same weights."""
+    encoder = create_encoder("res2net50", pretrained=False).eval()
+    for first, block in ((True, encoder.layer2[0]), (False, encoder.layer2[1])):
+        x = torch.randn(1, block.conv1.in_channels, 16, 16)
+        with torch.inference_mode():
+            groups = torch.split(F.relu(block.bn1(block.conv1(x))), block.width, 1)
+            out = last = F.relu(block.bns[0](block.convs[0](groups[0])))
+            for i in (1, 2):
+                last = groups[i] if first else last + groups[i]
+                last = F.relu(block.bns[i](block.convs[i](last)))
+                out = torch.cat((out, last), 1)
+            tail = F.avg_pool2d(groups[3], 3, 2, 1) if first else groups[3]
+            out = block.bn3(block.conv3(torch.cat((out, tail), 1)))
+            expected = F.relu(out + (block.downsample(x) if first else x))
+            assert torch.equal(block(x), expected)
 
 
 def test_foreign_weights_fail_naming_the_keys(tmp_path):

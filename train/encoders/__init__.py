@@ -12,12 +12,16 @@ from torch import nn
 from rtpolyp.errors import InputError
 from train.encoders.efficientnet_lite import EfficientNetLite
 from train.encoders.mobilenetv2 import MobileNetV2
+from train.encoders.res2net50 import Res2Net50
+from train.encoders.vgg16 import VGG16
 
 __all__ = ["ENCODERS", "create_encoder"]
 
 ENCODERS: dict[str, Callable[[], nn.Module]] = {
     "efficientnet-lite0": lambda: EfficientNetLite("efficientnet-lite0"),
     "mobilenetv2": MobileNetV2,
+    "res2net50": Res2Net50,
+    "vgg16": VGG16,
 }
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from rtpolyp.errors import InputError
 
-__all__ = ["load_named_state", "read_state"]
+__all__ = ["load_named_state", "load_published", "read_state"]
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
@@ -43,3 +43,15 @@ def load_named_state(
     if found:
         raise InputError(f"{source}: does not fit {type(module).__name__}: {found}. Give matching weights")
     module.load_state_dict({key: state[key] for key in own if key in state}, strict=False)
+
+
+def load_published(module: nn.Module, path: Path | None, name: str, ignored: tuple[str, ...]) -> None:
+    """Load the published .pth of encoder `name`, which no package installs.
+
+    Raises InputError where the file is not given, not there, or a key does not fit.
+    """
+    if path is None:
+        raise InputError(f"{name}: no package installs its ImageNet weights. Give --encoder-weights PATH")
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file. Give a .pth of {name}")
+    load_named_state(module, read_state(path), path, ignored)
