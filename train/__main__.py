@@ -5,6 +5,7 @@ from dataclasses import fields, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import torch
 from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +15,8 @@ from train.complexity import giga_macs, parameter_count
 from train.data import parse_source
 from train.encoders import ENCODERS
 from train.loop import fit
-from train.networks import NETWORKS, NetworkSpec, create_network
+from train.networks import NETWORKS, OWN_ENCODED, NetworkSpec, create_network
+from train.networks.own_encoder import OWN
 from train.recipe import Recipe, recipe_for
 
 app = App(name="python -m train", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
@@ -44,10 +46,11 @@ def train(
     net: str,
     data: Annotated[list[str], Parameter(consume_multiple=False, negative="")],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    encoder: str = "efficientnet-lite0",
+    encoder: str | None = None,
     encoder_weights: Path | None = None,
     random_init: Annotated[bool, Parameter(negative="")] = False,
     stride4: bool | None = None,
+    head: str | None = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
     save_minutes: float = 5.0,
     device: str = "cpu",
@@ -64,13 +67,15 @@ def train(
     out
         Run folder: last.pt, best.pt, train.csv, val.csv, TensorBoard events.
     encoder
-        Its backbone.
+        Its backbone; default: efficientnet-lite0, or the one that is part of the network.
     encoder_weights
         Its ImageNet weights; default: weights/ENCODER_imagenet beside the first --data, else a package's.
     random_init
         Start the encoder from random weights.
     stride4
         Fuse the encoder's stride-4 features too; default: with light encoders.
+    head
+        Of fcn: fc (FCN-8s, the default on vgg16) or conv (1×1 scores, the default elsewhere).
     resume
         Go on with the run in --out, if there is one.
     save_minutes
@@ -81,11 +86,12 @@ def train(
     given = {name: value for name, value in vars(overrides).items() if value is not None}
     recipe = replace(recipe_for(net), **given)
     sources = [parse_source(text) for text in data]
-    beside_data = sources[0].folder.parent / "weights" / f"{encoder}_imagenet"
+    spec = NetworkSpec(net, encoder, stride4, head)
+    beside_data = sources[0].folder.parent / "weights" / f"{spec.encoder}_imagenet"
     if encoder_weights is None and beside_data.exists():
         encoder_weights = beside_data
     fit(
-        NetworkSpec(net, encoder, stride4),
+        spec,
         recipe,
         sources,
         out,
@@ -103,9 +109,10 @@ def list_networks() -> None:
     for heading in ("parameters", "GMAC @352", "GMAC @256"):
         table.add_column(heading, justify="right")
     for name in NETWORKS:
-        for encoder in ENCODERS:
-            network = create_network(NetworkSpec(name, encoder), pretrained=False)
-            macs = (f"{giga_macs(network, side):.2f}" for side in (352, 256))
+        for encoder in [OWN] if name in OWN_ENCODED else ENCODERS:
+            with torch.device("meta"):  # shapes are enough to count
+                network = create_network(NetworkSpec(name, encoder), pretrained=False)
+                macs = [f"{giga_macs(network, side):.2f}" for side in (352, 256)]
             table.add_row(name, encoder, f"{parameter_count(network):,}", *macs)
     Console().print(table)
 

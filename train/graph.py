@@ -31,18 +31,19 @@ SMALLEST_HALVED = 256  # elements; smaller initialisers are biases and constants
 class ByteNetwork(nn.Module):
     """A network between bytes: what is exported.
 
-    The normalisation's scale and the change from BGR to RGB are folded into the first convolution. The mean
-    is subtracted, not folded into that convolution's bias: its padding is zero *after* normalisation, and a
-    bias would be right everywhere but at the border. One subtraction is exact for any mean; padding with the
-    mean beforehand would need a constant per channel, which ONNX's Pad does not have.
+    The normalisation's scale and the change from BGR to RGB are folded into the first convolution, or into
+    each that reads the image, as a residual stem's two do. The mean is subtracted, not folded into the bias:
+    padding is zero *after* normalisation, and a bias would be right everywhere but at the border. One
+    subtraction is exact for any mean; padding with the mean beforehand would need a constant per channel,
+    which ONNX's Pad does not have.
     """
 
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]):
         super().__init__()
         self.network = copy.deepcopy(network).eval()
-        stem = _first_convolution(self.network)
         with torch.no_grad():
-            stem.weight.copy_((stem.weight / torch.tensor(std)[:, None, None]).flip(1))
+            for stem in _first_convolutions(self.network):
+                stem.weight.copy_((stem.weight / torch.tensor(std)[:, None, None]).flip(1))
         self.register_buffer("mean_bgr", torch.tensor(mean).flip(0)[:, None, None])
         if hasattr(self.network, "fold"):
             self.network.fold()
@@ -56,7 +57,7 @@ class ByteNetwork(nn.Module):
 
 
 def to_onnx(network: ByteNetwork, size: tuple[int, int]) -> onnx.ModelProto:
-    """The graph for frames of `size` = (width, height): opset 18, batch norm folded, only N symbolic."""
+    """The graph for frames of `size` = (width, height): opset 18, no batch norm left, only N symbolic."""
     width, height = size
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
     with _quiet(), tempfile.TemporaryDirectory() as folder:
@@ -73,6 +74,7 @@ def to_onnx(network: ByteNetwork, size: tuple[int, int]) -> onnx.ModelProto:
         path = Path(folder) / "model.onnx"
         program.save(path, external_data=False)
         model = onnx.load(path)
+    _unfused_norms(model)
     _constant_scales(model)
     _remove_unused(model)
     _strip_traces(model)
@@ -105,8 +107,8 @@ def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return halved
 
 
-def _first_convolution(network: nn.Module) -> nn.Conv2d:
-    """The one convolution that reads the images themselves."""
+def _first_convolutions(network: nn.Module) -> list[nn.Conv2d]:
+    """The convolutions that read the images themselves."""
     images = torch.zeros(1, 3, 64, 64)
     readers: list[nn.Conv2d] = []
 
@@ -123,12 +125,11 @@ def _first_convolution(network: nn.Module) -> nn.Conv2d:
         network(images)
     for hook in hooks:
         hook.remove()
-    if len(readers) != 1:
+    if not readers:
         raise InputError(
-            f"{type(network).__name__}: {len(readers)} convolutions read the image; "
-            "normalisation folds into exactly one"
+            f"{type(network).__name__}: no convolution reads the image; normalisation has none to fold into"
         )
-    return readers[0]
+    return readers
 
 
 def _constant_scales(model: onnx.ModelProto) -> None:
@@ -147,6 +148,27 @@ def _constant_scales(model: onnx.ModelProto) -> None:
         source = node.input[0]
         del node.input[:]
         node.input.extend([source, "", name])
+
+
+def _unfused_norms(model: onnx.ModelProto) -> None:
+    """Write batch norms that no convolution precedes, as in pre-activated blocks, as x · scale + shift."""
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    nodes = []
+    for node in model.graph.node:
+        if node.op_type != "BatchNormalization":
+            nodes.append(node)
+            continue
+        weight, bias, mean, variance = (constants[name].astype(np.float64) for name in node.input[1:])
+        (epsilon,) = (attribute.f for attribute in node.attribute if attribute.name == "epsilon")
+        scale = weight / np.sqrt(variance + epsilon)
+        name, scaled = node.output[0], f"{node.output[0]}.scaled"
+        for part, values in (("scale", scale), ("shift", bias - mean * scale)):
+            tensor = numpy_helper.from_array(np.float32(values)[:, None, None], f"{name}.{part}")
+            model.graph.initializer.append(tensor)
+        nodes.append(helper.make_node("Mul", [node.input[0], f"{name}.scale"], [scaled]))
+        nodes.append(helper.make_node("Add", [scaled, f"{name}.shift"], [name]))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _remove_unused(model: onnx.ModelProto) -> None:

@@ -109,9 +109,22 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
         raise InputError(f"{name}: {value} cannot work. Give {allowed}")
 
 
+# without ImageNet weights the encoder learns as fast as the rest
+FROM_SCRATCH = Recipe(lr_encoder=2e-3, lr_decoder=2e-3)
+# the author's batch, size and learning rate; of her Nadam and Dice loss, the nearest that there is
+RESUNETPP = Recipe(batch=8, sizes=((256, 1.0),), lr_encoder=1e-4, lr_decoder=1e-4)
+
 RECIPES = {
     "pranet": Recipe(),
     "pranet-if": Recipe(),
+    "fcn": Recipe(),
+    "fcn-if": Recipe(),
+    "unet": FROM_SCRATCH,
+    "unet-if": FROM_SCRATCH,
+    "unetpp": FROM_SCRATCH,
+    "unetpp-if": FROM_SCRATCH,
+    "resunetpp": RESUNETPP,
+    "resunetpp-if": RESUNETPP,
 }
 
 

@@ -110,17 +110,29 @@ def test_half_weights_changes_storage_and_rounding_only(exported: onnx.ModelProt
     assert compare(run(exported, noise(2)), run(halved, noise(2))).levels <= 2
 
 
-def test_a_network_that_reads_the_image_twice_fails():
+def test_normalisation_folds_into_each_convolution_that_reads_the_image():
     class TwoStems(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.left, self.right = nn.Conv2d(3, 1, 1), nn.Conv2d(3, 1, 1)
+            self.left, self.right = nn.Conv2d(3, 1, 1), nn.Conv2d(3, 1, 3, padding=1)
 
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return self.left(images) + self.right(images)
 
-    with pytest.raises(InputError, match="TwoStems: 2 convolutions read the image"):
-        ByteNetwork(TwoStems(), (0, 0, 0), (1, 1, 1))
+    torch.manual_seed(0)
+    network, mean, std = TwoStems().eval(), (120.0, 110.0, 100.0), (60.0, 50.0, 40.0)
+    rgb = torch.from_numpy(noise(2)[..., ::-1].copy())
+    images = (rgb.float() - torch.tensor(mean)) / torch.tensor(std)
+    with torch.inference_mode():
+        expected = torch.sigmoid(network(images.permute(0, 3, 1, 2)))[:, 0].numpy() * 255
+        found = ByteNetwork(network, mean, std)(rgb.flip(-1)).numpy()
+    assert np.ptp(expected) > 100
+    assert np.abs(found - expected).max() <= 0.5 + 1e-3  # rounded to bytes
+
+
+def test_a_network_whose_image_no_convolution_reads_fails():
+    with pytest.raises(InputError, match="Identity: no convolution reads the image"):
+        ByteNetwork(nn.Identity(), (0, 0, 0), (1, 1, 1))
 
 
 def test_the_network_itself_is_left_as_it_was(redness_net):

@@ -12,13 +12,28 @@ from torch import nn
 
 from rtpolyp.errors import InputError
 from train.encoders import create_encoder
+from train.networks.fcn import FCNIF, FCN8s, FCNSum
+from train.networks.own_encoder import OWN
 from train.networks.pranet import PraNet, PraNetIF
+from train.networks.resunetpp import ResUNetPlusPlus, ResUNetPlusPlusIF
+from train.networks.unet import UNet, UNetIF
+from train.networks.unetpp import UNetPlusPlus, UNetPlusPlusIF
 
-__all__ = ["NETWORKS", "NetworkSpec", "create_network"]
+__all__ = ["NETWORKS", "OWN_ENCODED", "NetworkSpec", "create_network"]
 
 # With a light encoder the fusion also reads stride 4, where these are cheap and a trial gained from it; the
 # heavy encoders keep the paper's three stages.
 LIGHT_ENCODERS = ("efficientnet-lite0", "mobilenetv2")
+
+# Networks that are an encoder and a decoder in one: no other encoder can take the place of theirs.
+OWN_ENCODED: dict[str, Callable[[], nn.Module]] = {
+    "unet": UNet,
+    "unet-if": UNetIF,
+    "unetpp": UNetPlusPlus,
+    "unetpp-if": UNetPlusPlusIF,
+    "resunetpp": ResUNetPlusPlus,
+    "resunetpp-if": ResUNetPlusPlusIF,
+}
 
 
 @dataclass(frozen=True)
@@ -26,8 +41,14 @@ class NetworkSpec:
     """Which network: all that is needed to build it again around stored weights."""
 
     name: str  # key of NETWORKS
-    encoder: str = "efficientnet-lite0"  # key of ENCODERS
+    encoder: str | None = None  # key of ENCODERS, or OWN; None becomes the network's default
     stride4: bool | None = None  # fuse stride 4 too; None: where the encoder is light
+    head: str | None = None  # fcn only: key of FCN_HEADS; None: "fc" on VGG16, "conv" elsewhere
+
+    def __post_init__(self) -> None:
+        if self.encoder is None:
+            default = OWN if self.name in OWN_ENCODED else "efficientnet-lite0"
+            object.__setattr__(self, "encoder", default)
 
 
 def _pranet(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
@@ -40,9 +61,34 @@ def _pranet_if(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
     return PraNetIF(encoder, spec.encoder in LIGHT_ENCODERS if spec.stride4 is None else spec.stride4)
 
 
-NETWORKS: dict[str, Callable[[NetworkSpec, nn.Module], nn.Module]] = {
+def _own_encoded(spec: NetworkSpec, encoder: None) -> nn.Module:
+    if spec.stride4:
+        raise InputError(f"{spec.name} has its stages fixed. Leave stride4 to pranet-if")
+    return OWN_ENCODED[spec.name]()
+
+
+def _fcn(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
+    head = spec.head or ("fc" if spec.encoder == "vgg16" else "conv")
+    if head not in FCN_HEADS:
+        raise InputError(f"head {head!r} is unknown; there are: {', '.join(FCN_HEADS)}")
+    if head == "fc" and spec.encoder != "vgg16":
+        raise InputError(f"head 'fc' is VGG16's fc6 and fc7; {spec.encoder} has none. Use --head conv")
+    return FCN_HEADS[head](encoder)
+
+
+def _fcn_if(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
+    return FCNIF(encoder)
+
+
+# "conv" is the twin of fcn-if: the same four stages with 1×1 scores and a sum, without fc6 and fc7
+FCN_HEADS: dict[str, Callable[[nn.Module], nn.Module]] = {"fc": FCN8s, "conv": FCNSum}
+
+NETWORKS: dict[str, Callable[[NetworkSpec, nn.Module | None], nn.Module]] = {
     "pranet": _pranet,
     "pranet-if": _pranet_if,
+    "fcn": _fcn,
+    "fcn-if": _fcn_if,
+    **dict.fromkeys(OWN_ENCODED, _own_encoded),
 }
 
 
@@ -50,10 +96,28 @@ def create_network(spec: NetworkSpec | str, pretrained: bool | Path = True) -> n
     """Build a network from its spec, or from its name with the default encoder.
 
     `pretrained` is True (ImageNet weights of the encoder where its package installs them), a path to them, or
-    False (random). Raises InputError for an unknown name and for weights that are missing or do not fit.
+    False (random). The networks of OWN_ENCODED start from random weights always. Raises InputError for an
+    unknown name and for weights that are missing or do not fit.
     """
     if isinstance(spec, str):
         spec = NetworkSpec(spec)
     if spec.name not in NETWORKS:
         raise InputError(f"network {spec.name!r} is unknown; there are: {', '.join(NETWORKS)}")
-    return NETWORKS[spec.name](spec, create_encoder(spec.encoder, pretrained))
+    if spec.head is not None and spec.name != "fcn":
+        raise InputError(f"{spec.name} has no choice of heads. Leave --head out, or use fcn")
+    if spec.name in OWN_ENCODED:
+        _check_own_encoder(spec, pretrained)
+        return NETWORKS[spec.name](spec, None)
+    if spec.stride4 is not None and spec.name in ("fcn", "fcn-if"):
+        raise InputError(f"{spec.name} always reads stride 4. Leave --stride4 and --no-stride4 out")
+    network = NETWORKS[spec.name](spec, create_encoder(spec.encoder, pretrained))
+    if isinstance(network, FCN8s) and not isinstance(pretrained, bool):
+        network.load_classifier(Path(pretrained))
+    return network
+
+
+def _check_own_encoder(spec: NetworkSpec, pretrained: bool | Path) -> None:
+    if spec.encoder != OWN:
+        raise InputError(f"{spec.name} has its own encoder, {spec.encoder} does not fit. Leave it out")
+    if isinstance(pretrained, Path):
+        raise InputError(f"{pretrained}: {spec.name} takes no encoder weights. Leave them out")

@@ -1,0 +1,214 @@
+"""ResUNet++, and ResUNet++ with information fusion over its decoder and output.
+
+Jha et al., "ResUNet++: An Advanced Architecture for Medical Image Segmentation", ISM 2019, arXiv:1911.07067,
+as the author's PyTorch code has it. Both share one trunk – encoder, bridge, decoder, output ASPP – so that
+the classifier alone differs.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from train.networks.fusion import InformationFusion
+from train.networks.layers import check_size
+from train.networks.own_encoder import OwnEncoder
+
+__all__ = ["ResUNetPlusPlus", "ResUNetPlusPlusIF"]
+
+CHANNELS = (16, 32, 64, 128)
+STRIDES = (1, 2, 4, 8)
+BRIDGE_CHANNELS = 256
+DECODER_CHANNELS = (128, 64, 32)  # at strides 4, 2, 1
+OUTPUT_CHANNELS = 16
+DILATIONS = (1, 6, 12, 18)
+REDUCTION = 8  # of the channels in squeeze and excitation
+
+
+def pre_activated(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+    """Batch norm, ReLU, 3×3 convolution."""
+    return nn.Sequential(
+        nn.BatchNorm2d(in_channels),
+        nn.ReLU(),
+        nn.Conv2d(in_channels, out_channels, 3, stride, padding=1),
+    )
+
+
+class SqueezeExcitation(nn.Module):
+    """Scale each channel by a factor that all channels' means decide; 1×1 convolutions without bias.
+
+    Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, arXiv:1709.01507.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, channels // REDUCTION, 1, bias=False)
+        self.excite = nn.Conv2d(channels // REDUCTION, channels, 1, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, C, H, W) → the same shape."""
+        means = x.mean((2, 3), keepdim=True)
+        return x * torch.sigmoid(self.excite(F.relu(self.squeeze(means))))
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions plus a projected shortcut, then squeeze and excitation.
+
+    The stem is the same without the norm and ReLU before its first convolution, since it reads the image.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, is_stem: bool = False):
+        super().__init__()
+        first = (
+            nn.Conv2d(in_channels, out_channels, 3, stride, padding=1)
+            if is_stem
+            else pre_activated(in_channels, out_channels, stride)
+        )
+        self.convs = nn.Sequential(first, pre_activated(out_channels, out_channels))
+        self.shortcut = nn.Sequential(
+            nn.Conv2d(in_channels, out_channels, 1, stride), nn.BatchNorm2d(out_channels)
+        )
+        self.attention = SqueezeExcitation(out_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in, H, W) → (N, out, H / stride, W / stride)."""
+        return self.attention(self.convs(x) + self.shortcut(x))
+
+
+class AtrousPyramid(nn.Module):
+    """ASPP: the sum of four dilated 3×3 convolutions with batch norm, then 1×1.
+
+    Chen et al., "DeepLab", TPAMI 2018, arXiv:1606.00915.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation),
+                nn.BatchNorm2d(out_channels),
+            )
+            for dilation in DILATIONS
+        )
+        self.project = nn.Conv2d(out_channels, out_channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, in, H, W) → (N, out, H, W)."""
+        first, *others = (branch(x) for branch in self.branches)
+        for other in others:
+            first = first + other
+        return self.project(first)
+
+
+class Attention(nn.Module):
+    """Weight coarse features by what the encoder saw at twice their size."""
+
+    def __init__(self, skip_channels: int, channels: int):
+        super().__init__()
+        self.from_skip = pre_activated(skip_channels, channels)
+        self.from_coarse = pre_activated(channels, channels)
+        self.join = pre_activated(channels, channels)
+
+    def forward(self, skip: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        """(N, S, 2H, 2W) and (N, C, H, W) → (N, C, H, W)."""
+        joined = F.max_pool2d(self.from_skip(skip), 2) + self.from_coarse(coarse)
+        return self.join(joined) * coarse
+
+
+class DecoderStage(nn.Module):
+    """Attend, double the size, join the encoder's features of that size, residual block."""
+
+    def __init__(self, skip_channels: int, channels: int, out_channels: int):
+        super().__init__()
+        self.attention = Attention(skip_channels, channels)
+        self.block = ResidualBlock(skip_channels + channels, out_channels)
+
+    def forward(self, skip: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
+        """(N, S, 2H, 2W) and (N, C, H, W) → (N, out, 2H, 2W)."""
+        attended = self.attention(skip, coarse)
+        # nearest, as the published weights were trained; twice the size is the same in every backend
+        enlarged = F.interpolate(attended, size=skip.shape[-2:], mode="nearest")
+        return self.block(torch.cat([enlarged, skip], dim=1))
+
+
+class ResidualEncoder(OwnEncoder):
+    """The stem at full size, then residual blocks that halve it."""
+
+    out_channels = CHANNELS
+    strides = STRIDES
+
+    def __init__(self) -> None:
+        super().__init__()
+        stem = ResidualBlock(3, CHANNELS[0], is_stem=True)
+        self.blocks = nn.ModuleList(
+            [stem, *(ResidualBlock(before, 2 * before, stride=2) for before in CHANNELS[:-1])]
+        )
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """`images: (N, 3, H, W)`, sides multiples of 8 → features (N, C, H/s, W/s) for s in `strides`."""
+        features = [self.blocks[0](images)]
+        for block in self.blocks[1:]:
+            features.append(block(features[-1]))
+        return features
+
+
+class Trunk(nn.Module):
+    """What both share: encoder, ASPP bridge, decoder, output ASPP."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = ResidualEncoder()
+        self.bridge = AtrousPyramid(CHANNELS[-1], BRIDGE_CHANNELS)
+        skips = reversed(CHANNELS[:-1])
+        inputs = (BRIDGE_CHANNELS, *DECODER_CHANNELS[:-1])
+        self.decoder = nn.ModuleList(
+            DecoderStage(*channels) for channels in zip(skips, inputs, DECODER_CHANNELS, strict=True)
+        )
+        self.output = AtrousPyramid(DECODER_CHANNELS[-1], OUTPUT_CHANNELS)
+
+    def trunk(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Images (N, 3, H, W) → finest first: the output ASPP 16@1, then the decoder's 64@2 and 128@4."""
+        check_size(images, STRIDES[-1])
+        c1, c2, c3, c4 = self.encoder(images)
+        d1 = self.decoder[0](c3, self.bridge(c4))
+        d2 = self.decoder[1](c2, d1)
+        d3 = self.decoder[2](c1, d2)
+        return [self.output(d3), d2, d1]
+
+
+class ResUNetPlusPlus(Trunk):
+    """ResUNet++: a 1×1 on the output ASPP.
+
+    In training returns a tuple of one logit map (N, 1, H, W), in evaluation the map. Sides must be multiples
+    of 8.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classify = nn.Conv2d(OUTPUT_CHANNELS, 1, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""
+        final = self.classify(self.trunk(images)[0])
+        return (final,) if self.training else final
+
+
+class ResUNetPlusPlusIF(Trunk):
+    """ResUNet++ with information fusion over output ASPP and decoder instead of the 1×1.
+
+    In training returns a tuple of one logit map (N, 1, H, W), in evaluation the map. Sides must be multiples
+    of 8.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        d1_channels, d2_channels, _ = DECODER_CHANNELS
+        self.fusion = InformationFusion([OUTPUT_CHANNELS, d2_channels, d1_channels])
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""
+        final = self.fusion(self.trunk(images))
+        return (final,) if self.training else final
+
+    def fold(self) -> None:
+        """Replace the fusion by its exact folded form, for export; cannot be trained on afterwards."""
+        self.fusion = self.fusion.fold()

@@ -1,0 +1,121 @@
+"""U-Net++, and U-Net++ with information fusion over the ends of its rows.
+
+Zhou et al., "UNet++: Redesigning Skip Connections to Exploit Multiscale Features in Image Segmentation",
+IEEE TMI 2020, arXiv:1912.05074. Both share one trunk – encoder and nested decoder – so that the classifier
+alone differs.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from train.networks.fusion import InformationFusion
+from train.networks.layers import check_size, resize_like
+from train.networks.own_encoder import OwnEncoder
+
+__all__ = ["UNetPlusPlus", "UNetPlusPlusIF"]
+
+CHANNELS = (32, 64, 128, 256, 512)
+STRIDES = (1, 2, 4, 8, 16)
+DEPTH = len(CHANNELS) - 1
+
+
+def node(in_channels: int, out_channels: int) -> nn.Sequential:
+    """One X(i, j): twice 3×3 convolution, batch norm, ReLU; with biases, as the published weights have."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )
+
+
+class Backbone(OwnEncoder):
+    """The first column, X(0, 0) to X(4, 0), with a max pooling before each but the first."""
+
+    out_channels = CHANNELS
+    strides = STRIDES
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes = nn.ModuleList(
+            node(before, after) for before, after in zip((3, *CHANNELS), CHANNELS, strict=False)
+        )
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """`images: (N, 3, H, W)`, sides multiples of 16 → features (N, C, H/s, W/s) for s in `strides`."""
+        features = [self.nodes[0](images)]
+        for x_i0 in self.nodes[1:]:
+            features.append(x_i0(F.max_pool2d(features[-1], 2)))
+        return features
+
+
+class Trunk(nn.Module):
+    """What both share: the backbone, and the nested nodes X(i, j), j ≥ 1.
+
+    Row i has stride 2^i. X(i, j) reads all nodes to its left in its row, and the one below left, enlarged.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Backbone()
+        self.nested = nn.ModuleDict(
+            {
+                f"x{i}{j}": node(j * CHANNELS[i] + CHANNELS[i + 1], CHANNELS[i])
+                for j in range(1, DEPTH + 1)
+                for i in range(DEPTH + 1 - j)
+            }
+        )
+
+    def trunk(self, images: torch.Tensor) -> list[list[torch.Tensor]]:
+        """Images (N, 3, H, W) → the rows, finest first; row i holds X(i, 0) … X(i, 4 − i)."""
+        check_size(images, STRIDES[-1])
+        rows = [[x_i0] for x_i0 in self.encoder(images)]
+        for j in range(1, DEPTH + 1):
+            for i in range(DEPTH + 1 - j):
+                below = resize_like(rows[i + 1][j - 1], rows[i][0])
+                rows[i].append(self.nested[f"x{i}{j}"](torch.cat([*rows[i], below], dim=1)))
+        return rows
+
+
+class UNetPlusPlus(Trunk):
+    """U-Net++: a 1×1 on X(0, 4), and on X(0, 3), X(0, 2), X(0, 1) too under deep supervision.
+
+    In training returns a tuple of one or, under deep supervision, four logit maps (N, 1, H, W), that of
+    X(0, 4) first; in evaluation that one only. Sides must be multiples of 16.
+    """
+
+    def __init__(self, deep_supervision: bool = False):
+        super().__init__()
+        heads = DEPTH if deep_supervision else 1
+        self.classify = nn.ModuleList(nn.Conv2d(CHANNELS[0], 1, 1) for _ in range(heads))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""
+        finest = reversed(self.trunk(images)[0])
+        if self.training:
+            return tuple(classify(x_0j) for classify, x_0j in zip(self.classify, finest, strict=False))
+        return self.classify[0](next(finest))
+
+
+class UNetPlusPlusIF(Trunk):
+    """U-Net++ with information fusion over X(0, 4), X(1, 3), X(2, 2), X(3, 1) instead of the 1×1.
+
+    In training returns a tuple of one logit map (N, 1, H, W), in evaluation the map. Sides must be multiples
+    of 16.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fusion = InformationFusion(CHANNELS[:-1])
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""
+        final = self.fusion([row[-1] for row in self.trunk(images)[:-1]])
+        return (final,) if self.training else final
+
+    def fold(self) -> None:
+        """Replace the fusion by its exact folded form, for export; cannot be trained on afterwards."""
+        self.fusion = self.fusion.fold()
