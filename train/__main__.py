@@ -67,7 +67,7 @@ def train(
     out
         Run folder: last.pt, best.pt, train.csv, val.csv, TensorBoard events.
     encoder
-        Its backbone; default: efficientnet-lite0, or the one that is part of the network.
+        Its backbone; default: efficientnet-lite0, vgg16 of fcn, or the one that is part of the network.
     encoder_weights
         Its ImageNet weights; default: weights/ENCODER_imagenet beside the first --data, else a package's.
     random_init

@@ -88,7 +88,7 @@ def test_one_head_in_training_and_its_map_in_evaluation(spec):
 
 
 def test_the_twins_share_one_trunk():
-    twins = [create_network(NetworkSpec(*spec), pretrained=False) for spec in (("fcn",), ("fcn-if",))]
+    twins = [create_network(spec, pretrained=False) for spec in (SPECS[0], SPECS[3])]
     plain, fused = ({k for k in twin.state_dict() if not k.startswith("fusion.")} for twin in twins)
     assert plain == fused
 
@@ -172,7 +172,7 @@ def test_another_classifier_fails_naming_the_layer(tmp_path, change, message):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        (NetworkSpec("fcn", head="fc"), "efficientnet-lite0 has none. Use --head conv"),
+        (NetworkSpec("fcn", "efficientnet-lite0", head="fc"), "efficientnet-lite0 has none. Use --head conv"),
         (NetworkSpec("fcn", head="fan"), "head 'fan' is unknown; there are: fc, conv"),
         (NetworkSpec("fcn-if", head="conv"), "fcn-if has no choice of heads"),
         (NetworkSpec("pranet", head="conv"), "pranet has no choice of heads"),
@@ -185,7 +185,12 @@ def test_a_spec_that_cannot_be_built_fails_naming_it(spec, message):
         create_network(spec, pretrained=False)
 
 
+@pytest.mark.parametrize("name", ["fcn", "fcn-if"])
+def test_vgg16_is_the_default_encoder(name):
+    assert NetworkSpec(name).encoder == "vgg16"
+
+
 def test_a_stored_spec_without_a_head_still_builds():
-    stored = asdict(NetworkSpec("pranet-if"))
+    stored = asdict(NetworkSpec("pranet-if", "efficientnet-lite0"))
     del stored["head"]
     assert NetworkSpec(**stored) == NetworkSpec("pranet-if")

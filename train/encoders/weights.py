@@ -51,7 +51,9 @@ def load_published(module: nn.Module, path: Path | None, name: str, ignored: tup
     Raises InputError where the file is not given, not there, or a key does not fit.
     """
     if path is None:
-        raise InputError(f"{name}: no package installs its ImageNet weights. Give --encoder-weights PATH")
+        raise InputError(
+            f"{name}: no package installs its ImageNet weights. Give --encoder-weights PATH or --random-init"
+        )
     if not path.is_file():
         raise InputError(f"{path}: no such weights file. Give a .pth of {name}")
     load_named_state(module, read_state(path), path, ignored)

@@ -35,6 +35,10 @@ OWN_ENCODED: dict[str, Callable[[], nn.Module]] = {
     "resunetpp-if": ResUNetPlusPlusIF,
 }
 
+# What a spec without an encoder gets. PraNet's own is res2net50, whose weights no package installs.
+LIGHT_DEFAULT = "efficientnet-lite0"
+DEFAULT_ENCODERS = {"fcn": "vgg16", "fcn-if": "vgg16", **dict.fromkeys(OWN_ENCODED, OWN)}
+
 
 @dataclass(frozen=True)
 class NetworkSpec:
@@ -47,8 +51,7 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         if self.encoder is None:
-            default = OWN if self.name in OWN_ENCODED else "efficientnet-lite0"
-            object.__setattr__(self, "encoder", default)
+            object.__setattr__(self, "encoder", DEFAULT_ENCODERS.get(self.name, LIGHT_DEFAULT))
 
 
 def _pranet(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
