@@ -12,7 +12,7 @@ from rtpolyp.errors import InputError
 from train.complexity import giga_macs, parameter_count
 from train.encoders import create_encoder
 from train.graph import INPUT, ByteNetwork, to_onnx
-from train.networks import NetworkSpec, create_network
+from train.networks import FCN_HEADS, NetworkSpec, create_network
 from train.networks.fcn import FCN8s
 
 FOLDING_TOLERANCE = 1e-5  # relative: the same sums in float32, grouped otherwise
@@ -149,6 +149,16 @@ def test_fc6_is_the_classifier_as_a_convolution(tmp_path):
         found = network.fc6(pooled)[:, :, 3, 3]  # the one position that sees all 7 × 7
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
     assert torch.equal(network.fc7.weight[:, :, 0, 0], state["classifier.3.weight"])
+
+
+def test_one_file_fills_the_encoder_and_fc6_and_fc7(tmp_path, monkeypatch):
+    monkeypatch.setitem(FCN_HEADS, "fc", lambda encoder: FCN8s(encoder, fc_channels=32))
+    state = torchvision_state(create_encoder("vgg16", pretrained=False), 32)
+    torch.save(state, tmp_path / "vgg16.pth")
+    network = create_network(NetworkSpec("fcn"), pretrained=tmp_path / "vgg16.pth")
+    assert torch.equal(network.encoder.features[0].weight, state["features.0.weight"])
+    assert torch.equal(network.fc6.bias, state["classifier.0.bias"])
+    assert torch.equal(network.fc7.bias, state["classifier.3.bias"])
 
 
 @pytest.mark.parametrize(
