@@ -2,7 +2,8 @@
 
 Zhou et al., "UNet++: Redesigning Skip Connections to Exploit Multiscale Features in Image Segmentation",
 IEEE TMI 2020, arXiv:1912.05074. Both share one trunk – encoder and nested decoder – so that the classifier
-alone differs.
+alone differs. Features are enlarged with half-pixel centres like everywhere here, where the usual PyTorch
+port aligns corners.
 """
 
 import torch
