@@ -125,7 +125,7 @@ class DecoderStage(nn.Module):
     def forward(self, skip: torch.Tensor, coarse: torch.Tensor) -> torch.Tensor:
         """(N, S, 2H, 2W) and (N, C, H, W) → (N, out, 2H, 2W)."""
         attended = self.attention(skip, coarse)
-        # nearest, as the published weights were trained; twice the size is the same in every backend
+        # nearest, as in the author's code; at exactly twice the size every backend does the same
         enlarged = F.interpolate(attended, size=skip.shape[-2:], mode="nearest")
         return self.block(torch.cat([enlarged, skip], dim=1))
 
