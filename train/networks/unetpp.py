@@ -22,7 +22,7 @@ DEPTH = len(CHANNELS) - 1
 
 
 def node(in_channels: int, out_channels: int) -> nn.Sequential:
-    """One X(i, j): twice 3×3 convolution, batch norm, ReLU; with biases, which the published count includes."""
+    """One X(i, j): twice 3×3 convolution, batch norm, ReLU; with biases, as the published count is."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, 3, padding=1),
         nn.BatchNorm2d(out_channels),
