@@ -1,8 +1,12 @@
-"""The encoder that is part of a network's own design, and so has no weights from elsewhere."""
+"""The encoders that are part of a network's own design, and so have no weights from elsewhere."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import nn
+from torch.nn import functional as F
 
-__all__ = ["OWN", "OwnEncoder"]
+__all__ = ["OWN", "ContractingPath", "OwnEncoder", "double_conv"]
 
 OWN = "own"  # what NetworkSpec.encoder says of these networks
 
@@ -19,3 +23,34 @@ class OwnEncoder(nn.Module):
     std = (58.395, 57.12, 57.375)
     out_channels: tuple[int, ...]
     strides: tuple[int, ...]
+
+
+def double_conv(in_channels: int, out_channels: int, bias: bool) -> nn.Sequential:
+    """Twice: 3×3 convolution, batch norm, ReLU. The norm's shift makes a bias of the convolution idle."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=bias),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )
+
+
+class ContractingPath(OwnEncoder):
+    """U-Net's: double convolutions with a max pooling before each but the first."""
+
+    def __init__(self, channels: Sequence[int], bias: bool):
+        super().__init__()
+        self.out_channels = tuple(channels)
+        self.strides = tuple(2**index for index in range(len(channels)))
+        self.stages = nn.ModuleList(
+            double_conv(before, after, bias) for before, after in zip((3, *channels), channels, strict=False)
+        )
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """`images: (N, 3, H, W)`, sides multiples of the last stride → features (N, C, H/s, W/s)."""
+        features = [self.stages[0](images)]
+        for stage in self.stages[1:]:
+            features.append(stage(F.max_pool2d(features[-1], 2)))
+        return features

@@ -7,48 +7,15 @@ Both share one trunk – encoder and decoder – so that the classifier alone di
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from train.networks.fusion import InformationFusion
 from train.networks.layers import check_size
-from train.networks.own_encoder import OwnEncoder
+from train.networks.own_encoder import ContractingPath, double_conv
 
 __all__ = ["UNet", "UNetIF"]
 
 CHANNELS = (64, 128, 256, 512, 1024)
-STRIDES = (1, 2, 4, 8, 16)
-
-
-def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Twice: 3×3 convolution, batch norm, ReLU. The norm's shift makes a bias of the convolution idle."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
-        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
-    )
-
-
-class ContractingPath(OwnEncoder):
-    """Double convolutions with a max pooling before each but the first."""
-
-    out_channels = CHANNELS
-    strides = STRIDES
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stages = nn.ModuleList(
-            double_conv(before, after) for before, after in zip((3, *CHANNELS), CHANNELS, strict=False)
-        )
-
-    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """`images: (N, 3, H, W)`, sides multiples of 16 → features (N, C, H/s, W/s) for s in `strides`."""
-        features = [self.stages[0](images)]
-        for stage in self.stages[1:]:
-            features.append(stage(F.max_pool2d(features[-1], 2)))
-        return features
+STRIDE = 16  # of the coarsest features
 
 
 class ExpandingStage(nn.Module):
@@ -57,7 +24,7 @@ class ExpandingStage(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.up = nn.ConvTranspose2d(2 * channels, channels, 2, stride=2)
-        self.convs = double_conv(2 * channels, channels)
+        self.convs = double_conv(2 * channels, channels, bias=False)
 
     def forward(self, coarse: torch.Tensor, skip: torch.Tensor) -> torch.Tensor:
         """(N, 2C, H/2, W/2) and (N, C, H, W) → (N, C, H, W)."""
@@ -69,12 +36,12 @@ class Trunk(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = ContractingPath()
+        self.encoder = ContractingPath(CHANNELS, bias=False)
         self.decoder = nn.ModuleList(ExpandingStage(channels) for channels in reversed(CHANNELS[:-1]))
 
     def trunk(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Images (N, 3, H, W) → the decoder's outputs, finest first: 64@1, 128@2, 256@4, 512@8."""
-        check_size(images, STRIDES[-1])
+        check_size(images, STRIDE)
         *skips, x = self.encoder(images)
         outputs = []
         for stage, skip in zip(self.decoder, reversed(skips), strict=True):

@@ -8,49 +8,16 @@ port aligns corners.
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from train.networks.fusion import InformationFusion
 from train.networks.layers import check_size, resize_like
-from train.networks.own_encoder import OwnEncoder
+from train.networks.own_encoder import ContractingPath, double_conv
 
 __all__ = ["UNetPlusPlus", "UNetPlusPlusIF"]
 
 CHANNELS = (32, 64, 128, 256, 512)
-STRIDES = (1, 2, 4, 8, 16)
+STRIDE = 16  # of the coarsest features
 DEPTH = len(CHANNELS) - 1
-
-
-def node(in_channels: int, out_channels: int) -> nn.Sequential:
-    """One X(i, j): twice 3×3 convolution, batch norm, ReLU; with biases, as the published count is."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 3, padding=1),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
-        nn.Conv2d(out_channels, out_channels, 3, padding=1),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(),
-    )
-
-
-class Backbone(OwnEncoder):
-    """The first column, X(0, 0) to X(4, 0), with a max pooling before each but the first."""
-
-    out_channels = CHANNELS
-    strides = STRIDES
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.nodes = nn.ModuleList(
-            node(before, after) for before, after in zip((3, *CHANNELS), CHANNELS, strict=False)
-        )
-
-    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """`images: (N, 3, H, W)`, sides multiples of 16 → features (N, C, H/s, W/s) for s in `strides`."""
-        features = [self.nodes[0](images)]
-        for x_i0 in self.nodes[1:]:
-            features.append(x_i0(F.max_pool2d(features[-1], 2)))
-        return features
 
 
 class Trunk(nn.Module):
@@ -61,10 +28,10 @@ class Trunk(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = Backbone()
+        self.encoder = ContractingPath(CHANNELS, bias=True)
         self.nested = nn.ModuleDict(
             {
-                f"x{i}{j}": node(j * CHANNELS[i] + CHANNELS[i + 1], CHANNELS[i])
+                f"x{i}{j}": double_conv(j * CHANNELS[i] + CHANNELS[i + 1], CHANNELS[i], bias=True)
                 for j in range(1, DEPTH + 1)
                 for i in range(DEPTH + 1 - j)
             }
@@ -72,7 +39,7 @@ class Trunk(nn.Module):
 
     def trunk(self, images: torch.Tensor) -> list[list[torch.Tensor]]:
         """Images (N, 3, H, W) → the rows, finest first; row i holds X(i, 0) … X(i, 4 − i)."""
-        check_size(images, STRIDES[-1])
+        check_size(images, STRIDE)
         rows = [[x_i0] for x_i0 in self.encoder(images)]
         for j in range(1, DEPTH + 1):
             for i in range(DEPTH + 1 - j):
