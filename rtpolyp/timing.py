@@ -12,8 +12,7 @@ __all__ = ["StageTimer"]
 class StageTimer:
     """Collects durations by stage name; safe to use from several threads.
 
-    A run of one million frames keeps eight megabytes a stage at most, since samples are plain floats
-    in preallocated rings of `capacity` entries.
+    Only the newest `capacity` samples of a stage are kept, so that memory does not grow with a run's length.
     """
 
     def __init__(self, capacity: int = 65_536) -> None:

@@ -29,7 +29,8 @@ class JsonSink:
     once, so an interrupted run leaves whole lines. Raises OutputError when the file cannot be written.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+    def __init__(self, path: str | Path, header: Mapping[str, Any]) -> None:
+        path = Path(path)
         if path.suffix.lower() not in EXTENSIONS:  # and so it can never be the video that is read
             raise OutputError(f"{path}: results are JSON lines; name the file *.jsonl or *.json")
         prepare_file(path)

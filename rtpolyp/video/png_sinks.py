@@ -23,9 +23,9 @@ class _PngFolder:
     lie in the folder.
     """
 
-    def __init__(self, folder: Path, source: Source) -> None:
-        prepare_folder(folder, source)
-        self._folder = folder
+    def __init__(self, folder: str | Path, source: Source) -> None:
+        self._folder = Path(folder)
+        prepare_folder(self._folder, source)
 
     def close(self) -> None:
         """Nothing is held open between two frames."""

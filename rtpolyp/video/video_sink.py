@@ -50,8 +50,9 @@ class VideoSink:
     """
 
     def __init__(
-        self, path: Path, source: Source, *, audio: bool = True, settings: EncoderSettings | None = None
+        self, path: str | Path, source: Source, *, audio: bool = True, settings: EncoderSettings | None = None
     ) -> None:
+        path = Path(path)
         if source.format is None:
             raise OutputError(f"{path}: images that stand alone make no video; give a folder for them")
         if path.suffix.lower() != ".mp4":
