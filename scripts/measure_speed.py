@@ -54,7 +54,7 @@ class PlainNetwork:
     """The network as a user runs it: PyTorch, eager, FP32."""
 
     def __init__(self, weights: Path, size: tuple[int, int]) -> None:
-        self.network = load_weights(weights)
+        self.network = load_weights(weights).network()
         self.size = size
 
     @torch.inference_mode()

@@ -49,6 +49,7 @@ def train(
     encoder: str | None = None,
     encoder_weights: Path | None = None,
     random_init: Annotated[bool, Parameter(negative="")] = False,
+    init: str | None = None,
     stride4: bool | None = None,
     head: str | None = None,
     resume: Annotated[bool, Parameter(negative="")] = False,
@@ -72,6 +73,8 @@ def train(
         Its ImageNet weights; default: weights/ENCODER_imagenet beside the first --data, else a package's.
     random_init
         Start the encoder from random weights.
+    init
+        Begin with all weights of a bundle (a shipped one's name, or a folder) or of a run's best.pt.
     stride4
         Fuse the encoder's stride-4 features too; default: with light encoders.
     head
@@ -96,6 +99,7 @@ def train(
         sources,
         out,
         pretrained=False if random_init else encoder_weights or True,
+        init=init,
         resume=resume,
         save_minutes=save_minutes,
         device=device,

@@ -21,7 +21,7 @@ from train.recipe import Recipe
 
 __all__ = ["Checkpoint", "load_checkpoint", "load_network", "save_checkpoint"]
 
-FORMAT = 1
+FORMAT = 2
 # what torch.load and plain types raise for a file that is broken, or that something else has written
 UNREADABLE = (
     OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, pickle.UnpicklingError
@@ -40,6 +40,7 @@ class Checkpoint:
     mean: tuple[float, ...]  # RGB, 0–255 units: what images are normalised with
     std: tuple[float, ...]
     files: tuple[TrainingFile, ...]  # every file trained on
+    earlier: tuple[TrainingFile, ...]  # every file that the weights it began with were trained on
     best_dice: float  # best macro validation Dice so far; in best.pt, that of these weights
     model: dict[str, torch.Tensor] | None = None  # the weights that the optimiser moves; last.pt only
     optimiser: dict[str, Any] | None = None  # last.pt only
@@ -50,7 +51,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     plain = dict(vars(checkpoint))
     for name in ("spec", "recipe", "numerics"):
         plain[name] = asdict(plain[name])
-    plain["files"] = [(file.source, file.name, file.sha256) for file in checkpoint.files]
+    for name in ("files", "earlier"):
+        plain[name] = [(file.source, file.name, file.sha256) for file in plain[name]]
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as stream:
@@ -78,7 +80,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         plain["spec"] = NetworkSpec(**plain["spec"])
         plain["recipe"] = Recipe(**plain["recipe"])
         plain["numerics"] = Numerics(**plain["numerics"])
-        plain["files"] = tuple(TrainingFile(*file) for file in plain["files"])
+        for name in ("files", "earlier"):
+            plain[name] = tuple(TrainingFile(*file) for file in plain[name])
         return Checkpoint(**plain)
     except UNREADABLE as exc:
         raise InputError(

@@ -38,6 +38,10 @@ class Source:
         """The frames of `part` ("train" or "val"). Raises InputError for an unusable split."""
         return load_pairs(self.folder, f"{self.split}_{part}")
 
+    def has_part(self, part: str) -> bool:
+        """Whether there is a list of `part`: a "test" part is optional."""
+        return any((place / "splits" / f"{self.split}_{part}.txt").is_file() for place in _homes(self.folder))
+
 
 @dataclass(frozen=True)
 class TrainingFile:
@@ -116,8 +120,12 @@ def _binary(mask: np.ndarray) -> np.ndarray:
     return np.where(mask > 127, np.uint8(255), np.uint8(0))
 
 
+def _homes(folder: Path) -> tuple[Path, Path]:
+    return folder, folder.parent  # of a splits/ folder
+
+
 def _splits(folder: Path) -> list[str]:
-    files = [file for place in (folder, folder.parent) for file in (place / "splits").glob("*_train.txt")]
+    files = [file for place in _homes(folder) for file in (place / "splits").glob("*_train.txt")]
     return sorted({file.name.removesuffix("_train.txt") for file in files})
 
 

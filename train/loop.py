@@ -15,6 +15,7 @@ from rtpolyp.errors import InputError, OutputError, RtpolypError
 from train.batches import MARGIN, Batches
 from train.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
 from train.data import Frames, Source, load_frames
+from train.initial import begin_with, check_unseen, load_initial
 from train.journal import Journal
 from train.networks import NetworkSpec, create_network
 from train.optimisation import Numerics, fastest_numerics
@@ -36,6 +37,7 @@ def fit(
     folder: Path,
     *,
     pretrained: bool | Path = True,
+    init: str | None = None,
     resume: bool = False,
     save_minutes: float = 5.0,
     device: str = "cpu",
@@ -46,7 +48,8 @@ def fit(
     `folder` receives `last.pt` (every `save_minutes`, on SIGINT and SIGTERM, at the end), `best.pt` (averaged
     weights with the best macro Dice), `train.csv`, `val.csv` and TensorBoard events. With `resume` a run that
     `folder` holds goes on; its recipe, network and files must be the same. `numerics` are measured unless
-    given; a resumed run keeps its own.
+    given; a resumed run keeps its own. `init` names the bundle or checkpoint to begin with, see
+    `train.initial`; a resumed run has begun and does not look at it.
 
     Raises InputError for unusable data and for a run folder that does not fit, OutputError where the folder
     cannot be written, RtpolypError when the loss stops being finite, and KeyboardInterrupt after a signal,
@@ -56,7 +59,11 @@ def fit(
     where = _checked_device(device)
     resumed = _find_run(last, spec, recipe, resume)
     torch.manual_seed(recipe.seed)
-    network = create_network(spec, pretrained=False if resumed else pretrained).to(where)
+    initial = load_initial(init) if init and not resumed else None
+    network = create_network(spec, pretrained=False if resumed or initial else pretrained).to(where)
+    if initial:
+        check_unseen(sources, initial)
+        begin_with(network, spec, initial)
     kept, held_out = _load_data(sources, recipe)
     if resumed and resumed.files != kept.files:
         raise InputError(f"{last}: was trained on other files. Give the same --data, or another -o")
@@ -64,7 +71,8 @@ def fit(
         numerics = resumed.numerics
     numerics = numerics or fastest_numerics(network, recipe, where)
     log.info("training with %s", numerics)
-    trainer = Trainer(network, spec, recipe, numerics, Batches(kept, recipe, where))
+    earlier = initial.files if initial else ()
+    trainer = Trainer(network, spec, recipe, numerics, Batches(kept, recipe, where), earlier)
     if resumed:
         trainer.restore(resumed)
 

@@ -64,6 +64,7 @@ class Recipe:
     contrast: float = number(0.25, "contrast varies by up to this", high=1)
     saturation: float = number(0.25, "saturation varies by up to this", high=1)
     hue_degrees: float = number(9.0, "rotation of the hue, either way", high=180)
+    interlace: float = number(0.0, "probability of two fields of a moving picture in one frame", high=1)
     blur: float = number(0.2, "probability of a Gaussian blur of σ 0.4–1.6 pixels", high=1)
     noise: float = number(0.2, "probability of Gaussian noise of σ 1–10 grey levels", high=1)
     jpeg: float = number(0.25, "probability of JPEG quantisation at quality 25–90", high=1)

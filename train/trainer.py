@@ -9,6 +9,7 @@ from rtpolyp.errors import RtpolypError
 from train.augment import normalise
 from train.batches import Batches
 from train.checkpoint import Checkpoint
+from train.data import TrainingFile
 from train.losses import LOSSES
 from train.networks import NetworkSpec
 from train.optimisation import Numerics, WeightAverage, create_optimiser, set_learning_rate
@@ -24,13 +25,20 @@ class Trainer:
     """
 
     def __init__(
-        self, network: nn.Module, spec: NetworkSpec, recipe: Recipe, numerics: Numerics, batches: Batches
+        self,
+        network: nn.Module,
+        spec: NetworkSpec,
+        recipe: Recipe,
+        numerics: Numerics,
+        batches: Batches,
+        earlier: tuple[TrainingFile, ...] = (),
     ):
         self.network = numerics.place(network).train()
         self.spec = spec
         self.recipe = recipe
         self.numerics = numerics
         self.batches = batches
+        self.earlier = earlier  # what the network's initial weights were trained on
         self.average = WeightAverage(self.network, recipe.ema)
         self.optimiser = create_optimiser(self.network, recipe)
         self.loss_of = LOSSES[recipe.loss]
@@ -97,6 +105,7 @@ class Trainer:
             tuple(self.network.encoder.mean),
             tuple(self.network.encoder.std),
             self.batches.frames.files,
+            self.earlier,
             self.best_dice,
             self.network.state_dict() if resumable else None,
             self.optimiser.state_dict() if resumable else None,
@@ -107,5 +116,6 @@ class Trainer:
         self.network.load_state_dict(checkpoint.model)
         self.average.network.load_state_dict(checkpoint.ema)
         self.optimiser.load_state_dict(checkpoint.optimiser)
+        self.earlier = checkpoint.earlier
         self.step = checkpoint.step
         self.best_dice = checkpoint.best_dice
