@@ -4,7 +4,16 @@ Each message is one line that names the file or device, the value found and the 
 line prints that line and exits with 2; anything else that escapes is a bug and keeps its traceback.
 """
 
-__all__ = ["BackendError", "EngineBusy", "EngineError", "InputError", "OutputError", "RtpolypError"]
+__all__ = [
+    "BackendError",
+    "CorruptPlan",
+    "EngineBusy",
+    "EngineError",
+    "ForeignPlan",
+    "InputError",
+    "OutputError",
+    "RtpolypError",
+]
 
 
 class RtpolypError(Exception):
@@ -25,6 +34,14 @@ class EngineError(RtpolypError):
 
 class BackendError(EngineError):
     """An inference library or device that is absent or cannot run the bundle."""
+
+
+class CorruptPlan(EngineError):
+    """A TensorRT plan that is broken, or was changed after it was built."""
+
+
+class ForeignPlan(BackendError):
+    """A TensorRT plan built for another card, version, flavour or system than this machine's."""
 
 
 class EngineBusy(EngineError):

@@ -9,7 +9,16 @@ from typing import Any, Literal
 
 from rtpolyp.errors import EngineError
 
-__all__ = ["SCHEMA", "EngineSpec", "Precision", "image_fingerprint", "read_spec", "sha256_of", "write_spec"]
+__all__ = [
+    "SCHEMA",
+    "EngineSpec",
+    "Precision",
+    "image_fingerprint",
+    "parse_spec",
+    "read_spec",
+    "sha256_of",
+    "write_spec",
+]
 
 SCHEMA = 1
 Precision = Literal["fp32", "bf16", "int8"]
@@ -64,6 +73,11 @@ def read_spec(path: Path) -> EngineSpec:
         ) from None
     except (OSError, ValueError) as exc:
         raise EngineError(f"{path}: not readable as JSON ({exc}); export the bundle again") from exc
+    return parse_spec(values, path)
+
+
+def parse_spec(values: object, path: Path) -> EngineSpec:
+    """The spec in decoded JSON; raise EngineError naming `path`, the file it stood in, when it is none."""
     if not isinstance(values, dict):
         raise EngineError(f"{path}: not a spec (a JSON object is expected); export the bundle again")
     known = {f.name for f in dataclasses.fields(EngineSpec)}
