@@ -57,6 +57,7 @@ def fit(
     """
     last, best = folder / "last.pt", folder / "best.pt"
     where = _checked_device(device)
+    recipe = recipe.for_frames(sum(len(source.pairs("train")) for source in sources))
     resumed = _find_run(last, spec, recipe, resume)
     torch.manual_seed(recipe.seed)
     initial = load_initial(init) if init and not resumed else None

@@ -4,6 +4,7 @@ import copy
 import logging
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,14 @@ from torch import nn
 from train.losses import LOSSES
 from train.recipe import Recipe
 
-__all__ = ["Numerics", "WeightAverage", "create_optimiser", "fastest_numerics", "set_learning_rate"]
+__all__ = [
+    "Numerics",
+    "WeightAverage",
+    "clip_gradients",
+    "create_optimiser",
+    "fastest_numerics",
+    "set_learning_rate",
+]
 
 log = logging.getLogger(__name__)
 
@@ -35,20 +43,40 @@ def create_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
     )
 
 
-def set_learning_rate(optimiser: torch.optim.Optimizer, step: int, recipe: Recipe) -> float:
-    """One cycle (Smith, arXiv:1708.07120): linear to the peak, cosine to 1/1000 of it. Returns the decoder's.
+def set_learning_rate(
+    optimiser: torch.optim.Optimizer, step: int, recipe: Recipe, scale: float = 1.0
+) -> float:
+    """Set every group's rate for `step` (0-based) and return the decoder's; `scale` is what plateaus left.
 
-    A function of the step alone, so that resuming needs no scheduler.
+    A function of its arguments alone, so that resuming needs no scheduler.
     """
-    rising = max(1, round(recipe.warmup * recipe.steps))
-    if step < rising:
-        factor = 0.04 + 0.96 * step / rising
-    else:
-        falling = (step - rising) / max(1, recipe.steps - rising)
-        factor = 0.001 + 0.999 * (1 + math.cos(math.pi * falling)) / 2
+    factor = scale * _schedule(step, recipe)
     for group in optimiser.param_groups:
         group["lr"] = factor * group["peak"]
     return factor * recipe.lr_decoder
+
+
+def _schedule(step: int, recipe: Recipe) -> float:
+    """Learning rate of `step` as a share of the peak.
+
+    One cycle (Smith, arXiv:1708.07120) is a linear rise before the cosine (SGDR, arXiv:1608.03983).
+    """
+    if recipe.schedule == "constant":
+        return 1.0
+    rising = max(1, round(recipe.warmup * recipe.steps)) if recipe.schedule == "one-cycle" else 0
+    if step < rising:
+        return 0.04 + 0.96 * step / rising
+    falling = (step - rising) / max(1, recipe.steps - rising)
+    return recipe.lr_floor + (1 - recipe.lr_floor) * (1 + math.cos(math.pi * falling)) / 2
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.Tensor:
+    """Limit gradients in place by `recipe.clip` and `recipe.clip_value`; returns their norm before that."""
+    parameters = list(parameters)
+    norm = torch.nn.utils.clip_grad_norm_(parameters, recipe.clip or math.inf)
+    if recipe.clip_value:
+        torch.nn.utils.clip_grad_value_(parameters, recipe.clip_value)
+    return norm
 
 
 class WeightAverage:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from rtpolyp.errors import InputError
@@ -11,6 +11,9 @@ from train.losses import LOSSES
 __all__ = ["RECIPES", "SAMPLINGS", "Recipe", "recipe_for"]
 
 SAMPLINGS = ("uniform", "square-root", "equal")
+OPTIMISERS = ("adamw", "adam", "nadam", "sgd")
+SCHEDULES = ("one-cycle", "cosine", "constant")
+SIDE_STEP = 32  # every side is a multiple of the coarsest features' stride
 
 
 def number(default: Any, meaning: str, low: float = 0.0, high: float = math.inf) -> Any:
@@ -32,20 +35,34 @@ class Recipe:
     """
 
     steps: int = number(4000, "optimiser steps in all", low=1)
+    epochs: float = number(0, "passes over the training frames, which then decide the steps; 0 = steps do")
     batch: int = number(16, "images a step; batch norm needs two", low=2)
     sizes: tuple[tuple[int, float], ...] = field(
         default=((192, 0.75), (256, 0.25)),
         metadata={"help": "progressive image size: pairs of side in pixels and share of the steps"},
     )
+    scales: tuple[float, ...] = number(
+        (1.0,), "each batch is trained on at these shares of its size, a step each", low=0.1, high=4
+    )
     seed: int = number(0, "decides initial weights, sampling and augmentation")
     sampling: str = choice("square-root", "how often a source is drawn by its frames", SAMPLINGS)
 
     loss: str = choice("bce-dice", "on every head", LOSSES)
+    optimiser: str = choice("adamw", "what moves the weights", OPTIMISERS)
+    momentum: float = number(0.9, "of sgd; the others keep their published ones", high=0.999)
     lr_encoder: float = number(5e-4, "peak learning rate of the pretrained encoder")
     lr_decoder: float = number(2e-3, "peak learning rate of everything else")
+    schedule: str = choice("one-cycle", "how the learning rate moves with the step", SCHEDULES)
     warmup: float = number(0.1, "share of the steps until the one-cycle peak", high=1)
-    weight_decay: float = number(1e-2, "AdamW's, on weights but not on biases and norms")
-    clip: float = number(1.0, "largest gradient norm", low=1e-6)
+    lr_floor: float = number(1e-3, "learning rate at the end of one-cycle and cosine, of the peak", high=1)
+    plateau_patience: int = number(0, "validations without a better one until the rate falls; 0 = off")
+    plateau_factor: float = number(0.1, "what the rate is multiplied with then", low=1e-6, high=1)
+    patience: int = number(0, "validations without a better one until the run ends; 0 = off")
+    weight_decay: float = number(
+        1e-2, "on weights but not on biases and norms; decoupled in adamw, part of the gradient elsewhere"
+    )
+    clip: float = number(1.0, "largest gradient norm; 0 = off")
+    clip_value: float = number(0.0, "largest absolute value in a gradient; 0 = off")
     ema: float = number(0.998, "decay of the averaged weights that are validated and shipped", high=1)
 
     polyp_free_frames: float = number(
@@ -57,9 +74,12 @@ class Recipe:
     crop_zoom: float = number(
         2.5, "largest zoom of a polyp-free crop and of its matched positive", low=1, high=10
     )
+    flip: float = number(0.5, "probability of a mirror image", high=1)
+    quarter_turns: int = number(3, "an image is turned by up to so many right angles", high=3)
+    shift: float = number(0.1, "an image moves up to this beyond its border, in half sides", high=1)
     zoom: tuple[float, float] = number((0.7, 1.4), "range of the other images' zoom", low=0.1, high=10)
     stretch: float = number(0.1, "aspect ratio is varied by up to this, as a natural logarithm", high=1)
-    rotation_degrees: float = number(20.0, "around a random quarter turn, either way", high=180)
+    rotation_degrees: float = number(20.0, "around the quarter turn, either way", high=180)
     brightness: float = number(0.25, "gain varies by up to this", high=1)
     contrast: float = number(0.25, "contrast varies by up to this", high=1)
     saturation: float = number(0.25, "saturation varies by up to this", high=1)
@@ -69,7 +89,7 @@ class Recipe:
     noise: float = number(0.2, "probability of Gaussian noise of σ 1–10 grey levels", high=1)
     jpeg: float = number(0.25, "probability of JPEG quantisation at quality 25–90", high=1)
 
-    validate_every: int = number(400, "steps between validations of the averaged weights", low=1)
+    validate_every: int = number(400, "steps between validations of the averaged weights; 0 = an epoch")
 
     def __post_init__(self) -> None:
         for option in fields(self):
@@ -82,15 +102,30 @@ class Recipe:
         if self.zoom[0] > self.zoom[1]:
             raise InputError(f"zoom: {self.zoom[0]} to {self.zoom[1]} is no range. Give the smaller first")
         for side, share in self.sizes:
-            if side <= 0 or side % 32:
+            if side <= 0 or side % SIDE_STEP:
                 raise InputError(f"sizes: {side} is not a multiple of 32. Give e.g. 192 or 256")
             _check_range("sizes", share, 0, 1)
         shares = [share for _, share in self.sizes]
         if not math.isclose(sum(shares), 1, abs_tol=1e-6):
             raise InputError(f"sizes: the shares {shares} must add up to 1")
 
+    def for_frames(self, frames: int) -> "Recipe":
+        """The same with what it states in epochs in steps: `steps`, and `validate_every`.
+
+        An epoch draws as many images as the train parts hold frames, and trains on them at every scale.
+        """
+        epoch = math.ceil(frames / self.batch) * len(self.scales)
+        steps = max(1, round(self.epochs * epoch)) if self.epochs else self.steps
+        return replace(self, steps=steps, validate_every=self.validate_every or epoch)
+
     def size_at(self, step: int) -> int:
-        """Side in pixels of the images of `step` (0-based)."""
+        """Side in pixels of the network's input at `step` (0-based)."""
+        scale = self.scales[step % len(self.scales)]
+        return max(1, round(scale * self.drawn_size_at(step) / SIDE_STEP)) * SIDE_STEP
+
+    def drawn_size_at(self, step: int) -> int:
+        """Side in pixels of the batch of `step` (0-based) before it is scaled."""
+        step -= step % len(self.scales)
         passed = 0.0
         for side, share in self.sizes:
             passed += share * self.steps

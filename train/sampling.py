@@ -28,15 +28,13 @@ class Placement:
     theta: torch.Tensor  # (N, 2, 3) float32, as `torch.nn.functional.affine_grid` takes it
 
 
-def linear_maps(
-    zoom: torch.Tensor, recipe: Recipe, generator: torch.Generator, turns: torch.Tensor | None = None
-) -> torch.Tensor:
+def linear_maps(zoom: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
     """(N, 2, 2) output → frame: flip, quarter turn ± a few degrees, stretch, and `zoom: (N,)`."""
     uniform = torch.rand(4, len(zoom), generator=generator)
     angle = torch.deg2rad(recipe.rotation_degrees * (2 * uniform[0] - 1))
-    angle = angle + math.pi / 2 * torch.floor(4 * uniform[1])
+    angle = angle + math.pi / 2 * torch.floor((recipe.quarter_turns + 1) * uniform[1])
     stretch = torch.exp(recipe.stretch / 2 * (2 * uniform[2] - 1))
-    flip = torch.where(uniform[3] < 0.5, -1.0, 1.0)
+    flip = torch.where(uniform[3] < recipe.flip, -1.0, 1.0)
     cos, sin = torch.cos(angle), torch.sin(angle)
     columns = torch.stack([flip * stretch / zoom, 1 / (stretch * zoom)], dim=1)  # (N, 2)
     rotation = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
@@ -81,7 +79,7 @@ class Sampler:
         zoom = torch.exp(low + (high - low) * torch.rand(count, generator=generator))
         linear = linear_maps(zoom, self.recipe, generator)
         # anywhere inside the frame when zoomed in, and a little beyond its border
-        reach = (1 - 1 / zoom).abs() + 0.1
+        reach = (1 - 1 / zoom).abs() + self.recipe.shift
         shift = reach[:, None] * (2 * torch.rand(count, 2, generator=generator) - 1)
         return Placement(frames, torch.cat([linear, shift[:, :, None]], dim=2))
 

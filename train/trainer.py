@@ -12,7 +12,7 @@ from train.checkpoint import Checkpoint
 from train.data import TrainingFile
 from train.losses import LOSSES
 from train.networks import NetworkSpec
-from train.optimisation import Numerics, WeightAverage, create_optimiser, set_learning_rate
+from train.optimisation import Numerics, WeightAverage, clip_gradients, create_optimiser, set_learning_rate
 from train.recipe import Recipe
 
 __all__ = ["Trainer"]
@@ -56,7 +56,7 @@ class Trainer:
         loss = sum(self.loss_of(head.float(), target) for head in heads)
         self.optimiser.zero_grad()
         loss.backward()
-        self.norms.append(torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip))
+        self.norms.append(clip_gradients(self.network.parameters(), self.recipe))
         self.losses.append(loss.detach())
         self.optimiser.step()
         self.step += 1
