@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from rtpolyp.errors import EngineError
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.crops import Crop, polyp_free_crops
 from rtpolyp.measure.evaluation import read_pair
 from rtpolyp.spec import Precision
+from train.degrade import as_recorded
 from train.heldout import HeldOut, dice_per_frame, probabilities
 from train.operating_point import PLAIN, OperatingPoint, choose_operating_point, outcome_at
 
@@ -51,28 +53,42 @@ def check_cost(what: str, before: float, after: float, allowed: float) -> None:
 def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint, dict[str, Any]]:
     """Choose the operating point in FP32; tell what each precision of this machine gives there and at 0.5.
 
-    Raises EngineError for a precision that costs more than PRECISION_COST.
+    The point has to hold on the frames as they are and as a stream gives them (`train.degrade`), so it is
+    chosen on both together. Raises EngineError for a precision that costs more than PRECISION_COST.
     """
     has_polyp = held_out.has_polyp
     with_polyp = [pair for pair, polyp in zip(held_out.pairs, has_polyp, strict=True) if polyp]
     crops = polyp_free_crops(with_polyp, min(MOST_CROPS, len(with_polyp)), seed=seed)
+    rng = np.random.default_rng(seed)
+    stills = held_out.frames, np.stack([resize_frame(image, bundle.spec.size) for image in _images(crops)])
+    views = {
+        "stills": stills,
+        "recorded": tuple(np.stack([as_recorded(one, rng) for one in images]) for images in stills),
+    }
     point, precisions = PLAIN, {}
     for precision in OpenVinoEngine.precisions(bundle):
-        found = predict_all(bundle, precision, held_out)
+        judged = {}
         with OpenVinoEngine(bundle, precision, optimise_for="throughput") as engine:
-            polyp_free = np.concatenate([found[~has_polyp], probabilities(engine, _images(crops))])
-        judged = found[has_polyp], held_out.truth[has_polyp], polyp_free
+            for view, images in views.items():
+                found, of_crops = (probabilities(engine, part) for part in images)
+                polyp_free = np.concatenate([found[~has_polyp], of_crops])
+                judged[view] = found[has_polyp], held_out.truth[has_polyp], polyp_free
         if precision == "fp32":
-            point = choose_operating_point(*judged)
-        half, operating = outcome_at(PLAIN, *judged), outcome_at(point, *judged)
-        log.info("%s at 0.5: %s", precision, half)
-        log.info("%s at %s: %s", precision, point, operating)
-        precisions[precision] = {
-            "half": asdict(half),
-            "operating": asdict(operating),
-            "dice_by_source": _dice_by_source(found, held_out),
+            both = (np.concatenate(parts) for parts in zip(*judged.values(), strict=True))
+            point = choose_operating_point(*both)
+        outcomes = {
+            view: {"half": outcome_at(PLAIN, *arrays), "operating": outcome_at(point, *arrays)}
+            for view, arrays in judged.items()
         }
-        check_cost(precision, precisions["fp32"]["half"]["dice"], half.dice, PRECISION_COST)
+        for view, (name, outcome) in ((v, item) for v, values in outcomes.items() for item in values.items()):
+            log.info("%s, %s, %s: %s", precision, view, point if name == "operating" else PLAIN, outcome)
+        precisions[precision] = {
+            view: {name: asdict(outcome) for name, outcome in values.items()}
+            for view, values in outcomes.items()
+        }
+        precisions[precision]["dice_by_source"] = _dice_by_source(judged["stills"][0], held_out)
+        half = {of: values["stills"]["half"]["dice"] for of, values in precisions.items()}
+        check_cost(precision, half["fp32"], half[precision], PRECISION_COST)
     processor = this_processor()
     sets = ", ".join(name for name in INSTRUCTION_SETS if name in processor.flags)
     return point, {
@@ -84,8 +100,10 @@ def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint,
 
 
 def _dice_by_source(found: np.ndarray, held_out: HeldOut) -> dict[str, float]:
-    dice, sources = dice_per_frame(found, held_out.truth), np.array(held_out.sources)
-    means = {name: dice[(sources == name) & held_out.has_polyp] for name in dict.fromkeys(held_out.sources)}
+    """Mean Dice of `found`, which are the frames with a polyp."""
+    is_polyp = held_out.has_polyp
+    dice, sources = dice_per_frame(found, held_out.truth[is_polyp]), np.array(held_out.sources)[is_polyp]
+    means = {name: dice[sources == name] for name in dict.fromkeys(held_out.sources)}
     return {name: float(values.mean()) for name, values in means.items() if len(values)}
 
 

@@ -69,7 +69,8 @@ fingerprints of the {seen} training and validation images, so that `rtpolyp eval
 
 These frames chose the weights and the operating point, so the figures flatter; test figures follow where they
 have been recorded. Dice is per image at network size, mean over frames with a polyp. A polyp is found when an
-outline meets it with IoU ≥ 0.3. Measured on {processor}.
+outline meets it with IoU ≥ 0.3. "Recorded" are the same frames blurred, noisy and coarsely compressed, as a
+stream gives them (`train/degrade.py`). Measured on {processor}.
 
 {validation}
 
@@ -148,15 +149,17 @@ def _data_lines(sources: Sequence[str]) -> Iterator[str]:
 
 
 def _validation_table(precisions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    columns = ("precision", "Dice at 0.5", "at operating point", "polyps found there")
-    yield f"| {' | '.join(columns)} | false outlines at 0.5 | at operating point |"
-    yield "|---|---|---|---|---|---|"
+    columns = ("precision", "frames", "Dice at 0.5", "at operating point", "polyps found at 0.5", "there")
+    yield f"| {' | '.join(columns)} | false outlines at 0.5 | there |"
+    yield "|---" * (len(columns) + 2) + "|"
     for precision, values in precisions.items():
-        half, operating = values["half"], values["operating"]
-        yield (
-            f"| {precision} | {half['dice']:.4f} | {operating['dice']:.4f} | {operating['sensitivity']:.1%} "
-            f"| {half['false_outlines']:.1%} | {operating['false_outlines']:.1%} |"
-        )
+        for frames in ("stills", "recorded"):
+            half, operating = values[frames]["half"], values[frames]["operating"]
+            yield (
+                f"| {precision} | {frames} | {half['dice']:.4f} | {operating['dice']:.4f} "
+                f"| {half['sensitivity']:.1%} | {operating['sensitivity']:.1%} "
+                f"| {half['false_outlines']:.1%} | {operating['false_outlines']:.1%} |"
+            )
     yield ""
     yield "| Dice at 0.5 | " + " | ".join(precisions) + " |"
     yield "|---|" + "---|" * len(precisions)

@@ -20,7 +20,9 @@ THRESHOLDS = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 MINIMUM_AREAS = (0.0, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01)  # of the picture
 MINIMUM_CONFIDENCES = (0.0, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
-KEPT_SENSITIVITY = 0.95  # of the sensitivity at 0.5 without filters
+# With 0.95 the first shipped network gave up twelve of 449 validation polyps to silence three of 256 false
+# outlines: the filters act on the confidence of hard polyps, and what lies beyond 0.98 is a bad bargain.
+KEPT_SENSITIVITY = 0.98  # of the sensitivity at 0.5 without filters
 DICE_COST = 0.005  # that the point may cost in mean Dice against 0.5 without filters
 
 

@@ -101,7 +101,7 @@ def write_checkpoint(path: Path, mini_source: Source) -> Path:
     mean, std = network.encoder.mean, network.encoder.std
     save_checkpoint(
         path,
-        Checkpoint(spec, Recipe(), Numerics(False, False), 7, network.state_dict(), mean, std, files, 0.9),
+        Checkpoint(spec, Recipe(), Numerics(False, False), 7, network.state_dict(), mean, std, files, (), 0.9),
     )
     return path
     return path

@@ -20,7 +20,8 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "net"
     folder.mkdir()
     (folder / "model.onnx").write_bytes(b"a network")
-    fp32 = {"half": OUTCOME, "operating": OUTCOME, "dice_by_source": {"kvasir-seg:a": 0.91}}
+    outcomes = {"half": OUTCOME, "operating": OUTCOME}
+    fp32 = {"stills": outcomes, "recorded": outcomes, "dice_by_source": {"kvasir-seg:a": 0.91}}
     validation = {"processor": "abacus", "polyp_free": "3 frames", "precisions": {"fp32": fp32}}
     spec = EngineSpec(
         "net", "pranet-if", "none", 64, 96, 0.55, 0.001, 0.8,
@@ -56,7 +57,7 @@ def test_the_card_is_written_from_the_spec(folder: Path):
     assert "threshold 0.55, minimum area 0.001 of the picture" in card
     assert "Kvasir-SEG (Jha et al., MMM 2020)" in card
     assert "recipe: sizes (192, 0.75), (256, 0.25), x –" in card
-    assert "| fp32 | 0.9100 | 0.9100 | 90.0% | 12.5% | 12.5% |" in card
+    assert "| fp32 | recorded | 0.9100 | 0.9100 | 90.0% | 90.0% | 12.5% | 12.5% |" in card
     assert "| kvasir-seg:a | 0.9100 |" in card
 
 
