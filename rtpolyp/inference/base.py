@@ -1,4 +1,4 @@
-"""What every local backend shares: slots, argument checks, worker threads, an orderly end."""
+"""What every local backend shares: slots, argument checks, an orderly end; and threads, where calls block."""
 
 import abc
 import queue
@@ -15,7 +15,7 @@ from rtpolyp.errors import EngineBusy, EngineError
 from rtpolyp.inference.engine import Prediction
 from rtpolyp.spec import EngineSpec
 
-__all__ = ["SlotEngine", "one_line"]
+__all__ = ["LocalEngine", "Request", "SlotEngine", "one_line"]
 
 
 def one_line(exc: BaseException) -> str:
@@ -24,21 +24,22 @@ def one_line(exc: BaseException) -> str:
 
 
 @dataclass(frozen=True)
-class _Request:
+class Request:
+    """What one `submit` asked for; its frames lie in the slot's input buffer."""
+
     slot: int
     count: int  # frames
     future: "Future[Prediction]"
 
 
-class SlotEngine(abc.ABC):
-    """An Engine with one input buffer and one thread per request that may be in flight.
+class LocalEngine(abc.ABC):
+    """An Engine with one input buffer per request that may be in flight.
 
-    A backend hands over its input buffers and implements `_infer`, which runs on a worker thread and blocks.
-    Blocking calls rather than a library's callbacks, because of how those fail: OpenVINO 2026.4 calls the
-    callback of a failed request as if it had succeeded, and its `wait` does not raise either.
-
+    A subclass runs requests as it likes: `_begin` hands one over, `_resolve` gives its outcome back.
     `inputs` holds one `(batch, H, W, 3) uint8` array per slot.
     """
+
+    close_seconds: float | None = None  # how long `close` waits for requests in flight; None: as they need
 
     def __init__(self, spec: EngineSpec, description: str, inputs: Sequence[NDArray[np.uint8]]) -> None:
         self.spec = spec
@@ -50,18 +51,14 @@ class SlotEngine(abc.ABC):
         self._unresolved = 0
         self._closed = False
         self._changed = threading.Condition()
-        self._work: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()  # never more than `capacity`
-        # daemons: a native library that hangs must not keep the process from ending
-        self._threads = [
-            threading.Thread(target=self._run, name=f"{type(self).__name__}-{slot}", daemon=True)
-            for slot in range(self.capacity)
-        ]
-        for thread in self._threads:
-            thread.start()
 
     @abc.abstractmethod
-    def _infer(self, slot: int, count: int) -> NDArray[np.uint8]:
-        """Probability `(count, H, W)` of the first `count` frames of a slot, in memory of its own."""
+    def _begin(self, request: Request) -> None:
+        """Have a request run on another thread, which calls `_resolve` at its end; returns at once."""
+
+    @abc.abstractmethod
+    def _end(self) -> None:
+        """Stop the threads and free everything; nothing is in flight any more."""
 
     def submit(self, frames: NDArray[np.uint8]) -> "Future[Prediction]":
         """Start inference on `frames: (N, H, W, 3) uint8 BGR`, 1 ≤ N ≤ `batch`; they are copied at once.
@@ -79,27 +76,29 @@ class SlotEngine(abc.ABC):
                 )
             slot = self._free.pop()
             self._unresolved += 1
-        request = _Request(slot, len(frames), Future())
+        request = Request(slot, len(frames), Future())
         request.future.set_running_or_notify_cancel()  # from here on it cannot be cancelled
         np.copyto(self._inputs[slot][: request.count], frames)
-        self._work.put(request)
+        self._begin(request)
         return request.future
 
     def close(self) -> None:
         """Wait for requests in flight and free everything; later calls do nothing.
 
-        Not to be called from a future's callback, which itself is part of a request in flight.
+        Not to be called from a future's callback, which itself is part of a request in flight. Raises
+        EngineError where a backend that bounds this wait has no answer in `close_seconds`.
         """
         with self._changed:
             if self._closed:
                 return
             self._closed = True
-            self._changed.wait_for(lambda: self._unresolved == 0)
-        for _ in self._threads:
-            self._work.put(None)
-        for thread in self._threads:
-            thread.join()
+            if not self._changed.wait_for(lambda: self._unresolved == 0, self.close_seconds):
+                raise EngineError(
+                    f"{self.spec.name}: {self._unresolved} requests got no answer within "
+                    f"{self.close_seconds:g} s from {self.description}; end this program"
+                )
         self._inputs = ()
+        self._end()
 
     def __enter__(self) -> Self:
         return self
@@ -120,23 +119,64 @@ class SlotEngine(abc.ABC):
                 "open the engine with a larger batch"
             )
 
+    def _resolve(self, request: Request, outcome: Prediction | Exception) -> None:
+        """Free the request's slot, then resolve its future; whatever a native library raised is wrapped."""
+        with self._changed:  # before the future resolves: whoever awaits it may submit at once
+            self._free.append(request.slot)
+        if isinstance(outcome, Prediction):
+            request.future.set_result(outcome)
+        else:
+            request.future.set_exception(self._as_engine_error(outcome))
+        with self._changed:
+            self._unresolved -= 1
+            self._changed.notify_all()
+
+    def _as_engine_error(self, exc: Exception) -> EngineError:
+        if isinstance(exc, EngineError):
+            return exc
+        error = EngineError(
+            f"{self.spec.name}: inference failed ({one_line(exc)}) on {self.description}; "
+            "try another backend or precision"
+        )
+        error.__cause__ = exc
+        return error
+
+
+class SlotEngine(LocalEngine):
+    """A LocalEngine with one thread per slot: a backend implements `_infer`, which blocks.
+
+    Blocking calls rather than a library's callbacks, because of how those fail: OpenVINO 2026.4 calls the
+    callback of a failed request as if it had succeeded, and its `wait` does not raise either.
+    """
+
+    def __init__(self, spec: EngineSpec, description: str, inputs: Sequence[NDArray[np.uint8]]) -> None:
+        super().__init__(spec, description, inputs)
+        self._work: queue.SimpleQueue[Request | None] = queue.SimpleQueue()  # never more than `capacity`
+        # daemons: a native library that hangs must not keep the process from ending
+        self._threads = [
+            threading.Thread(target=self._run, name=f"{type(self).__name__}-{slot}", daemon=True)
+            for slot in range(self.capacity)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @abc.abstractmethod
+    def _infer(self, slot: int, count: int) -> NDArray[np.uint8]:
+        """Probability `(count, H, W)` of the first `count` frames of a slot, in memory of its own."""
+
+    def _begin(self, request: Request) -> None:
+        self._work.put(request)
+
+    def _end(self) -> None:
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            thread.join()
+
     def _run(self) -> None:
         while (request := self._work.get()) is not None:
-            outcome: Prediction | EngineError
             try:
-                outcome = Prediction(self._infer(request.slot, request.count))
-            except Exception as exc:  # whatever a native library raises; the consumer gets it with its cause
-                outcome = EngineError(
-                    f"{self.spec.name}: inference failed ({one_line(exc)}) on {self.description}; "
-                    "try another backend or precision"
-                )
-                outcome.__cause__ = exc
-            with self._changed:  # before the future resolves: whoever awaits it may submit at once
-                self._free.append(request.slot)
-            if isinstance(outcome, EngineError):
-                request.future.set_exception(outcome)
-            else:
-                request.future.set_result(outcome)
-            with self._changed:
-                self._unresolved -= 1
-                self._changed.notify_all()
+                outcome: Prediction | Exception = Prediction(self._infer(request.slot, request.count))
+            except Exception as exc:  # the consumer gets it with its cause
+                outcome = exc
+            self._resolve(request, outcome)
