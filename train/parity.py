@@ -42,14 +42,15 @@ HALF_WEIGHTS = Tolerance(levels=16, flipped=5e-4)
 
 @torch.inference_mode()
 def reference(network: nn.Module, frames: np.ndarray) -> np.ndarray:
-    """PyTorch's own probability: `frames: (F, H, W, 3) uint8 BGR` → `(F, H, W) uint8`."""
+    """PyTorch's own probability: `frames: (F, H, W, 3) uint8 BGR` → `(F, H, W) uint8`, on its own device."""
     network = network.eval()
+    device = next(network.parameters()).device
     found = []
     for start in range(0, len(frames), BATCH):
         rgb = np.ascontiguousarray(frames[start : start + BATCH, ..., ::-1])
-        images = torch.from_numpy(rgb).permute(0, 3, 1, 2).float()
+        images = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float()
         logits = network(normalise(images, network.encoder.mean, network.encoder.std))
-        found.append((torch.sigmoid(logits[:, 0]) * 255 + 0.5).to(torch.uint8).numpy())
+        found.append((torch.sigmoid(logits[:, 0]) * 255 + 0.5).to(torch.uint8).cpu().numpy())
     return np.concatenate(found)
 
 
