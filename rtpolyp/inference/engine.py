@@ -10,9 +10,18 @@ from typing_extensions import Self
 
 from rtpolyp.spec import EngineSpec
 
-__all__ = ["Engine", "Goal", "Prediction"]
+__all__ = ["Engine", "Goal", "Prediction", "Timing"]
 
 Goal = Literal["latency", "throughput"]  # one frame as soon as possible, or as many as possible a second
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Where the time of one request went, in seconds, as the backend itself saw it."""
+
+    compute: float  # in the network
+    h2d: float | None = None  # host to device; None where the network reads the host's memory
+    d2h: float | None = None  # device to host
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,7 @@ class Prediction:
     presence: NDArray[np.float32] | None = (
         None  # (N,) probability that a polyp is in the frame, if the network has that head
     )
+    timing: Timing | None = None  # None from a backend that does not tell
 
 
 class Engine(Protocol):
