@@ -14,6 +14,7 @@ from train.command_line import run_command_line
 from train.complexity import giga_macs, parameter_count
 from train.data import parse_source
 from train.encoders import ENCODERS
+from train.encoders.published import IMAGENET
 from train.loop import fit
 from train.networks import NETWORKS, OWN_ENCODED, NetworkSpec, create_network
 from train.networks.own_encoder import OWN
@@ -47,7 +48,7 @@ def train(
     data: Annotated[list[str], Parameter(consume_multiple=False, negative="")],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     encoder: str | None = None,
-    encoder_weights: Path | None = None,
+    backbone_weights: str | None = None,
     random_init: Annotated[bool, Parameter(negative="")] = False,
     init: str | None = None,
     stride4: bool | None = None,
@@ -69,8 +70,9 @@ def train(
         Run folder: last.pt, best.pt, train.csv, val.csv, TensorBoard events.
     encoder
         Its backbone; default: efficientnet-lite0, vgg16 of fcn, or the one that is part of the network.
-    encoder_weights
-        Its ImageNet weights; default: weights/ENCODER_imagenet beside the first --data, else a package's.
+    backbone_weights
+        Its ImageNet weights: a path, or imagenet to fetch the published ones where no package installs them;
+        default: weights/ENCODER_imagenet beside the first --data, else a package's.
     random_init
         Start the encoder from random weights.
     init
@@ -91,14 +93,16 @@ def train(
     sources = [parse_source(text) for text in data]
     spec = NetworkSpec(net, encoder, stride4, head)
     beside_data = sources[0].folder.parent / "weights" / f"{spec.encoder}_imagenet"
-    if encoder_weights is None and beside_data.exists():
-        encoder_weights = beside_data
+    if backbone_weights:
+        pretrained = IMAGENET if backbone_weights == IMAGENET else Path(backbone_weights)
+    else:
+        pretrained = beside_data if beside_data.exists() else True
     fit(
         spec,
         recipe,
         sources,
         out,
-        pretrained=False if random_init else encoder_weights or True,
+        pretrained=False if random_init else pretrained,
         init=init,
         resume=resume,
         save_minutes=save_minutes,

@@ -92,7 +92,7 @@ def test_published_names_load_and_the_classifier_is_dropped(tmp_path, name, clas
 
 @pytest.mark.parametrize("name", ["res2net50", "vgg16"])
 def test_the_papers_encoders_without_a_weights_file_fail(tmp_path, name):
-    with pytest.raises(InputError, match=f"{name}: no package installs .* Give --encoder-weights PATH"):
+    with pytest.raises(InputError, match=f"{name}: no package .* Give --backbone-weights PATH, or imagenet"):
         create_encoder(name)
     with pytest.raises(InputError, match=rf"absent\.pth: no such weights file. Give a .pth of {name}"):
         create_encoder(name, pretrained=tmp_path / "absent.pth")
@@ -149,7 +149,7 @@ def test_a_file_of_something_else_fails_naming_it(tmp_path):
 
 
 def test_mobilenetv2_without_a_weights_folder_fails():
-    with pytest.raises(InputError, match=r"mobilenetv2: .* Give their folder"):
+    with pytest.raises(InputError, match=r"mobilenetv2: .* Give --backbone-weights FOLDER"):
         create_encoder("mobilenetv2")
 
 

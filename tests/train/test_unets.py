@@ -175,7 +175,8 @@ def test_the_spec_says_own_encoder():
     [
         (NetworkSpec("unet", "mobilenetv2"), False, "unet has its own encoder, mobilenetv2 does not fit"),
         (NetworkSpec("unet-if", stride4=True), False, "unet-if has its stages fixed. Leave stride4"),
-        (NetworkSpec("unetpp"), Path("vgg.pth"), "vgg.pth: unetpp takes no encoder weights"),
+        (NetworkSpec("unetpp"), Path("vgg.pth"), "vgg.pth: unetpp takes no backbone weights"),
+        (NetworkSpec("unet"), "imagenet", "imagenet: unet takes no backbone weights"),
         (NetworkSpec("pranet", "own"), False, "encoder 'own' is unknown"),
     ],
 )

@@ -35,5 +35,5 @@ def create_encoder(name: str, pretrained: bool | Path = True) -> nn.Module:
         raise InputError(f"encoder {name!r} is unknown; there are: {', '.join(ENCODERS)}")
     encoder = ENCODERS[name]()
     if pretrained is not False:
-        encoder.load_imagenet(None if pretrained is True else Path(pretrained))
+        encoder.load_imagenet(None if pretrained is True else pretrained)
     return encoder

@@ -99,7 +99,7 @@ class MobileNetV2(nn.Module):
         Raises InputError where the folder is not given, not there, or does not hold this network.
         """
         if path is None:
-            raise InputError("mobilenetv2: no package installs its ImageNet weights. Give their folder")
+            raise InputError("mobilenetv2: no package installs its weights. Give --backbone-weights FOLDER")
         files = sorted(path.glob("conv_*_weight.npy"), key=lambda file: int(file.name.split("_")[1]))
         names = [name for name, module in self.named_modules() if isinstance(module, nn.Conv2d)]
         # one file more than convolutions: the 1×1 to 1280 channels that only the classifier reads

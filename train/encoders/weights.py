@@ -52,7 +52,8 @@ def load_published(module: nn.Module, path: Path | None, name: str, ignored: tup
     """
     if path is None:
         raise InputError(
-            f"{name}: no package installs its ImageNet weights. Give --encoder-weights PATH or --random-init"
+            f"{name}: no package installs its ImageNet weights. "
+            "Give --backbone-weights PATH, or imagenet to fetch them, or --random-init"
         )
     if not path.is_file():
         raise InputError(f"{path}: no such weights file. Give a .pth of {name}")

@@ -7,11 +7,13 @@ the final one first; in evaluation the final `(N, 1, H, W)` alone.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
 from rtpolyp.errors import InputError
 from train.encoders import create_encoder
+from train.encoders.published import IMAGENET, PUBLISHED, fetch
 from train.networks.fcn import FCNIF, FCN8s, FCNSum
 from train.networks.own_encoder import OWN
 from train.networks.pranet import PraNet, PraNetIF
@@ -95,12 +97,15 @@ NETWORKS: dict[str, Callable[[NetworkSpec, nn.Module | None], nn.Module]] = {
 }
 
 
-def create_network(spec: NetworkSpec | str, pretrained: bool | Path = True) -> nn.Module:
+def create_network(
+    spec: NetworkSpec | str, pretrained: bool | Path | Literal["imagenet"] = True
+) -> nn.Module:
     """Build a network from its spec, or from its name with the default encoder.
 
-    `pretrained` is True (ImageNet weights of the encoder where its package installs them), a path to them, or
-    False (random). The networks of OWN_ENCODED start from random weights always. Raises InputError for an
-    unknown name and for weights that are missing or do not fit.
+    `pretrained` is True (ImageNet weights of the encoder where its package installs them), "imagenet" (the
+    same, and fetched from the network where no package does), a path to them, or False (random). The networks
+    of OWN_ENCODED start from random weights always. Raises InputError for an unknown name and for weights
+    that are missing, do not fit or cannot be fetched.
     """
     if isinstance(spec, str):
         spec = NetworkSpec(spec)
@@ -113,14 +118,16 @@ def create_network(spec: NetworkSpec | str, pretrained: bool | Path = True) -> n
         return NETWORKS[spec.name](spec, None)
     if spec.stride4 is not None and spec.name in ("fcn", "fcn-if"):
         raise InputError(f"{spec.name} always reads stride 4. Leave --stride4 and --no-stride4 out")
+    if pretrained == IMAGENET:
+        pretrained = fetch(spec.encoder) if spec.encoder in PUBLISHED else True
     network = NETWORKS[spec.name](spec, create_encoder(spec.encoder, pretrained))
     if isinstance(network, FCN8s) and not isinstance(pretrained, bool):
-        network.load_classifier(Path(pretrained))
+        network.load_classifier(pretrained)
     return network
 
 
-def _check_own_encoder(spec: NetworkSpec, pretrained: bool | Path) -> None:
+def _check_own_encoder(spec: NetworkSpec, pretrained: bool | Path | str) -> None:
     if spec.encoder != OWN:
         raise InputError(f"{spec.name} has its own encoder, {spec.encoder} does not fit. Leave it out")
-    if isinstance(pretrained, Path):
-        raise InputError(f"{pretrained}: {spec.name} takes no encoder weights. Leave them out")
+    if not isinstance(pretrained, bool):
+        raise InputError(f"{pretrained}: {spec.name} takes no backbone weights. Leave them out")
