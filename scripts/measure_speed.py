@@ -43,7 +43,7 @@ from rtpolyp.video.scaler import NetworkScaler
 from rtpolyp.video.sink import EncoderSettings, VideoSink
 from rtpolyp.video.source import open_source
 from train.augment import normalise
-from train.weights import load_weights
+from train.checkpoint import load_checkpoint, load_network
 
 TELLING = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")
 BLOCK = 20  # inferences of one turn
@@ -54,7 +54,7 @@ class PlainNetwork:
     """The network as a user runs it: PyTorch, eager, FP32."""
 
     def __init__(self, weights: Path, size: tuple[int, int]) -> None:
-        self.network = load_weights(weights).network()
+        self.network = load_network(load_checkpoint(weights))
         self.size = size
 
     @torch.inference_mode()

@@ -1,7 +1,8 @@
 """Checkpoints: what a run needs to go on, and what everybody else needs to use its weights.
 
 A run folder holds `last.pt` (everything) and `best.pt` (averaged weights of the best validation, without what
-only resuming needs). Both load with `torch.load(weights_only=True)`: plain types and tensors throughout.
+only resuming needs); a bundle holds the latter as `weights.pt`, in half the bytes. All load with
+`torch.load(weights_only=True)`: plain types and tensors throughout.
 """
 
 import os
@@ -40,10 +41,18 @@ class Checkpoint:
     mean: tuple[float, ...]  # RGB, 0–255 units: what images are normalised with
     std: tuple[float, ...]
     files: tuple[TrainingFile, ...]  # every file trained on
-    earlier: tuple[TrainingFile, ...]  # every file that the weights it began with were trained on
+    earlier: tuple[TrainingFile, ...]  # every file that the weights it began with come from
     best_dice: float  # best macro validation Dice so far; in best.pt, that of these weights
+    stale: int = 0  # validations since then
+    lr_scale: float = 1.0  # what plateaus have left of the learning rate
     model: dict[str, torch.Tensor] | None = None  # the weights that the optimiser moves; last.pt only
     optimiser: dict[str, Any] | None = None  # last.pt only
+    scaler: dict[str, Any] | None = None  # float16's loss scale; last.pt only
+
+    @property
+    def seen(self) -> tuple[TrainingFile, ...]:
+        """Every file that the weights come from, through all fine-tunings."""
+        return tuple(dict.fromkeys((*self.files, *self.earlier)))
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -75,7 +84,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         version = plain.pop("format")
         if version != FORMAT:
             raise InputError(
-                f"{path}: checkpoint format {version}, this version reads {FORMAT}. Train it again"
+                f"{path}: checkpoint format {version}, this version reads {FORMAT}. Train or export it again"
             )
         plain["spec"] = NetworkSpec(**plain["spec"])
         plain["recipe"] = Recipe(**plain["recipe"])

@@ -157,7 +157,7 @@ def _check_sources(checkpoint: Path, trained: Checkpoint, sources: Sequence[Sour
 
 
 def _fingerprints(trained: Checkpoint, held_out: HeldOut) -> tuple[str, ...]:
-    train = {file.sha256[:16] for file in (*trained.files, *trained.earlier)}
+    train = {file.sha256[:16] for file in trained.seen}
     return tuple(sorted(train | {image_fingerprint(pair.image) for pair in held_out.pairs}))
 
 

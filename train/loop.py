@@ -15,8 +15,9 @@ from rtpolyp.errors import InputError, OutputError, RtpolypError
 from train.batches import MARGIN, Batches
 from train.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
 from train.data import Frames, Source, load_frames
-from train.initial import begin_with, check_unseen, load_initial
+from train.initial import begin_with, load_initial
 from train.journal import Journal
+from train.leaks import check_unseen
 from train.networks import NetworkSpec, create_network
 from train.optimisation import Numerics, fastest_numerics
 from train.recipe import Recipe
@@ -63,7 +64,7 @@ def fit(
     initial = load_initial(init) if init and not resumed else None
     network = create_network(spec, pretrained=False if resumed or initial else pretrained).to(where)
     if initial:
-        check_unseen(sources, initial)
+        check_unseen(sources, initial.seen, f"what --init {init} begins with")
         begin_with(network, spec, initial)
     kept, held_out = _load_data(sources, recipe)
     if resumed and resumed.files != kept.files:
@@ -72,7 +73,7 @@ def fit(
         numerics = resumed.numerics
     numerics = numerics or fastest_numerics(network, recipe, where)
     log.info("training with %s", numerics)
-    earlier = initial.files if initial else ()
+    earlier = initial.seen if initial else ()
     trainer = Trainer(network, spec, recipe, numerics, Batches(kept, recipe, where), earlier)
     if resumed:
         trainer.restore(resumed)
@@ -142,8 +143,7 @@ def _find_run(last: Path, spec: NetworkSpec, recipe: Recipe, resume: bool) -> Ch
 def _load_data(sources: Sequence[Source], recipe: Recipe) -> tuple[Frames, Frames]:
     """Training frames, with a margin for crops, and validation frames at the final size.
 
-    Raises InputError for parts without any polyp and for a validation image that is, byte for byte, also a
-    training image.
+    Raises InputError for parts without any polyp and for a validation or test image that is trained on.
     """
     kept = load_frames(sources, "train", math.ceil(MARGIN * max(side for side, _ in recipe.sizes)))
     held_out = load_frames(sources, "val", recipe.sizes[-1][0])
@@ -152,12 +152,7 @@ def _load_data(sources: Sequence[Source], recipe: Recipe) -> tuple[Frames, Frame
             raise InputError(
                 f"{', '.join(frames.sources)}: no polyp in the {part} part. Masks hold 255 where a polyp is"
             )
-    seen = {file.sha256 for file in kept.files}
-    leaked = [f"{file.source}/{file.name}" for file in held_out.files if file.sha256 in seen]
-    if leaked:
-        raise InputError(
-            f"{leaked[0]}: {len(leaked)} validation images are trained on too. Choose other splits"
-        )
+    check_unseen(sources, kept.files, "this run")
     log.info("%d training and %d validation frames", len(kept), len(held_out))
     return kept, held_out
 

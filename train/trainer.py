@@ -97,18 +97,18 @@ class Trainer:
         Its tensors are the trainer's own: save it before the next step.
         """
         return Checkpoint(
-            self.spec,
-            self.recipe,
-            self.numerics,
-            self.step,
-            self.average.network.state_dict(),
-            tuple(self.network.encoder.mean),
-            tuple(self.network.encoder.std),
-            self.batches.frames.files,
-            self.earlier,
-            self.best_dice,
-            self.network.state_dict() if resumable else None,
-            self.optimiser.state_dict() if resumable else None,
+            spec=self.spec,
+            recipe=self.recipe,
+            numerics=self.numerics,
+            step=self.step,
+            ema=self.average.network.state_dict(),
+            mean=tuple(self.network.encoder.mean),
+            std=tuple(self.network.encoder.std),
+            files=self.batches.frames.files,
+            earlier=self.earlier,
+            best_dice=self.best_dice,
+            model=self.network.state_dict() if resumable else None,
+            optimiser=self.optimiser.state_dict() if resumable else None,
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:

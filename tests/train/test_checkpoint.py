@@ -10,7 +10,7 @@ import torch
 
 from rtpolyp.errors import InputError, OutputError
 from tests.train import tiny_encoder
-from train.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
+from train.checkpoint import FORMAT, Checkpoint, load_checkpoint, load_network, save_checkpoint
 from train.data import TrainingFile
 from train.networks import NetworkSpec, create_network
 from train.optimisation import Numerics
@@ -33,8 +33,12 @@ def checkpoint(monkeypatch) -> Checkpoint:
         network.state_dict(),
         (127.0,) * 3,
         (64.0,) * 3,
-        (TrainingFile("clinic:half", "a.jpg", "00ff"),),
-        0.5,
+        files=(TrainingFile("clinic:half", "a.jpg", "00ff"),),
+        earlier=(TrainingFile("other:half", "b.jpg", "11ee"), TrainingFile("clinic:half", "a.jpg", "00ff")),
+        best_dice=0.5,
+        stale=2,
+        lr_scale=0.1,
+        scaler={"scale": 1024.0},
     )
 
 
@@ -86,7 +90,7 @@ def write_zip(path: Path) -> None:
         write_zip,
         lambda path: torch.save([1, 2], path),
         lambda path: torch.save({"state_dict": {}}, path),
-        lambda path: torch.save({"format": 1, "spec": {}}, path),
+        lambda path: torch.save({"format": FORMAT, "spec": {}}, path),
         lambda path: torch.save(torch.nn.Linear(2, 2), path),  # code, which is never run
     ],
     ids=["empty", "text", "zip", "list", "foreign", "incomplete", "module"],
@@ -109,8 +113,24 @@ def test_half_a_checkpoint_fails(checkpoint, tmp_path):
 
 def test_another_format_fails_naming_both(tmp_path):
     torch.save({"format": 99}, tmp_path / "last.pt")
-    with pytest.raises(InputError, match=r"checkpoint format 99, this version reads 1\. Train it again"):
+    with pytest.raises(
+        InputError, match=rf"checkpoint format 99, this version reads {FORMAT}\. Train or export"
+    ):
         load_checkpoint(tmp_path / "last.pt")
+
+
+def test_a_checkpoint_of_before_there_was_patience_is_read(checkpoint, tmp_path):
+    save_checkpoint(tmp_path / "last.pt", checkpoint)
+    content = torch.load(tmp_path / "last.pt", weights_only=True)
+    for name in ("stale", "lr_scale", "scaler"):
+        del content[name]
+    torch.save(content, tmp_path / "last.pt")
+    loaded = load_checkpoint(tmp_path / "last.pt")
+    assert (loaded.stale, loaded.lr_scale, loaded.scaler) == (0, 1.0, None)
+
+
+def test_what_was_seen_names_every_file_once(checkpoint):
+    assert [file.sha256 for file in checkpoint.seen] == ["00ff", "11ee"]
 
 
 def test_a_missing_file_fails(tmp_path):

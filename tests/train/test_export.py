@@ -14,12 +14,12 @@ from rtpolyp.errors import EngineError, InputError, OutputError
 from rtpolyp.inference import open_engine
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.spec import image_fingerprint, sha256_of
+from train.checkpoint import load_checkpoint, load_network
 from train.data import Source
 from train.export import export_bundle
 from train.heldout import load_held_out
 from train.judgement import PRECISION_COST
 from train.parity import Tolerance
-from train.weights import load_weights
 
 SIDE = 64
 
@@ -42,7 +42,7 @@ def test_the_bundle_is_whole_and_alone(bundle_folder: Path):
     ]  # fmt: skip
     assert list(bundle_folder.parent.iterdir()) == [bundle_folder]
     bundle = load_bundle(bundle_folder)
-    assert not load_weights(bundle.model("weights")).network().training
+    load_network(load_checkpoint(bundle.model("weights")))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

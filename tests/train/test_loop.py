@@ -220,7 +220,9 @@ def test_resuming_with_other_files_fails(source, tmp_path):
 def test_a_validation_image_among_the_training_images_fails(tmp_path):
     folder = write_polyps(tmp_path / "clinic")
     shutil.copy(folder / "images" / "train2.jpg", folder / "images" / "val1.jpg")
-    with pytest.raises(InputError, match=r"clinic:half/val1\.jpg: 1 validation images are trained on too"):
+    with pytest.raises(
+        InputError, match=r"val1\.jpg: 1 of the val images of clinic:half are training images"
+    ):
         run(parse_source(str(folder)), tmp_path / "run")
 
 
