@@ -3,6 +3,7 @@
 import abc
 import queue
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from rtpolyp.errors import EngineBusy, EngineError
-from rtpolyp.inference.engine import Prediction
+from rtpolyp.inference.engine import Prediction, Timing
 from rtpolyp.spec import EngineSpec
 
 __all__ = ["LocalEngine", "Request", "SlotEngine", "one_line"]
@@ -175,8 +176,11 @@ class SlotEngine(LocalEngine):
 
     def _run(self) -> None:
         while (request := self._work.get()) is not None:
+            start = time.perf_counter()
             try:
-                outcome: Prediction | Exception = Prediction(self._infer(request.slot, request.count))
+                probability = self._infer(request.slot, request.count)
+                timing = Timing(compute=time.perf_counter() - start)
+                outcome: Prediction | Exception = Prediction(probability, timing=timing)
             except Exception as exc:  # the consumer gets it with its cause
                 outcome = exc
             self._resolve(request, outcome)

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Container
+from collections.abc import Container, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,8 @@ class StubEngine(SlotEngine):
     """Calls red pixels polyp; can be slow, raise or hang at chosen requests.
 
     `delay_seconds` is slept per request. Requests are counted from 0 in the order in which they start:
-    those in `fail_at` raise, those in `hang_at` block until `release` or `close`.
+    those in `fail_at` raise, those in `hang_at` block until `release` or `close`, those in `pauses` sleep so
+    many seconds more. `took` holds the true seconds of each request that has ended, whatever it was told.
     """
 
     def __init__(
@@ -38,9 +40,11 @@ class StubEngine(SlotEngine):
         delay_seconds: float = 0.0,
         fail_at: Container[int] = (),
         hang_at: Container[int] = (),
+        pauses: Mapping[int, float] = MappingProxyType({}),
     ) -> None:
         self._delay_seconds = delay_seconds
-        self._fail_at, self._hang_at = fail_at, hang_at
+        self._fail_at, self._hang_at, self._pauses = fail_at, hang_at, pauses
+        self.took: dict[int, float] = {}
         self._released = threading.Event()
         self._lock = threading.Lock()
         self._started = 0
@@ -57,12 +61,15 @@ class StubEngine(SlotEngine):
         super().close()
 
     def _infer(self, slot: int, count: int) -> NDArray[np.uint8]:
+        start = time.perf_counter()
         with self._lock:
             index, self._started = self._started, self._started + 1
         if index in self._hang_at:
             self._released.wait()
-        if self._delay_seconds:
-            time.sleep(self._delay_seconds)
+        if delay := self._delay_seconds + self._pauses.get(index, 0.0):
+            time.sleep(delay)
         if index in self._fail_at:
             raise RuntimeError(f"request {index} was told to fail")
-        return redness(self._inputs[slot][:count])
+        probability = redness(self._inputs[slot][:count])
+        self.took[index] = time.perf_counter() - start
+        return probability

@@ -1,6 +1,7 @@
 """One suite over all local backends: what `rtpolyp.inference.engine.Engine` promises."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -63,6 +64,14 @@ def test_what_is_red_is_polyp(opener, bundle: Bundle):
 def test_wrong_frames_are_refused_by_name(opener, bundle: Bundle, frames: np.ndarray, named: str):
     with opener(bundle) as engine, pytest.raises(EngineError, match=named):
         engine.submit(frames)
+
+
+def test_a_prediction_tells_its_compute_time(opener, bundle: Bundle):
+    with opener(bundle) as engine:
+        start = time.perf_counter()
+        timing = engine.submit(frames_at((40, 20))).result(WAIT_SECONDS).timing
+        elapsed = time.perf_counter() - start
+    assert 0 < timing.compute < elapsed
 
 
 def test_a_batch_equals_its_frames_one_by_one(opener, bundle: Bundle):

@@ -46,3 +46,12 @@ def test_delay(bundle: Bundle):
         start = time.perf_counter()
         engine.submit(frames).result(5)
         assert time.perf_counter() - start >= 0.05
+
+
+def test_a_pause_comes_on_top_and_the_true_seconds_are_told(bundle: Bundle):
+    with StubEngine(bundle.spec, delay_seconds=0.01, pauses={1: 0.05}) as engine:
+        predictions = [engine.submit(frames).result(5) for _ in range(3)]
+    assert list(engine.took) == [0, 1, 2]
+    assert engine.took[1] >= 0.06
+    assert engine.took[0] >= 0.01
+    assert all(p.timing.compute >= engine.took[index] for index, p in enumerate(predictions))
