@@ -6,14 +6,17 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
+from rtpolyp.errors import InputError
 from train.losses import LOSSES
 from train.recipe import Recipe
 
 __all__ = [
+    "PRECISIONS",
     "Numerics",
     "WeightAverage",
     "clip_gradients",
@@ -25,15 +28,30 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 TIMED_STEPS = 3
-LEAST_BFLOAT16_GAIN = 1.1  # below this, its lost precision buys nothing
+PRECISIONS = {  # how many times faster than float32 each must be, or what it loses buys nothing
+    "float32": 1.0,
+    "bfloat16": 1.1,  # digits
+    "float16": 1.2,  # range too: gradients have to be scaled, and overflow now and then
+}
 
 
-def create_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW with four groups: encoder and decoder, each with and without weight decay."""
+def create_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's, with four groups: encoder and decoder, each with and without weight decay.
+
+    Each group's "peak" is its learning rate at a schedule of 1.
+    """
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         groups.setdefault((name.startswith("encoder."), parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW(
+    # fused: the others wait for the device in each step, to learn whether a scaled gradient has overflown
+    fused = next(network.parameters()).is_cuda
+    create = {
+        "adamw": partial(torch.optim.AdamW, fused=fused),
+        "adam": partial(torch.optim.Adam, fused=fused),
+        "nadam": torch.optim.NAdam,
+        "sgd": partial(torch.optim.SGD, momentum=recipe.momentum, fused=fused),
+    }[recipe.optimiser]
+    return create(
         {
             "params": parameters,
             "peak": recipe.lr_encoder if is_encoder else recipe.lr_decoder,
@@ -50,7 +68,7 @@ def set_learning_rate(
 
     A function of its arguments alone, so that resuming needs no scheduler.
     """
-    factor = scale * _schedule(step, recipe)
+    factor = max(recipe.lr_floor, scale * _schedule(step, recipe))
     for group in optimiser.param_groups:
         group["lr"] = factor * group["peak"]
     return factor * recipe.lr_decoder
@@ -105,6 +123,12 @@ class Numerics:
 
     channels_last: bool
     bfloat16: bool  # by autocast; weights, loss and optimiser stay float32
+    float16: bool = False  # in its place; gradients are scaled
+
+    @property
+    def precision(self) -> str:
+        """Key of PRECISIONS."""
+        return "float16" if self.float16 else "bfloat16" if self.bfloat16 else "float32"
 
     def place(self, x: torch.Tensor | nn.Module) -> torch.Tensor | nn.Module:
         """A batch (N, C, H, W) or network in this memory format."""
@@ -112,19 +136,31 @@ class Numerics:
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context to run the network in."""
-        return torch.autocast(device.type, torch.bfloat16, enabled=self.bfloat16)
+        dtype = torch.float16 if self.float16 else torch.bfloat16
+        return torch.autocast(device.type, dtype, enabled=self.precision != "float32")
 
 
-def fastest_numerics(network: nn.Module, recipe: Recipe, device: torch.device) -> Numerics:
+def fastest_numerics(
+    network: nn.Module, recipe: Recipe, device: torch.device, precision: str | None = None
+) -> Numerics:
     """Time a few training steps of each variant on random images and take the fastest.
 
     Measured, not looked up: on processors without AVX-512 or AMX, bfloat16 was ten times slower than float32.
+    `precision`, a key of PRECISIONS, leaves the memory format alone to be chosen. Raises InputError for one
+    that the device has not.
     """
-    variants = [Numerics(False, False), Numerics(True, False), Numerics(False, True), Numerics(True, True)]
+    known = [name for name in PRECISIONS if name != "float16" or device.type == "cuda"]
+    if precision not in (None, *known):
+        raise InputError(f"precision {precision!r} is not for {device.type}; there are: {', '.join(known)}")
+    variants = [
+        Numerics(channels_last, one == "bfloat16", one == "float16")
+        for one in ([precision] if precision else known)
+        for channels_last in (False, True)
+    ]
     seconds = {variant: _step_seconds(network, variant, recipe, device) for variant in variants}
     for variant, value in seconds.items():
         log.info("%s: %.3f s a step at %d px", variant, value, recipe.size_at(0))
-    price = {v: s * (LEAST_BFLOAT16_GAIN if v.bfloat16 else 1) for v, s in seconds.items()}
+    price = {variant: value * PRECISIONS[variant.precision] for variant, value in seconds.items()}
     return min(price, key=price.__getitem__)
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from rtpolyp.errors import InputError
 from tests.train import tiny_encoder
 from train import optimisation
 from train.networks import NetworkSpec, create_network
@@ -20,6 +21,7 @@ from train.recipe import Recipe
 
 NCHW, NHWC = Numerics(False, False), Numerics(True, False)
 NCHW_BFLOAT16, NHWC_BFLOAT16 = Numerics(False, True), Numerics(True, True)
+NCHW_FLOAT16, NHWC_FLOAT16 = Numerics(False, False, True), Numerics(True, False, True)
 
 
 @pytest.fixture
@@ -92,6 +94,28 @@ def test_the_average_is_the_written_out_one():
 def test_the_fastest_numerics_win_and_bfloat16_must_win_clearly(monkeypatch, seconds, fastest):
     monkeypatch.setattr(optimisation, "_step_seconds", lambda network, numerics, *_: seconds[numerics])
     assert fastest_numerics(nn.Identity(), Recipe(), torch.device("cpu")) == fastest
+
+
+def test_a_precision_that_is_asked_for_leaves_the_memory_format_to_be_measured(monkeypatch):
+    seconds = {
+        NCHW: 1.0,
+        NHWC: 0.1,
+        NCHW_BFLOAT16: 3.0,
+        NHWC_BFLOAT16: 2.0,
+        NCHW_FLOAT16: 4.0,
+        NHWC_FLOAT16: 5.0,
+    }
+    monkeypatch.setattr(optimisation, "_step_seconds", lambda network, numerics, *_: seconds[numerics])
+    for device, precision, chosen in (("cpu", "bfloat16", NHWC_BFLOAT16), ("cuda", "float16", NCHW_FLOAT16)):
+        assert fastest_numerics(nn.Identity(), Recipe(), torch.device(device), precision) == chosen
+
+
+@pytest.mark.parametrize("precision", ["float16", "float8"])
+def test_a_precision_that_the_device_has_not_fails(precision):
+    with pytest.raises(
+        InputError, match=rf"precision '{precision}' is not for cpu; there are: float32, bfloat16$"
+    ):
+        fastest_numerics(nn.Identity(), Recipe(), torch.device("cpu"), precision)
 
 
 def test_measuring_leaves_the_network_as_it_was(network):
