@@ -34,8 +34,8 @@ class Recipe:
     Raises InputError for values that cannot work.
     """
 
-    steps: int = number(4000, "optimiser steps in all", low=1)
-    epochs: float = number(0, "passes over the training frames, which then decide the steps; 0 = steps do")
+    steps: int = number(4000, "optimiser steps in all")
+    epochs: float = number(0, "in place of steps: as many images as there are to train on, so often")
     batch: int = number(16, "images a step; batch norm needs two", low=2)
     sizes: tuple[tuple[int, float], ...] = field(
         default=((192, 0.75), (256, 0.25)),
@@ -54,7 +54,7 @@ class Recipe:
     lr_decoder: float = number(2e-3, "peak learning rate of everything else")
     schedule: str = choice("one-cycle", "how the learning rate moves with the step", SCHEDULES)
     warmup: float = number(0.1, "share of the steps until the one-cycle peak", high=1)
-    lr_floor: float = number(1e-3, "learning rate at the end of one-cycle and cosine, of the peak", high=1)
+    lr_floor: float = number(1e-3, "share of the peak that the learning rate does not fall below", high=1)
     plateau_patience: int = number(0, "validations without a better one until the rate falls; 0 = off")
     plateau_factor: float = number(0.1, "what the rate is multiplied with then", low=1e-6, high=1)
     patience: int = number(0, "validations without a better one until the run ends; 0 = off")
@@ -89,7 +89,7 @@ class Recipe:
     noise: float = number(0.2, "probability of Gaussian noise of σ 1–10 grey levels", high=1)
     jpeg: float = number(0.25, "probability of JPEG quantisation at quality 25–90", high=1)
 
-    validate_every: int = number(400, "steps between validations of the averaged weights; 0 = an epoch")
+    validate_every: int = number(400, "steps between validations of the averaged weights", low=1)
 
     def __post_init__(self) -> None:
         for option in fields(self):
@@ -99,6 +99,12 @@ class Recipe:
             elif "range" in option.metadata:
                 for one in value if isinstance(value, tuple) else (value,):
                     _check_range(option.name, one, *option.metadata["range"])
+        if not self.steps and not self.epochs:
+            raise InputError("steps: 0 cannot work. Give 1 or more, or epochs")
+        if self.steps and self.epochs:
+            raise InputError(f"steps: {self.steps} and {self.epochs:g} epochs: give one, 0 for the other")
+        if not self.scales:
+            raise InputError("scales: none given. Give 1 for the batch as it is")
         if self.zoom[0] > self.zoom[1]:
             raise InputError(f"zoom: {self.zoom[0]} to {self.zoom[1]} is no range. Give the smaller first")
         for side, share in self.sizes:
@@ -109,14 +115,22 @@ class Recipe:
         if not math.isclose(sum(shares), 1, abs_tol=1e-6):
             raise InputError(f"sizes: the shares {shares} must add up to 1")
 
-    def for_frames(self, frames: int) -> "Recipe":
-        """The same with what it states in epochs in steps: `steps`, and `validate_every`.
+    def changed(self, **values: Any) -> "Recipe":
+        """The same with other values; `steps` takes the place of `epochs`, and the other way round."""
+        for one, other in (("steps", "epochs"), ("epochs", "steps")):
+            if one in values:
+                values.setdefault(other, 0)
+        return replace(self, **values)
 
-        An epoch draws as many images as the train parts hold frames, and trains on them at every scale.
+    def for_frames(self, count: int) -> "Recipe":
+        """The same with its epochs, if any, as steps, for a training set of `count` frames.
+
+        An epoch draws as many images as there are frames, in whole batches, and takes a step at every scale.
         """
-        epoch = math.ceil(frames / self.batch) * len(self.scales)
-        steps = max(1, round(self.epochs * epoch)) if self.epochs else self.steps
-        return replace(self, steps=steps, validate_every=self.validate_every or epoch)
+        if not self.epochs:
+            return self
+        epoch = math.ceil(count / self.batch) * len(self.scales)
+        return self.changed(steps=max(1, round(self.epochs * epoch)))
 
     def size_at(self, step: int) -> int:
         """Side in pixels of the network's input at `step` (0-based)."""
@@ -145,28 +159,53 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
         raise InputError(f"{name}: {value} cannot work. Give {allowed}")
 
 
-# Without ImageNet weights the encoder learns as fast as the rest. Batch 16 is the paper's; its SGD at 0.01
-# with cross entropy is not offered, AdamW and bce-dice stand in for it.
-FROM_SCRATCH = Recipe(lr_encoder=2e-3, lr_decoder=2e-3)
-# The author's batch, size and learning rate; AdamW and bce-dice stand in for Nadam and the Dice loss.
-RESUNETPP = Recipe(batch=8, sizes=((256, 1.0),), lr_encoder=1e-4, lr_decoder=1e-4)
+# Ours. Without ImageNet weights the encoder learns as fast as the rest. Tuned for the two PraNets alone.
+OURS = Recipe()
+FROM_SCRATCH = Recipe(lr_encoder=2e-3)
 
+# What no author states, and we leave out of theirs: weights by source, averaging, degradation, clipping.
+PLAIN = Recipe(
+    steps=0, epochs=100, sizes=((352, 1.0),), sampling="uniform", weight_decay=0, clip=0, ema=0,
+    polyp_free_crops=0, zoom=(1.0, 1.0), shift=0, stretch=0, blur=0, noise=0, jpeg=0,
+)  # fmt: skip
+# "Information Fusion …" for networks without a recipe of their own; side, momentum and the ranges of flip,
+# crop, rotation and colour are not stated there.
+PAPER = replace(
+    PLAIN, loss="cross-entropy", optimiser="sgd", lr_encoder=1e-2, lr_decoder=1e-2, schedule="cosine",
+    lr_floor=0, zoom=(1.0, 1.4),
+)  # fmt: skip
+# The PyTorch port 4uiiurz1/pytorch-nested-unet with the authors' loss; the authors take Adam.
+UNETPP = replace(
+    PLAIN, loss="bce-dice-unetpp", optimiser="sgd", lr_encoder=1e-3, lr_decoder=1e-3, schedule="cosine",
+    lr_floor=1e-2, weight_decay=1e-4, rotation_degrees=0,
+)  # fmt: skip
+# DebeshJha/ResUNetPlusPlus. Its epoch holds 31 stored variants of each frame, grey ones and ones with a hole
+# among them; here flips, crops, turns and colours are drawn anew each time. So our epoch is 31 times shorter,
+# and with a validation in each the patience would end the run in its first noise.
+RESUNETPP = replace(
+    PLAIN, epochs=200, batch=8, sizes=((256, 1.0),), loss="dice", optimiser="nadam", lr_encoder=1e-4,
+    lr_decoder=1e-4, schedule="constant", lr_floor=1e-2, plateau_patience=5, plateau_factor=0.1, patience=10,
+    zoom=(1.0, 1.4), validate_every=500,
+)  # fmt: skip
+# DengPingFan/PraNet, as the article describes the loss. Its rate falls after 50 epochs, so never in 19.
+PRANET = replace(
+    PLAIN, epochs=19, scales=(0.75, 1.0, 1.25), loss="structure", optimiser="adam", lr_encoder=1e-4,
+    lr_decoder=1e-4, schedule="constant", clip_value=0.5, flip=0, quarter_turns=0, rotation_degrees=0,
+    brightness=0, contrast=0, saturation=0, hue_degrees=0,
+)  # fmt: skip
+
+# A network and its twin with information fusion share theirs, so that the module alone differs.
 RECIPES = {
-    "pranet": Recipe(),
-    "pranet-if": Recipe(),
-    "fcn": Recipe(),
-    "fcn-if": Recipe(),
-    "unet": FROM_SCRATCH,
-    "unet-if": FROM_SCRATCH,
-    "unetpp": FROM_SCRATCH,
-    "unetpp-if": FROM_SCRATCH,
-    "resunetpp": RESUNETPP,
-    "resunetpp-if": RESUNETPP,
+    "ours": {"pranet": OURS, "fcn": OURS, **dict.fromkeys(("unet", "unetpp", "resunetpp"), FROM_SCRATCH)},
+    "author": {"pranet": PRANET, "fcn": PAPER, "unet": PAPER, "unetpp": UNETPP, "resunetpp": RESUNETPP},
 }
 
 
-def recipe_for(network: str) -> Recipe:
-    """The network's own recipe. Raises InputError for an unknown network."""
-    if network not in RECIPES:
-        raise InputError(f"network {network!r} has no recipe; there are: {', '.join(RECIPES)}")
-    return RECIPES[network]
+def recipe_for(network: str, whose: str = "ours") -> Recipe:
+    """The network's recipe, "ours" or its "author"'s. Raises InputError for an unknown one of both."""
+    _check_choice("recipe", whose, tuple(RECIPES))
+    plain = network.removesuffix("-if")
+    if plain not in RECIPES[whose]:
+        known = ", ".join(f"{name}, {name}-if" for name in RECIPES[whose])
+        raise InputError(f"network {network!r} has no recipe; there are: {known}")
+    return RECIPES[whose][plain]

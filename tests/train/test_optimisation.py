@@ -1,6 +1,7 @@
-"""Learning rate, weight decay groups, averaged weights, and the choice of numerics."""
+"""Optimisers, learning rate, clipping, averaged weights, and the choice of numerics."""
 
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from train.networks import NetworkSpec, create_network
 from train.optimisation import (
     Numerics,
     WeightAverage,
+    clip_gradients,
     create_optimiser,
     fastest_numerics,
     set_learning_rate,
@@ -42,6 +44,117 @@ def test_every_parameter_is_optimised_once_and_only_weights_decay(network):
         assert group["weight_decay"] == (0.05 if name.endswith("weight") and parameter.ndim == 4 else 0)
 
 
+RATE = 0.03
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "reference"),
+    [
+        ("adamw", partial(torch.optim.AdamW, lr=RATE, betas=(0.9, 0.999), eps=1e-8)),
+        ("adam", partial(torch.optim.Adam, lr=RATE, betas=(0.9, 0.999), eps=1e-8)),
+        ("nadam", partial(torch.optim.NAdam, lr=RATE, betas=(0.9, 0.999), eps=1e-8, momentum_decay=4e-3)),
+        ("sgd", partial(torch.optim.SGD, lr=RATE, momentum=0.8)),
+    ],
+)
+def test_an_optimiser_steps_as_its_published_one(optimiser, reference):
+    layer = nn.Linear(3, 2)
+    twin = copy.deepcopy(layer)
+    recipe = Recipe(optimiser=optimiser, lr_decoder=RATE, schedule="constant", weight_decay=0.1, momentum=0.8)
+    ours = create_optimiser(layer, recipe)
+    theirs = reference(
+        [{"params": twin.weight, "weight_decay": 0.1}, {"params": twin.bias, "weight_decay": 0}]
+    )
+    generator = torch.Generator().manual_seed(0)
+    for step in range(5):
+        images = torch.randn(4, 3, generator=generator)
+        set_learning_rate(ours, step, recipe)
+        for network, optimiser_ in ((layer, ours), (twin, theirs)):
+            optimiser_.zero_grad()
+            network(images).square().sum().backward()
+            optimiser_.step()
+    assert torch.equal(layer.weight, twin.weight)
+    assert torch.equal(layer.bias, twin.bias)
+
+
+def test_sgd_without_momentum_is_the_gradient_times_the_rate():
+    layer = nn.Linear(3, 2)
+    recipe = Recipe(optimiser="sgd", momentum=0, lr_decoder=0.5, schedule="constant", weight_decay=0.1)
+    optimiser = create_optimiser(layer, recipe)
+    set_learning_rate(optimiser, 0, recipe)
+    layer(torch.ones(1, 3)).sum().backward()
+    expected = layer.weight - 0.5 * (1 + 0.1 * layer.weight)
+    optimiser.step()
+    torch.testing.assert_close(layer.weight, expected)
+
+
+def rates_of(recipe: Recipe, scale: float = 1.0) -> list[float]:
+    optimiser = create_optimiser(nn.Linear(1, 1), recipe)
+    return [set_learning_rate(optimiser, step, recipe, scale) for step in range(recipe.steps)]
+
+
+def test_cosine_begins_at_its_peak_and_ends_at_its_floor():
+    rates = rates_of(Recipe(steps=1000, schedule="cosine", lr_floor=0.01, lr_decoder=1e-3))
+    assert rates[0] == 1e-3
+    assert rates[500] == pytest.approx((1e-3 + 1e-5) / 2)
+    assert rates[-1] == pytest.approx(1e-5, rel=1e-3)
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_cosine_is_that_of_pytorch():
+    recipe = Recipe(steps=50, schedule="cosine", lr_floor=0.01, lr_decoder=1e-3)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1e-3)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=50, eta_min=1e-5)
+    theirs = []
+    for _ in range(50):
+        theirs.append(scheduler.get_last_lr()[0])
+        optimiser.step()
+        scheduler.step()
+    assert rates_of(recipe) == pytest.approx(theirs)
+
+
+@pytest.mark.parametrize(("scale", "rate"), [(1.0, 1e-4), (0.1, 1e-5), (1e-3, 1e-6)])
+def test_a_constant_rate_falls_by_its_plateaus_down_to_the_floor(scale, rate):
+    recipe = Recipe(steps=3, schedule="constant", lr_floor=0.01, lr_decoder=1e-4)
+    assert rates_of(recipe, scale) == pytest.approx([rate] * 3)
+
+
+@pytest.fixture
+def layer_with_gradients() -> nn.Module:
+    layer = nn.Linear(2, 2)
+    layer.weight.grad = torch.tensor([[3.0, -0.2], [0.4, 4.0]])
+    layer.bias.grad = torch.tensor([0.0, -12.0])
+    return layer
+
+
+NORM = 13.0077  # √(3² + 0.2² + 0.4² + 4² + 12²)
+
+
+def test_gradients_are_left_alone_without_clipping(layer_with_gradients):
+    before = layer_with_gradients.weight.grad.clone()
+    norm = clip_gradients(layer_with_gradients.parameters(), Recipe(clip=0))
+    assert norm.item() == pytest.approx(NORM, rel=1e-5)
+    assert torch.equal(layer_with_gradients.weight.grad, before)
+
+
+def test_gradients_are_scaled_to_the_largest_norm(layer_with_gradients):
+    norm = clip_gradients(layer_with_gradients.parameters(), Recipe(clip=2))
+    assert norm.item() == pytest.approx(NORM, rel=1e-5)
+    assert layer_with_gradients.bias.grad[1].item() == pytest.approx(-12 * 2 / NORM, rel=1e-5)
+    assert layer_with_gradients.weight.grad[0, 1].item() == pytest.approx(-0.2 * 2 / NORM, rel=1e-5)
+
+
+def test_each_gradient_is_clamped(layer_with_gradients):
+    norm = clip_gradients(layer_with_gradients.parameters(), Recipe(clip=0, clip_value=0.5))
+    assert norm.item() == pytest.approx(NORM, rel=1e-5)
+    assert torch.equal(layer_with_gradients.weight.grad, torch.tensor([[0.5, -0.2], [0.4, 0.5]]))
+    assert torch.equal(layer_with_gradients.bias.grad, torch.tensor([0.0, -0.5]))
+
+
+def test_a_gradient_that_is_no_number_shows_in_the_norm(layer_with_gradients):
+    layer_with_gradients.bias.grad[0] = float("nan")
+    assert clip_gradients(layer_with_gradients.parameters(), Recipe(clip=0, clip_value=0.5)).isnan()
+
+
 def test_the_learning_rate_is_one_cycle(network):
     recipe = Recipe(steps=100, warmup=0.1, lr_encoder=1e-4, lr_decoder=1e-3)
     optimiser = create_optimiser(network, recipe)
@@ -63,6 +176,16 @@ def test_the_learning_rate_is_finite_without_warm_up_and_with_nothing_else(netwo
     recipe = Recipe(steps=5, warmup=warmup)
     optimiser = create_optimiser(network, recipe)
     assert all(0 < set_learning_rate(optimiser, step, recipe) <= recipe.lr_decoder for step in range(5))
+
+
+def test_without_decay_the_average_is_the_network_itself():
+    network = nn.Linear(3, 3)
+    average = WeightAverage(network, decay=0)
+    for step in range(1, 4):
+        with torch.no_grad():
+            network.weight.add_(torch.rand(3, 3, generator=torch.Generator().manual_seed(step)))
+        average.update(step)
+        assert torch.equal(average.network.weight, network.weight)
 
 
 def test_the_average_is_the_written_out_one():
