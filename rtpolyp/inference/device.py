@@ -42,7 +42,7 @@ class Event(Protocol):
 
 
 class Device(Protocol):
-    """One GPU; whatever fails raises. Whoever opened it closes it: it ends its work, then frees everything."""
+    """One GPU; whatever fails raises. Whoever opened it closes it: it ends its work and frees everything."""
 
     def host_array(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Page-locked host memory, zeroed: copies from and to it are asynchronous."""
