@@ -62,13 +62,19 @@ class Journal:
             pace = (time.monotonic() - self.started) / (step - self.step)  # seconds
             self.say(f"step {step}/{self.steps}  {text}  ETA {pace * (self.steps - step) / 60:.0f} min")
 
-    def validation(self, step: int, result: Validation, is_best: bool) -> None:
-        """Note a validation of the averaged weights."""
+    def validation(self, step: int, result: Validation, stale: int, lr_scale: float) -> None:
+        """Note a validation of the averaged weights.
+
+        `stale` validations came since the best one, 0 after this one; `lr_scale` is what plateaus have left
+        of the learning rate.
+        """
         values = {"dice": result.macro_dice, "iou": result.macro_iou, "false_outlines": result.false_outlines}
         values |= {f"dice {source}": dice for source, dice in result.dice.items()}
         self._note("val", step, values)
         text = "  ".join(f"{name} {value:.4f}" for name, value in values.items() if not math.isnan(value))
-        self.say(f"validation at step {step}: {text}{'  (best)' if is_best else ''}")
+        standing = f"{stale} since the best" if stale else "best"
+        slowed = f", learning rate × {lr_scale:g}" if lr_scale < 1 else ""
+        self.say(f"validation at step {step}: {text}  ({standing}{slowed})")
 
     def say(self, text: str) -> None:
         """One line: above the bar on a terminal, to the log elsewhere."""
@@ -77,9 +83,9 @@ class Journal:
         else:
             self.console.print(text, highlight=False, markup=False, emoji=False)
 
-    def summary(self, best_step: int, best: Validation) -> None:
-        """The table that ends a run."""
-        table = Table(title=f"Best validation, step {best_step}")
+    def summary(self, ending: str, best_step: int, best: Validation) -> None:
+        """The table that ends a run, and why it ended."""
+        table = Table(title=f"Best validation, step {best_step}", caption=ending)
         for column in ("source", "Dice", "IoU"):
             table.add_column(column, justify="left" if column == "source" else "right")
         for source, dice in best.dice.items():

@@ -5,16 +5,18 @@ import math
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from rtpolyp.errors import InputError, OutputError, RtpolypError
 from train.batches import MARGIN, Batches
 from train.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
 from train.data import Frames, Source, load_frames
+from train.distributed import join_world
 from train.initial import begin_with, load_initial
 from train.journal import Journal
 from train.leaks import check_unseen
@@ -22,7 +24,7 @@ from train.networks import NetworkSpec, create_network
 from train.optimisation import Numerics, fastest_numerics
 from train.recipe import Recipe
 from train.trainer import Trainer
-from train.validate import validate
+from train.validate import Validation, validate
 
 __all__ = ["fit"]
 
@@ -37,105 +39,156 @@ def fit(
     sources: Sequence[Source],
     folder: Path,
     *,
-    pretrained: bool | Path = True,
+    pretrained: bool | Path | str = True,
     init: str | None = None,
     resume: bool = False,
     save_minutes: float = 5.0,
     device: str = "cpu",
+    precision: str | None = None,
     numerics: Numerics | None = None,
+    compiles: bool = False,
 ) -> Path:
     """Train on the sources' train parts, choose on their val parts, and return the path of `best.pt`.
 
     `folder` receives `last.pt` (every `save_minutes`, on SIGINT and SIGTERM, at the end), `best.pt` (averaged
     weights with the best macro Dice), `train.csv`, `val.csv` and TensorBoard events. With `resume` a run that
-    `folder` holds goes on; its recipe, network and files must be the same. `numerics` are measured unless
-    given; a resumed run keeps its own. `init` names the bundle or checkpoint to begin with, see
-    `train.initial`; a resumed run has begun and does not look at it.
+    `folder` holds goes on; its recipe, network and files must be the same, except that the recipe may have
+    more steps. `init` names the bundle or checkpoint to begin with, see `train.initial`; a resumed run has
+    begun and does not look at it. `numerics` are measured unless given, within one `precision` where that is
+    given; a resumed run keeps its own. `compiles` runs the network through `torch.compile`.
+
+    In processes that `torchrun` has started, each calls this alike and takes an equal share of every batch.
 
     Raises InputError for unusable data and for a run folder that does not fit, OutputError where the folder
-    cannot be written, RtpolypError when the loss stops being finite, and KeyboardInterrupt after a signal,
-    when everything is saved.
+    cannot be written, RtpolypError when the loss stops being finite or the network cannot be compiled, and
+    KeyboardInterrupt after a signal, when everything is saved.
     """
-    last, best = folder / "last.pt", folder / "best.pt"
-    where = _checked_device(device)
-    recipe = recipe.for_frames(sum(len(source.pairs("train")) for source in sources))
-    resumed = _find_run(last, spec, recipe, resume)
-    torch.manual_seed(recipe.seed)
-    initial = load_initial(init) if init and not resumed else None
-    network = create_network(spec, pretrained=False if resumed or initial else pretrained).to(where)
-    if initial:
-        check_unseen(sources, initial.seen, f"what --init {init} begins with")
-        begin_with(network, spec, initial)
-    kept, held_out = _load_data(sources, recipe)
-    if resumed and resumed.files != kept.files:
-        raise InputError(f"{last}: was trained on other files. Give the same --data, or another -o")
-    if resumed:
-        numerics = resumed.numerics
-    numerics = numerics or fastest_numerics(network, recipe, where)
-    log.info("training with %s", numerics)
-    earlier = initial.seen if initial else ()
-    trainer = Trainer(network, spec, recipe, numerics, Batches(kept, recipe, where), earlier)
-    if resumed:
-        trainer.restore(resumed)
+    with join_world() as world:
+        where = world.device(device)
+        recipe = recipe.for_frames(sum(len(source.pairs("train")) for source in sources))
+        share = replace(recipe, batch=world.images(recipe.batch))
+        resumed = world.agree(world.on_first(_find_run, folder, spec, recipe, precision, resume))
+        torch.manual_seed(recipe.seed)
+        initial = load_initial(init) if init and not resumed else None
+        network = create_network(spec, pretrained=False if resumed or initial else pretrained).to(where)
+        if initial:
+            check_unseen(sources, initial.seen, f"what --init {init} begins with")
+            begin_with(network, spec, initial)
+        kept, held_out = _load_data(sources, recipe)
+        if resumed and resumed.files != kept.files:
+            raise InputError(f"{folder}: was trained on other files. Give the same --data, or another -o")
+        if resumed:
+            numerics = resumed.numerics
+        if not numerics:
+            numerics = world.agree(world.on_first(fastest_numerics, network, share, where, precision))
+        log.info("training with %s", numerics)
+        batches = Batches(kept, recipe, where)
+        earlier = initial.seen if initial else ()
+        trainer = Trainer(network, spec, recipe, numerics, batches, earlier, world, compiles)
+        if resumed:
+            trainer.restore(resumed)
+        run = _Run(trainer, held_out, folder)
+        with _stop_signals() as signals, run.journal or nullcontext():
+            run.train(signals, save_minutes)
+            world.on_first(run.summarise)
+    return run.best
 
-    saved = time.monotonic()
-    with _stop_signals() as signals, Journal(folder, trainer.step, recipe.steps) as journal:
-        while trainer.step < recipe.steps:
+
+class _Run:
+    """A trainer, the frames that judge it, and where it is written down."""
+
+    def __init__(self, trainer: Trainer, held_out: Frames, folder: Path):
+        self.trainer = trainer
+        self.held_out = held_out
+        self.last, self.best = folder / "last.pt", folder / "best.pt"
+        self.journal = trainer.world.on_first(Journal, folder, trainer.step, trainer.recipe.steps)
+
+    def train(self, signals: Sequence[int], save_minutes: float) -> None:
+        """Step until the run ends or a signal has come.
+
+        All processes decide the same things; the first alone validates and writes.
+        """
+        trainer, world = self.trainer, self.trainer.world
+        saved = time.monotonic()
+        while not trainer.ending:
             trainer.advance()
-            is_done, is_stopped = trainer.step == recipe.steps, bool(signals)
-            validates = is_done or trainer.step % recipe.validate_every == 0
-            saves = is_done or is_stopped or time.monotonic() - saved > 60 * save_minutes
-            if not (saves or validates or trainer.step % REPORT_EVERY == 0):
+            validates = trainer.validates
+            reports = validates or trainer.step % REPORT_EVERY == 0
+            if world.size > 1 and not reports:
+                continue  # signals and clocks differ: they are agreed on at steps that all know beforehand
+            is_stopped = world.any(bool(signals))
+            is_due = world.any(time.monotonic() - saved > 60 * save_minutes)
+            if not (reports or is_stopped or is_due):
                 continue
-            journal.train_step(trainer.step, _means(trainer, last))
-            if validates:
-                result = validate(trainer.average.network, held_out, recipe.batch, where)
-                is_best = result.macro_dice > trainer.best_dice
-                if is_best:
-                    trainer.best_dice = result.macro_dice
-                    save_checkpoint(best, trainer.checkpoint(resumable=False))
-                journal.validation(trainer.step, result, is_best)
+            means = self._means()
+            result = world.agree(world.on_first(self._score, trainer.average.network)) if validates else None
+            if result:
+                trainer.judge(result.macro_dice)
+            saves = is_stopped or is_due or bool(trainer.ending)
+            world.on_first(self._record, means, result, saves)
             if saves:
-                save_checkpoint(last, trainer.checkpoint(resumable=True))
                 saved = time.monotonic()
-            if is_stopped and not is_done:
-                journal.say(f"stopped by signal at step {trainer.step}; {last} is saved, --resume goes on")
+            if is_stopped and not trainer.ending:
+                if self.journal:
+                    self.journal.say(
+                        f"stopped by signal at step {trainer.step}; {self.last} is saved, --resume goes on"
+                    )
                 raise KeyboardInterrupt
             trainer.forget()  # only now: validating and saving is no part of a step's time
-        chosen = load_checkpoint(best)
-        network = numerics.place(load_network(chosen)).to(where)
-        journal.summary(chosen.step, validate(network, held_out, recipe.batch, where))
-    return best
+
+    def summarise(self) -> None:
+        """Score the best weights once more, and tell them and why the run ended."""
+        chosen = load_checkpoint(self.best)
+        network = self.trainer.numerics.place(load_network(chosen)).to(self.trainer.batches.device)
+        self.journal.summary(self.trainer.ending, chosen.step, self._score(network))
+
+    def _score(self, network: nn.Module) -> Validation:
+        return validate(network, self.held_out, self.trainer.recipe.batch, self.trainer.batches.device)
+
+    def _record(self, means: dict[str, float], result: Validation | None, saves: bool) -> None:
+        trainer = self.trainer
+        self.journal.train_step(trainer.step, means)
+        if result:
+            if not trainer.stale:
+                save_checkpoint(self.best, trainer.checkpoint(resumable=False))
+            self.journal.validation(trainer.step, result, trainer.stale, trainer.lr_scale)
+        if saves:
+            save_checkpoint(self.last, trainer.checkpoint(resumable=True))
+
+    def _means(self) -> dict[str, float]:
+        """The trainer's, or its error with what is left to go on from."""
+        try:
+            return self.trainer.means()
+        except RtpolypError as exc:
+            good = (
+                f"{self.last} holds the last good weights" if self.last.is_file() else "nothing was saved yet"
+            )
+            raise RtpolypError(f"{exc}; {good}") from exc
 
 
-def _checked_device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as exc:  # the latter from a PyTorch that was built without CUDA
-        raise InputError(
-            f"device {name!r}: {str(exc).splitlines()[0]}. Give cpu, or cuda where PyTorch finds a GPU"
-        ) from exc
-    return device
-
-
-def _find_run(last: Path, spec: NetworkSpec, recipe: Recipe, resume: bool) -> Checkpoint | None:
+def _find_run(
+    folder: Path, spec: NetworkSpec, recipe: Recipe, precision: str | None, resume: bool
+) -> Checkpoint | None:
     """The run to go on with, if any; makes the folder."""
     try:
-        last.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
-        raise OutputError(f"{last.parent}: cannot be made ({exc.strerror}). Choose another -o") from exc
+        raise OutputError(f"{folder}: cannot be made ({exc.strerror}). Choose another -o") from exc
+    last = folder / "last.pt"
     if not last.is_file():
         return None
     if not resume:
-        raise InputError(f"{last.parent}: already holds a run. Add --resume to go on, or choose another -o")
+        raise InputError(f"{folder}: already holds a run. Add --resume to go on, or choose another -o")
     found = load_checkpoint(last)
-    stored = {**asdict(found.spec), **asdict(found.recipe)}
-    given = {**asdict(spec), **asdict(recipe)}
-    changed = [f"{name} {stored[name]} → {given[name]}" for name in stored if stored[name] != given[name]]
-    if changed:
+    stored = {**asdict(found.spec), **asdict(found.recipe), "precision": found.numerics.precision}
+    given = {**asdict(spec), **asdict(recipe), "precision": precision or found.numerics.precision}
+    changed = [name for name in stored if stored[name] != given[name]]
+    if changed == ["steps"] and recipe.steps > found.recipe.steps:
+        log.info("the run of %d steps is extended to %d", found.recipe.steps, recipe.steps)
+    elif changed:
+        listed = ", ".join(f"{name} {stored[name]} → {given[name]}" for name in changed)
         raise InputError(
-            f"{last}: this run has other settings: {', '.join(changed)}. Give the same, or another -o"
+            f"{last}: this run has other settings: {listed}. Give the same (steps may grow), or another -o"
         )
     return found
 
@@ -155,15 +208,6 @@ def _load_data(sources: Sequence[Source], recipe: Recipe) -> tuple[Frames, Frame
     check_unseen(sources, kept.files, "this run")
     log.info("%d training and %d validation frames", len(kept), len(held_out))
     return kept, held_out
-
-
-def _means(trainer: Trainer, last: Path) -> dict[str, float]:
-    """The trainer's, or its error with what is left to go on from."""
-    try:
-        return trainer.means()
-    except RtpolypError as exc:
-        good = f"{last} holds the last good weights" if last.is_file() else "nothing was saved yet"
-        raise RtpolypError(f"{exc}; {good}") from exc
 
 
 @contextmanager

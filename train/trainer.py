@@ -1,6 +1,8 @@
 """Trainer: all that an optimiser step changes, how to save it and how to go on from what was saved."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from train.augment import normalise
 from train.batches import Batches
 from train.checkpoint import Checkpoint
 from train.data import TrainingFile
+from train.distributed import World
 from train.losses import LOSSES
 from train.networks import NetworkSpec
 from train.optimisation import Numerics, WeightAverage, clip_gradients, create_optimiser, set_learning_rate
@@ -21,7 +24,8 @@ __all__ = ["Trainer"]
 class Trainer:
     """A network on its way: `advance` does one step, `means` tells about the steps since the last look.
 
-    `network` lies on the device of `batches`.
+    `network` lies on the device of `batches`. Each process of `world` has a trainer of its own: all take the
+    same steps, each on its share of the batch. `compiles` runs the network through `torch.compile`.
     """
 
     def __init__(
@@ -32,6 +36,8 @@ class Trainer:
         numerics: Numerics,
         batches: Batches,
         earlier: tuple[TrainingFile, ...] = (),
+        world: World = World(),  # noqa: B008 – frozen
+        compiles: bool = False,
     ):
         self.network = numerics.place(network).train()
         self.spec = spec
@@ -39,47 +45,87 @@ class Trainer:
         self.numerics = numerics
         self.batches = batches
         self.earlier = earlier  # what the network's initial weights were trained on
+        self.world = world
+        self.compiles = compiles
+        self.forward = world.parallel(self.network)
+        if compiles:
+            self.forward = torch.compile(self.forward)
         self.average = WeightAverage(self.network, recipe.ema)
         self.optimiser = create_optimiser(self.network, recipe)
+        self.scaler = torch.amp.GradScaler(batches.device.type, enabled=numerics.float16)
         self.loss_of = LOSSES[recipe.loss]
         self.step = 0  # optimiser steps done
         self.best_dice = -1.0  # best macro validation Dice so far
+        self.stale = 0  # validations since then
+        self.lr_scale = 1.0  # what plateaus have left of the learning rate
         self.forget()
 
+    @property
+    def ending(self) -> str:
+        """Why the run is over; empty as long as it is not."""
+        if self.step >= self.recipe.steps:
+            return f"all {self.step} steps done"
+        if 0 < self.recipe.patience <= self.stale:
+            return f"ended at step {self.step}: {self.stale} validations without a better one"
+        return ""
+
     def advance(self) -> None:
-        """One optimiser step on the next batch; does not wait for the device."""
-        images, target = self.batches.draw(self.step)
-        self.learning_rate = set_learning_rate(self.optimiser, self.step, self.recipe)
+        """One optimiser step on the next batch; does not wait for the device.
+
+        Raises RtpolypError where `torch.compile` cannot compile the network.
+        """
+        images, target = (self.world.share(part) for part in self.batches.draw(self.step))
+        self.learning_rate = set_learning_rate(self.optimiser, self.step, self.recipe, self.lr_scale)
         images = self.numerics.place(normalise(images, self.network.encoder.mean, self.network.encoder.std))
-        with self.numerics.autocast(images.device):
-            heads = self.network(images)
-        loss = sum(self.loss_of(head.float(), target) for head in heads)
         self.optimiser.zero_grad()
-        loss.backward()
+        with _compilation(self.compiles):
+            with self.numerics.autocast(images.device):
+                heads = self.forward(images)
+            loss = sum(self.loss_of(head.float(), target) for head in heads)
+            self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimiser)
         self.norms.append(clip_gradients(self.network.parameters(), self.recipe))
         self.losses.append(loss.detach())
-        self.optimiser.step()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
         self.step += 1
         self.average.update(self.step)
 
+    @property
+    def validates(self) -> bool:
+        """Whether the averaged weights are due for a validation after this step."""
+        return self.step == self.recipe.steps or self.step % self.recipe.validate_every == 0
+
+    def judge(self, dice: float) -> None:
+        """Take in a validation's macro Dice: the best so far, or one more without a better one."""
+        if dice > self.best_dice:
+            self.best_dice, self.stale = dice, 0
+            return
+        self.stale += 1
+        if self.recipe.plateau_patience and self.stale % self.recipe.plateau_patience == 0:
+            self.lr_scale *= self.recipe.plateau_factor
+
     def means(self) -> dict[str, float]:
-        """Figures over the steps since `forget`, by name; waits for the device.
+        """Figures over the steps since `forget` and over all processes, by name; waits for the device.
 
         Raises RtpolypError that names the first batch whose loss or gradient is not finite. Whoever saves
-        weights looks here first: one such gradient spoils them all.
+        weights looks here first: one such gradient spoils them all. Under float16 gradients overflow now and
+        then, and the scaler leaves such a step out; they are broken when they do at any scale.
         """
-        losses, norms = torch.stack(self.losses), torch.stack(self.norms)
-        broken = (~(losses + norms).isfinite()).nonzero()
-        if len(broken):
-            step = self.step - len(losses) + int(broken[0])  # 0-based
+        losses, norms = self.world.mean(torch.stack([torch.stack(self.losses), torch.stack(self.norms)]))
+        broken = ~losses.isfinite()
+        if not self.scaler.is_enabled() or self.scaler.get_scale() < 1:
+            broken |= ~norms.isfinite()
+        if broken.any():
+            first = int(broken.nonzero()[0])
+            step = self.step - len(losses) + first  # 0-based
             raise RtpolypError(
-                f"step {step + 1}: loss {losses[broken[0]].item():g} with a gradient norm of "
-                f"{norms[broken[0]].item():g}. Lower the learning rates or check: "
-                f"{', '.join(self.batches.names(step))}"
+                f"step {step + 1}: loss {losses[first]:g} with a gradient norm of {norms[first]:g}. "
+                f"Lower the learning rates or check: {', '.join(self.batches.names(step))}"
             )
         return {
             "loss": losses.mean().item(),
-            "norm": norms.mean().item(),
+            "norm": norms[norms.isfinite()].mean().item(),
             "lr": self.learning_rate,
             "size": self.batches.size,
             "s/step": (time.monotonic() - self.since) / len(losses),
@@ -107,15 +153,37 @@ class Trainer:
             files=self.batches.frames.files,
             earlier=self.earlier,
             best_dice=self.best_dice,
+            stale=self.stale,
+            lr_scale=self.lr_scale,
             model=self.network.state_dict() if resumable else None,
             optimiser=self.optimiser.state_dict() if resumable else None,
+            scaler=self.scaler.state_dict() if resumable else None,
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a resumable checkpoint of the same spec, recipe, numerics and files."""
+        """Go on from a resumable checkpoint of the same spec, recipe, numerics and files.
+
+        Its recipe may have had fewer steps; then patience begins anew.
+        """
         self.network.load_state_dict(checkpoint.model)
         self.average.network.load_state_dict(checkpoint.ema)
         self.optimiser.load_state_dict(checkpoint.optimiser)
+        self.scaler.load_state_dict(checkpoint.scaler)
         self.earlier = checkpoint.earlier
         self.step = checkpoint.step
         self.best_dice = checkpoint.best_dice
+        self.stale = checkpoint.stale if checkpoint.recipe.steps == self.recipe.steps else 0
+        self.lr_scale = checkpoint.lr_scale
+
+
+@contextmanager
+def _compilation(compiles: bool) -> Iterator[None]:
+    """Within it, a failure of torch.compile, which compiles when it must, is an error of one line."""
+    try:
+        yield
+    except RuntimeError as exc:
+        if not compiles or not isinstance(exc, torch._dynamo.exc.TorchDynamoException):
+            raise
+        raise RtpolypError(
+            f"torch.compile: {str(exc).splitlines()[0]}. Install what it needs, or leave --compile out"
+        ) from exc

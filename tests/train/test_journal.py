@@ -23,7 +23,7 @@ def write(folder: Path, first: int, last: int) -> None:
         for step in range(first + 1, last + 1):
             journal.train_step(step, {"loss": 1 / step, "size": 64})
             if step % 2 == 0:
-                journal.validation(step, GOOD, is_best=step == 2)
+                journal.validation(step, GOOD, stale=step // 2 - 1, lr_scale=0.1 if step > 4 else 1.0)
 
 
 def test_rows_are_what_was_noted(tmp_path):
@@ -93,7 +93,7 @@ def test_lines_go_to_the_log_where_there_is_no_terminal(tmp_path, caplog):
     write(tmp_path, 0, 2)
     assert caplog.messages[0].startswith("step 1/100  loss 1  size 64  ETA ")
     assert caplog.messages[2].startswith("validation at step 2: dice 0.8000")
-    assert caplog.messages[2].endswith("(best)")
+    assert caplog.messages[2].endswith("  (best)")
 
 
 def test_a_terminal_gets_a_bar_with_the_time_left(tmp_path, monkeypatch, capsys):
@@ -107,7 +107,7 @@ def test_a_terminal_gets_a_bar_with_the_time_left(tmp_path, monkeypatch, capsys)
 
 def test_the_summary_names_every_source(tmp_path, capsys):
     with Journal(tmp_path, 0, 1) as journal:
-        journal.summary(40, GOOD)
+        journal.summary("all 40 steps done", 40, GOOD)
     text = capsys.readouterr().err
     assert "Best validation, step 40" in text
     for part in ("a:x", "0.9000", "mean of sources", "0.8000", "polyp-free frames outlined", "25.0%"):
