@@ -168,8 +168,9 @@ class _Producer:
     def _viewed(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, View, NetworkScaler]]:
         """Pair frames with their view: one for a whole stream, one an image for images."""
         spec, is_sequence = self._engine.spec, self._source.is_sequence
+        enough = PICTURE_FRAMES if is_sequence and self._crop == "auto" else 1  # a live stream need not wait
         while True:
-            head, failure = _take(frames, PICTURE_FRAMES if is_sequence else 1)
+            head, failure = _take(frames, enough)
             if head:
                 view = make_view(head[0].size, spec.size, self._crop_of(head))
                 scaler = NetworkScaler(view)

@@ -24,20 +24,22 @@ app.command(
 app.command(
     "rtpolyp.cli.eval:evaluate", name="eval", help="Score a network, or predictions, on images with masks."
 )
+app.command("rtpolyp.cli.compare:compare_runs", name="compare", help="Compare two runs on the same frames.")
+app.command("rtpolyp.cli.bench:bench", help="Measure how fast this machine runs a network.")
 
 
 def run_command_line(tokens: Sequence[str]) -> int:
-    """Parse and run one command; return its exit code: 0, 2 after a one-line error, 130 after Ctrl-C."""
+    """Parse and run one command; return its exit code, 2 after a one-line error, 130 after Ctrl-C."""
     logging.basicConfig(level=logging.WARNING, format="rtpolyp: %(message)s")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except (RtpolypError, cyclopts.CycloptsError) as exc:
         print(f"rtpolyp: {exc}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return code or 0
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

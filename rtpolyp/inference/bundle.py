@@ -7,7 +7,7 @@ from pathlib import Path
 from rtpolyp.errors import BackendError, EngineError
 from rtpolyp.spec import EngineSpec, read_spec, sha256_of
 
-__all__ = ["DEFAULT_BUNDLE", "Bundle", "load_bundle"]
+__all__ = ["DEFAULT_BUNDLE", "Bundle", "bundle_names", "load_bundle"]
 
 DEFAULT_BUNDLE = "pranet-if"
 
@@ -40,6 +40,11 @@ class Bundle:
         return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
+def bundle_names() -> list[str]:
+    """The bundles that may be opened by name."""
+    return sorted({spec.parent.name for shelf in SHELVES for spec in shelf.glob("*/spec.json")})
+
+
 def load_bundle(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
     """Find a bundle by folder, or by name among those shipped, and verify it.
 
@@ -70,6 +75,6 @@ def _find(name_or_path: str | Path) -> Path:
         for shelf in SHELVES:
             if (shelf / as_path / "spec.json").is_file():
                 return shelf / as_path
-    known = sorted({spec.parent.name for shelf in SHELVES for spec in shelf.glob("*/spec.json")})
+    known = bundle_names()
     there_are = f"there are: {', '.join(known)}" if known else "none are installed"
     raise EngineError(f"{name_or_path}: no such bundle; give a folder with spec.json or a name; {there_are}")

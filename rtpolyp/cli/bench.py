@@ -1,0 +1,243 @@
+"""`rtpolyp bench`: how fast this machine runs each network, alone and end to end."""
+
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from rtpolyp.cli.demo import render_clip
+from rtpolyp.errors import InputError
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, bundle_names, load_bundle
+from rtpolyp.measure.benchmark.bench import Options, bench_bundle
+from rtpolyp.measure.benchmark.compare import Change, compare
+from rtpolyp.measure.benchmark.histogram import Panel, write_histograms
+from rtpolyp.measure.benchmark.machine import Machine, this_machine
+from rtpolyp.measure.benchmark.report import NetworkReport, Report, read_report, to_dict, write_report
+from rtpolyp.measure.benchmark.samples import THROUGHPUT, Measurement, Schedule, Summary
+from rtpolyp.measure.benchmark.stability import describe, doubts
+from rtpolyp.measure.benchmark.stream import GLASS, Saturation
+from rtpolyp.spec import sha256_of
+from rtpolyp.video.output import prepare_file
+
+__all__ = ["NETWORKS", "bench"]
+
+NETWORKS = tuple(  # the paper's, as `python -m train --list` has them
+    f"{name}{fusion}" for name in ("fcn", "unet", "unetpp", "resunetpp", "pranet") for fusion in ("", "-if")
+)
+CLIP_SECONDS = 4.0  # the phantom's first polyp is in view for half of that
+LABELS = {  # trtexec's words where it has one
+    THROUGHPUT: "Throughput, frames/s",
+    "latency": "Latency, ms",
+    "enqueue": "Enqueue Time",
+    "h2d": "H2D Latency",
+    "compute": "Compute Time",
+    "d2h": "D2H Latency",
+    GLASS: "Glass-to-glass, ms",
+}
+WIDTH = 120  # columns where no terminal says how wide it is
+
+
+def bench(
+    *,
+    engine: str | None = None,
+    net: list[str] | None = None,
+    every: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    backend: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    video: Path | None = None,
+    paced: float | None = None,
+    saturation: Annotated[bool, Parameter(negative="")] = False,
+    duration: float = 3.0,
+    json: Path | None = None,
+    histogram: Path | None = None,
+    old: Annotated[Path | None, Parameter(name="--compare")] = None,
+    fail_above: float = 10.0,
+) -> int:
+    """Measure how fast this machine runs a network: its engine alone, and end to end on a clip.
+
+    Exit code 1 says that --compare found a measurement slower. See docs/bench.md for what each figure means.
+
+    Parameters
+    ----------
+    engine
+        A bundle's name or folder; pranet-if by default.
+    net
+        A network of the paper instead, by every bundle of it; may be given several times.
+    every
+        All networks that have a bundle, and which have none.
+    backend
+        As in rtpolyp run.
+    precision
+        As in rtpolyp run.
+    threads
+        Processor threads for the engine; all by default.
+    video
+        The clip to play; a phantom of 4 s at 1280x1024 by default.
+    paced
+        Also play the clip as a live stream at so many frames/s; latency counts from a frame's due time.
+    saturation
+        Also look for the highest live rate with p99 of the latency under one frame interval and no drop.
+    duration
+        Seconds of each measurement, after a warm-up of 0.2 s.
+    json
+        Write the report.
+    histogram
+        Write a picture of the latencies' distribution, a PNG.
+    old
+        Compare with the report of an earlier run on the same machine.
+    fail_above
+        Percent by which a measurement may be slower than in that report, beyond noise.
+    """
+    bundles, missing = _choose(engine, net or [], every)
+    _check(duration, fail_above, [path for path in (json, histogram) if path is not None])
+    before = None if old is None else read_report(old)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    machine, schedule = this_machine(), Schedule(seconds=duration)
+    options = Options(backend, precision, threads, paced, saturation, schedule)
+    _print_machine(machine, console)
+    networks = []
+    with console.status("") as status, tempfile.TemporaryDirectory() as folder:
+        clip = video
+        if clip is None:
+            status.update(f"rendering {CLIP_SECONDS:g} s of phantom")
+            render_clip(clip := Path(folder, "phantom.mp4"), seconds=CLIP_SECONDS)
+        for bundle in bundles:
+            networks.append(bench_bundle(bundle, clip, options, progress=status.update))
+            _print_network(networks[-1], console)
+    for name in missing:
+        remedy = f"python -m train --net {name} … and python -m train.export … -o engines/{name}"
+        console.print(f"{name}: no bundle to run; train and export one: {remedy}", style="yellow")
+    report = Report(machine, threads or machine.cores, _name(video), schedule, tuple(networks))
+    if json is not None:
+        write_report(report, json)
+    if histogram is not None:
+        write_histograms(_panels(report), histogram)
+    for path in filter(None, (json, histogram)):
+        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    if old is None or before is None:
+        return 0
+    changes = compare(to_dict(report), before, old, fail_above / 100)
+    _print_changes(changes, old, fail_above, console)
+    return int(any(change.verdict == "slower" for change in changes))
+
+
+def _choose(engine: str | None, nets: Sequence[str], every: bool) -> tuple[list[Bundle], list[str]]:
+    """The bundles to run, and the networks that have none; a network that was asked for must have one."""
+    if (engine is not None) + bool(nets) + every > 1:
+        raise InputError("--engine, --net and --all exclude each other: give one of them")
+    if not nets and not every:
+        return [load_bundle(engine or DEFAULT_BUNDLE)], []
+    if unknown := [net for net in nets if net not in NETWORKS]:
+        raise InputError(f"net {unknown[0]!r} is unknown; there are: {', '.join(NETWORKS)}")
+    wanted = NETWORKS if every else nets
+    known = [load_bundle(name) for name in bundle_names()]
+    chosen = [bundle for bundle in known if bundle.spec.network in wanted]
+    missing = [net for net in wanted if net not in {bundle.spec.network for bundle in chosen}]
+    if nets and missing:
+        raise InputError(
+            f"net {missing[0]}: no bundle of it; train it (python -m train --net {missing[0]} …) and export "
+            "it, or give the folder of one with --engine"
+        )
+    return chosen, missing
+
+
+def _check(duration: float, fail_above: float, outputs: Sequence[Path]) -> None:
+    """Refuse before the work what would fail after it."""
+    if not duration > 0:
+        raise InputError(f"duration {duration:g}: give seconds above 0")
+    if not fail_above >= 0:
+        raise InputError(f"fail-above {fail_above:g}: give percent, 0 or more")
+    for path in outputs:
+        prepare_file(path)
+
+
+def _name(video: Path | None) -> str:
+    if video is None:
+        return f"phantom, seed 0, 1280x1024, {CLIP_SECONDS:g} s"
+    return f"{video.name}, SHA-256 {sha256_of(video)[:16]}"
+
+
+def _panels(report: Report) -> list[Panel]:
+    return [
+        Panel(f"{network.bundle}: {measurement.name}, {figure}", measurement.samples[figure])
+        for network in report.networks
+        for measurement in network.measurements
+        for figure in ("latency", GLASS)
+        if figure in measurement.samples
+    ]
+
+
+def _print_machine(machine: Machine, console: Console) -> None:
+    lines = [
+        f"{machine.processor}, {machine.cores} cores, {' '.join(machine.instruction_sets)}",
+        f"{machine.card}, driver {machine.driver}" if machine.card else "no NVIDIA card",
+        f"{machine.system}, Python {machine.python}, revision {machine.revision or 'unknown'}",
+        ", ".join(f"{name} {version}" for name, version in machine.versions.items()),
+    ]
+    console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_network(network: NetworkReport, console: Console) -> None:
+    what = f"{network.network} on {network.encoder}, {'x'.join(map(str, network.size))}"
+    title = f"\n{network.bundle}: {what}, digest {network.digest}"
+    console.print(title, style="bold", highlight=False, soft_wrap=True)
+    for measurement in network.measurements:
+        _print_measurement(measurement, console)
+    if network.saturation is not None:
+        _print_saturation(network.saturation, console)
+
+
+def _print_measurement(measurement: Measurement, console: Console) -> None:
+    columns = ("min", "mean", "median", "p90", "p95", "p99", "p99.9", "max", "samples")
+    table = Table("", *columns, title=measurement.name, title_justify="left", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, figure in measurement.figures.items():
+        table.add_row(LABELS.get(name, name), *_cells(figure), str(figure.count))
+    console.print("", table, sep="\n")
+    lines = [measurement.engine, *measurement.notes]
+    if measurement.dropped is not None:
+        lines.append(f"{measurement.dropped} frames dropped, {measurement.late} late")
+    lines.append(describe(measurement.conditions))
+    console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
+    for doubt in doubts(measurement):
+        console.print(f"warning: {doubt}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def _cells(figure: Summary) -> list[str]:
+    values = (figure.minimum, figure.mean, figure.median, figure.p90, figure.p95, figure.p99)
+    return [
+        "–" if value is None else f"{value:.1f}" if value >= 1000 else f"{value:.3f}"
+        for value in (*values, figure.p99_9, figure.maximum)
+    ]
+
+
+def _print_saturation(saturation: Saturation, console: Console) -> None:
+    table = Table("live rate, frames/s", "p99, ms", "dropped", "", title="saturation search", box=None)
+    table.title_justify = "left"
+    for trial in saturation.trials:
+        verdict = "keeps up" if trial.kept_up else "does not"
+        table.add_row(f"{trial.rate:.1f}", f"{trial.p99_ms:.1f}", str(trial.dropped), verdict)
+    found = "none of these" if saturation.rate is None else f"{saturation.rate:.1f} frames/s"
+    console.print("", table, f"highest live rate that it keeps up with: {found}", sep="\n", highlight=False)
+
+
+def _print_changes(changes: Sequence[Change], old: Path, fail_above: float, console: Console) -> None:
+    table = Table("", "then", "now", "time ratio", "interval", "verdict", box=None)
+    table.title, table.title_justify = f"against {old}, margin {fail_above:g} %", "left"
+    for change in changes:
+        table.add_row(
+            f"{change.bundle}: {change.measurement}, {change.figure}",
+            f"{change.old:.2f}",
+            f"{change.new:.2f}",
+            f"{change.slowdown:.3f}",
+            f"{change.interval.low:.3f} to {change.interval.high:.3f}",
+            change.verdict,
+        )
+    console.print("", table, sep="\n", highlight=False)
