@@ -1,7 +1,7 @@
 """`python -m train`: train a network on folders of images and masks."""
 
 import sys
-from dataclasses import fields, make_dataclass, replace
+from dataclasses import fields, make_dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +22,7 @@ from train.recipe import Recipe, recipe_for
 
 app = App(name="python -m train", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
 
-# every field of Recipe as an optional flag; what is not given keeps the network's own value
+# every field of Recipe as an optional flag; what is not given keeps the value of --recipe
 Overrides = make_dataclass(
     "Overrides",
     [
@@ -53,6 +53,7 @@ def train(
     init: str | None = None,
     stride4: bool | None = None,
     head: str | None = None,
+    recipe: str = "ours",
     resume: Annotated[bool, Parameter(negative="")] = False,
     save_minutes: float = 5.0,
     device: str = "cpu",
@@ -81,6 +82,8 @@ def train(
         Fuse the encoder's stride-4 features too; default: with light encoders.
     head
         Of fcn: fc (FCN-8s, the default on vgg16) or conv (1×1 scores, the default elsewhere).
+    recipe
+        What the options below begin with: ours, or the network's author's as published.
     resume
         Go on with the run in --out, if there is one.
     save_minutes
@@ -89,7 +92,7 @@ def train(
         Where to train: cpu, cuda, cuda:1 …
     """
     given = {name: value for name, value in vars(overrides).items() if value is not None}
-    recipe = replace(recipe_for(net), **given)
+    chosen = recipe_for(net, recipe).changed(**given)
     sources = [parse_source(text) for text in data]
     spec = NetworkSpec(net, encoder, stride4, head)
     beside_data = sources[0].folder.parent / "weights" / f"{spec.encoder}_imagenet"
@@ -99,7 +102,7 @@ def train(
         pretrained = beside_data if beside_data.exists() else True
     fit(
         spec,
-        recipe,
+        chosen,
         sources,
         out,
         pretrained=False if random_init else pretrained,

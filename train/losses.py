@@ -75,8 +75,9 @@ def legacy_structure_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.T
 
 
 def _disagreement(target: torch.Tensor, *, zeros_around: bool) -> torch.Tensor:
-    """1 + 5 |mean of the 31×31 neighbourhood − the pixel itself|."""
-    mean = F.avg_pool2d(target, kernel_size=31, stride=1, padding=15, count_include_pad=zeros_around)
+    """1 + 5 |mean of the 31×31 neighbourhood − the pixel itself|; rows first, for a fifteenth of the sums."""
+    mean = F.avg_pool2d(target, (31, 1), stride=1, padding=(15, 0), count_include_pad=zeros_around)
+    mean = F.avg_pool2d(mean, (1, 31), stride=1, padding=(0, 15), count_include_pad=zeros_around)
     return 1 + 5 * (mean - target).abs()
 
 

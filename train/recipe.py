@@ -35,7 +35,7 @@ class Recipe:
     """
 
     steps: int = number(4000, "optimiser steps in all")
-    epochs: float = number(0, "in place of steps: as many images as there are to train on, so often")
+    epochs: float = number(0, "in place of steps: passes of as many images as there are training frames")
     batch: int = number(16, "images a step; batch norm needs two", low=2)
     sizes: tuple[tuple[int, float], ...] = field(
         default=((192, 0.75), (256, 0.25)),

@@ -116,7 +116,7 @@ def plan(
     for together in sources:
         for index in range(seeds):
             for row in rows:
-                recipe = replace(recipe_for(row), **overrides)
+                recipe = recipe_for(row).changed(**overrides)
                 recipe = replace(recipe, seed=recipe.seed + index)
                 specs = arms_of(row, encoder)
                 for arm in ARMS:
