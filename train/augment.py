@@ -100,7 +100,8 @@ def _interlace(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.
     """Two fields of a moving picture in one frame, up to 3 % of its side apart, from combed to blended."""
     count, _, height, _ = pictures.shape
     angle, comb = torch.rand(2, count, generator=generator).to(pictures)
-    half = 0.03 * strength[:, None] * torch.stack([torch.cos(math.tau * angle), torch.sin(math.tau * angle)], 1)
+    angle = math.tau * angle
+    half = 0.03 * strength[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)  # of half sides
     identity = torch.eye(2, device=pictures.device).expand(count, 2, 2)
     fields = []
     for shift in (half, -half):

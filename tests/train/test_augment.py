@@ -1,17 +1,19 @@
 """Augmentation: masks follow images, colours stay colours, and a seed means one batch."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from train.augment import _jpeg, augment, normalise
+from train.augment import _interlace, _jpeg, augment, normalise
 from train.recipe import Recipe
 from train.sampling import Placement, linear_maps
 
 GEOMETRY_ONLY = Recipe(brightness=0, contrast=0, saturation=0, hue_degrees=0, blur=0, noise=0, jpeg=0)
 COLOUR_ONLY = Recipe(brightness=1, contrast=1, saturation=1, hue_degrees=180, blur=0, noise=0, jpeg=0)
-DEGRADED = Recipe(blur=1, noise=1, jpeg=1)
+DEGRADED = Recipe(interlace=1, blur=1, noise=1, jpeg=1)
 SIDE = 96
 
 
@@ -103,6 +105,39 @@ def test_a_batch_depends_on_its_generator_alone():
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(batches[0][0], batches[1][0])
     assert not torch.equal(batches[0][0], batches[2][0])
+
+
+def test_interlacing_leaves_a_still_of_one_colour_alone():
+    picture = torch.tensor([200.0, 90.0, 3.0])[:, None, None].expand(8, 3, SIDE, SIDE)
+    woven = _interlace(picture, torch.linspace(0, 1, 8), generator())
+    torch.testing.assert_close(woven, picture, rtol=0, atol=1e-3)
+
+
+def test_interlaced_lines_show_two_moments_of_a_movement():
+    """On ramps along x and y, where a moved picture differs by the movement, in pixels."""
+    y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    picture = torch.stack([x, y, torch.full_like(x, 50)]).float().expand(16, 3, SIDE, SIDE)
+    strength = torch.linspace(0, 1, 16)
+    difference = (_interlace(picture, strength, generator()) - picture)[:, :, 4:-4, 4:-4]  # off the border
+    even, odd = difference[:, :, 0::2], difference[:, :, 1::2]
+    movement = even.mean((2, 3))  # (N, 3)
+    torch.testing.assert_close(even, movement[:, :, None, None].expand_as(even), rtol=0, atol=1e-3)
+    torch.testing.assert_close(odd, -movement[:, :, None, None].expand_as(odd), rtol=0, atol=1e-3)
+    assert movement[:, 2].abs().max() < 1e-3
+    _, comb = torch.rand(2, 16, generator=generator())  # 1: every line from one moment, 0: a mean of both
+    expected = comb * strength * 0.03 * SIDE / 2  # pixels, half of the way from one moment to the other
+    torch.testing.assert_close(movement.norm(dim=1), expected, rtol=0, atol=1e-3)
+    assert expected.max() > 0.5
+
+
+def test_interlacing_is_drawn_with_its_probability_and_spares_the_mask():
+    recipe = replace(GEOMETRY_ONLY, interlace=0.25)
+    image, mask = green_disc()
+    pictures, target = augment(image, mask, identity(400), SIDE, recipe, generator())
+    plain, same = augment(image, mask, identity(1), SIDE, GEOMETRY_ONLY, generator())
+    share = ((pictures - plain).flatten(1).abs().amax(1) > 1).float().mean().item()
+    assert share == pytest.approx(0.25, abs=4 * (0.25 * 0.75 / 400) ** 0.5)
+    assert torch.equal(target, same.expand_as(target))
 
 
 @pytest.mark.parametrize("quality", [30, 50, 85])
