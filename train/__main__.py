@@ -57,6 +57,8 @@ def train(
     resume: Annotated[bool, Parameter(negative="")] = False,
     save_minutes: float = 5.0,
     device: str = "cpu",
+    precision: str | None = None,
+    compile_network: Annotated[bool, Parameter(name="--compile", negative="")] = False,
     overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008 – frozen
 ) -> None:
     """Train a network; what it saves loads with `train.checkpoint.load_checkpoint`.
@@ -90,6 +92,10 @@ def train(
         Minutes between checkpoints.
     device
         Where to train: cpu, cuda, cuda:1 …
+    precision
+        float32, bfloat16 or, on CUDA, float16; default: the fastest here, measured.
+    compile_network
+        Run the network through torch.compile.
     """
     given = {name: value for name, value in vars(overrides).items() if value is not None}
     chosen = recipe_for(net, recipe).changed(**given)
@@ -110,6 +116,8 @@ def train(
         resume=resume,
         save_minutes=save_minutes,
         device=device,
+        precision=precision,
+        compiles=compile_network,
     )
 
 
