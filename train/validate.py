@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from rtpolyp.errors import RtpolypError
 from train.augment import normalise
 from train.data import Frames
 
@@ -41,15 +42,28 @@ def overlap(predicted: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor,
 
 @torch.inference_mode()
 def validate(network: nn.Module, frames: Frames, batch: int, device: torch.device) -> Validation:
-    """Score a network in evaluation mode on frames of its input size."""
+    """Score a network in evaluation mode on frames of its input size, some of them with a polyp.
+
+    Raises RtpolypError that names the first frame on which its logits are not finite: compared with 0 they
+    would count as "no polyp".
+    """
     scores = []
     for start in range(0, len(frames), batch):
         images = torch.from_numpy(frames.images[start : start + batch]).to(device).permute(0, 3, 1, 2).float()
-        predicted = network(normalise(images, network.encoder.mean, network.encoder.std))[:, 0] > 0
+        logits = network(normalise(images, network.encoder.mean, network.encoder.std))[:, 0]
+        is_finite, predicted = logits.isfinite().flatten(1).all(1), logits > 0
         truth = torch.from_numpy(frames.masks[start : start + batch]).to(device) > 127
         has_polyp, is_outlined = (mask.flatten(1).any(1) for mask in (truth, predicted))
-        scores.append(torch.stack([*overlap(predicted, truth), has_polyp, is_outlined], dim=1).cpu())
-    dice, iou, has_polyp, is_outlined = torch.cat(scores).unbind(1)
+        scores.append(
+            torch.stack([*overlap(predicted, truth), has_polyp, is_outlined, is_finite], dim=1).cpu()
+        )
+    dice, iou, has_polyp, is_outlined, is_finite = torch.cat(scores).unbind(1)
+    if not is_finite.all():
+        file = frames.files[int(is_finite.argmin())]
+        raise RtpolypError(
+            f"{file.source}/{file.name}: the network gives no finite logits for this validation frame. "
+            "Lower the learning rates"
+        )
     source = torch.from_numpy(frames.source_index)
     dices, ious = {}, {}
     for index, name in enumerate(frames.sources):

@@ -8,7 +8,7 @@ import torch
 
 from train.data import Frames
 from train.recipe import Recipe
-from train.sampling import Sampler
+from train.sampling import Sampler, linear_maps
 
 SIDE = 64
 
@@ -89,6 +89,28 @@ def test_zoom_spans_its_range():
     assert ordinary.log2().mean() == pytest.approx(0, abs=0.1)
     assert crops.min() >= 0.999
     assert crops.max() == pytest.approx(2.5, rel=0.05)
+
+
+@pytest.mark.parametrize(("flip", "share"), [(0.0, 0.0), (0.25, 0.25), (1.0, 1.0)])
+def test_mirror_images_take_their_share(flip, share):
+    maps = linear_maps(torch.ones(1000), Recipe(flip=flip), generator())
+    mirrored = (torch.linalg.det(maps) < 0).float().mean().item()
+    assert mirrored == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 1000))
+
+
+@pytest.mark.parametrize(("most", "seen"), [(0, {0}), (1, {0, 90}), (3, {0, 90, 180, 270})])
+def test_quarter_turns_go_up_to_the_most(most, seen):
+    recipe = Recipe(quarter_turns=most, rotation_degrees=0, stretch=0, flip=0)
+    maps = linear_maps(torch.ones(100), recipe, generator())
+    angles = torch.rad2deg(torch.atan2(maps[:, 1, 0], maps[:, 0, 0])).round().int() % 360
+    assert set(angles.tolist()) == seen
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3])
+def test_an_image_moves_up_to_the_shift_beyond_its_border(shift):
+    recipe = Recipe(batch=400, polyp_free_crops=0, zoom=(1.0, 1.0), shift=shift)
+    moved = Sampler(frames_of(discs(20)), recipe).draw(generator()).theta[:, :, 2].abs().amax().item()
+    assert moved == pytest.approx(shift, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """Validation against Dice and IoU counted pixel by pixel."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from train.data import Frames
+from rtpolyp.errors import RtpolypError
+from train.data import Frames, TrainingFile
 from train.validate import overlap, validate
 
 
@@ -62,12 +64,32 @@ def test_without_polyp_free_frames_there_is_no_rate(frames):
     assert math.isnan(validate(Redder(), with_polyp, 2, torch.device("cpu")).false_outlines)
 
 
-def test_a_source_without_polyps_has_no_dice(frames):
+def test_a_source_without_polyps_leaves_the_means_alone(frames):
     index = np.array([0, 0, 0, 0, 0, 1, 1])
-    result = validate(
-        Redder(), Frames(frames.images, frames.masks, index, frames.sources, ()), 2, torch.device("cpu")
-    )
-    assert set(result.dice) == {"a:x"}
+    among = Frames(frames.images, frames.masks, index, frames.sources, ())
+    result = validate(Redder(), among, 2, torch.device("cpu"))
+    assert set(result.dice) == set(result.iou) == {"a:x"}
+    assert result.macro_dice == result.dice["a:x"]
+    assert result.macro_iou == result.iou["a:x"]
+    assert 0 < result.macro_iou < result.macro_dice < 1
+    assert result.false_outlines == 0.5
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_fail_naming_the_frame(frames, value):
+    class Broken(Redder):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits = super().forward(images)
+            logits[images[:, 0].flatten(1).amax(1) < 0, :, 3, 4] = value  # the last frame, which has no red
+            return logits
+
+    files = tuple(TrainingFile("a:x", f"{index}.png", "") for index in range(7))
+    named = replace(frames, files=files)
+    with pytest.raises(
+        RtpolypError, match=r"^a:x/6\.png: the network gives no finite logits .*Lower the"
+    ) as error:
+        validate(Broken(), named, 4, torch.device("cpu"))
+    assert "\n" not in str(error.value)
 
 
 def test_two_empty_masks_agree():
