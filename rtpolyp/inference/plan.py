@@ -58,8 +58,8 @@ class PlanSpec:
     flavour: Flavour
     tensorrt_version: str  # four numbers, as the plan's header has them
     plan_sha256: str
-    onnx_sha256: str  # of the typed graph that was compiled
-    source_sha256: str  # of the bundle's ONNX that the typed graph was made from
+    onnx_sha256: str | None  # of the typed graph that was compiled; None where torch-tensorrt compiled
+    source_sha256: str  # of the bundle's ONNX or the weights that it was made from
     bundle_digest: str  # Bundle.digest
     precision: PlanPrecision
     capabilities: tuple[str, ...]  # compute capabilities that it runs on, e.g. ("sm86", "sm120")
@@ -71,7 +71,7 @@ class PlanSpec:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     preprocessing: str  # what the caller has to do, in words; the rest is inside
-    operations: dict[str, int]  # layers of the parsed network by the precision of their result
+    operations: dict[str, dict[str, int]]  # precision → kind of layer → count, as the parser typed them
     weights: dict[str, int]  # numbers held, by precision
     build_seconds: float
     parity: dict[str, Any]  # the typed graph against the bundle's FP32, in ONNX Runtime
