@@ -34,7 +34,8 @@ YIQ_TO_RGB = torch.linalg.inv(RGB_TO_YIQ)
 
 def normalise(images: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
     """RGB `images: (N, 3, H, W) float32` in 0–255 → `(images − mean) / std`, as the encoder expects."""
-    return (images - images.new_tensor(mean)[:, None, None]) / images.new_tensor(std)[:, None, None]
+    mean, std = (_uploaded(torch.tensor(values)[:, None, None], images.device) for values in (mean, std))
+    return (images - mean) / std
 
 
 def augment(
@@ -52,8 +53,8 @@ def augment(
     `(N, 3, size, size) float32` in 0–255, not normalised yet, and masks `(N, 1, size, size) float32` in
     {0, 1}.
     """
-    frames = placement.frames.to(images.device)
-    theta = placement.theta.to(images.device)
+    device = images.device
+    frames, theta = _uploaded(placement.frames, device), _uploaded(placement.theta, device)
     pictures = images[frames].permute(0, 3, 1, 2).float()
     layers = torch.cat([pictures, masks[frames][:, None].float()], dim=1)
     grid = F.affine_grid(theta, [len(frames), 4, size, size], align_corners=False)
@@ -71,9 +72,14 @@ def augment(
         chosen = (torch.rand(len(frames), generator=generator) < probability).nonzero()[:, 0]
         strength = torch.rand(len(chosen), generator=generator)
         if len(chosen):
-            chosen = chosen.to(images.device)
-            pictures[chosen] = degrade(pictures[chosen], strength.to(images.device), generator)
+            chosen, strength = _uploaded(chosen, device), _uploaded(strength, device)
+            pictures[chosen] = degrade(pictures[chosen], strength, generator)
     return pictures.clamp_(0, 255), target
+
+
+def _uploaded(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """`values` from the CPU on `device`: by way of pinned memory, or the host would wait for the GPU."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
 
 
 def _recolour(pictures: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
@@ -89,17 +95,18 @@ def _recolour(pictures: torch.Tensor, recipe: Recipe, generator: torch.Generator
     chroma[:, 2, 1] = saturation * torch.sin(angle)
     chroma[:, 1, 2] = -chroma[:, 2, 1]
     matrix = (gain * contrast)[:, None, None] * (YIQ_TO_RGB @ chroma @ RGB_TO_YIQ)
-    offset = (gain * (1 - contrast))[:, None].to(pictures) * pictures.mean((1, 2, 3))[:, None]
+    matrix, offset = (_uploaded(values, pictures.device) for values in (matrix, gain * (1 - contrast)))
+    offset = offset[:, None] * pictures.mean((1, 2, 3))[:, None]
     lit = pictures.amax(1, keepdim=True) > 8  # an endoscope's black border has no contrast to change
     pixels = pictures.flatten(2)
-    shifted = torch.baddbmm(offset[:, :, None], matrix.to(pixels), pixels).view_as(pictures)
+    shifted = torch.baddbmm(offset[:, :, None], matrix, pixels).view_as(pictures)
     return torch.where(lit, shifted, pictures).clamp_(0, 255)
 
 
 def _interlace(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Two fields of a moving picture in one frame, up to 3 % of its side apart, from combed to blended."""
     count, _, height, _ = pictures.shape
-    angle, comb = torch.rand(2, count, generator=generator).to(pictures)
+    angle, comb = _uploaded(torch.rand(2, count, generator=generator), pictures.device)
     angle = math.tau * angle
     half = 0.03 * strength[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)  # of half sides
     identity = torch.eye(2, device=pictures.device).expand(count, 2, 2)
@@ -127,7 +134,7 @@ def _blur(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.Gener
 
 def _noise(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Gaussian noise, σ 1–10 grey levels."""
-    noise = torch.randn(pictures.shape, generator=generator).to(pictures.device)
+    noise = _uploaded(torch.randn(pictures.shape, generator=generator), pictures.device)
     return pictures + (1 + 9 * strength)[:, None, None, None] * noise
 
 
@@ -136,11 +143,11 @@ def _jpeg(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.Gener
     count, _, height, width = pictures.shape
     quality = 25 + 65 * strength
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)
-    table = (JPEG_TABLE.to(pictures) * scale[:, None, None]).clamp(min=1)[:, None, None]
+    table = (_uploaded(JPEG_TABLE, pictures.device) * scale[:, None, None]).clamp(min=1)[:, None, None]
     index = torch.arange(8, device=pictures.device)
     cosines = torch.cos(math.pi / 8 * index[:, None] * (index[None, :] + 0.5)) / 2
     cosines[0] /= math.sqrt(2)
-    luminance = torch.einsum("c,nchw->nhw", RGB_TO_YIQ[0].to(pictures), pictures)
+    luminance = torch.einsum("c,nchw->nhw", _uploaded(RGB_TO_YIQ[0], pictures.device), pictures)
     blocks = luminance.view(count, height // 8, 8, width // 8, 8).transpose(2, 3)
     spectrum = torch.round(cosines @ (blocks - 128) @ cosines.T / table) * table
     coded = (cosines.T @ spectrum @ cosines + 128).transpose(2, 3).reshape(count, 1, height, width)

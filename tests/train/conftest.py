@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,16 @@ def write_data_set(folder: Path, frames: int = 20) -> Path:
 
 
 @pytest.fixture(scope="session")
+def cuda() -> torch.device:
+    """For tests that are marked needs_cuda."""
+    if not torch.cuda.is_available():
+        if os.environ.get("FAIL_WITHOUT_CUDA"):
+            pytest.fail("no CUDA device, and FAIL_WITHOUT_CUDA is set")
+        pytest.skip("no CUDA device")
+    return torch.device("cuda")
+
+
+@pytest.fixture(scope="session")
 def redness_net() -> RednessNet:
     return RednessNet().eval()
 
@@ -101,7 +112,8 @@ def write_checkpoint(path: Path, mini_source: Source) -> Path:
     mean, std = network.encoder.mean, network.encoder.std
     save_checkpoint(
         path,
-        Checkpoint(spec, Recipe(), Numerics(False, False), 7, network.state_dict(), mean, std, files, (), 0.9),
+        Checkpoint(
+            spec, Recipe(), Numerics(False, False), 7, network.state_dict(), mean, std, files, (), 0.9
+        ),
     )
-    return path
     return path

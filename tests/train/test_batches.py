@@ -118,3 +118,18 @@ def test_a_recipe_without_augmentation_shows_frames_as_they_are(frames):
     )  # the colour matrix is the identity, rounded
     truth = F.interpolate(batches.masks[chosen][:, None].float(), (96, 96), mode="bilinear") > 127.5
     assert torch.equal(masks > 0, truth)
+
+
+@pytest.mark.needs_cuda
+def test_drawing_waits_for_no_gpu_and_gives_the_batch_of_a_cpu(frames, cuda):
+    recipe = replace(SCALED, interlace=0.5, blur=0.5, noise=0.5, jpeg=0.5)
+    batches = Batches(frames, recipe, cuda)
+    batches.draw(3)  # the frames are uploaded once
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        drawn = batches.draw(0)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    images, masks = Batches(frames, recipe, CPU).draw(0)
+    assert (drawn[0].cpu() - images).abs().mean() < 0.1  # grey levels; JPEG may round a value the other way
+    assert (drawn[1].cpu() != masks).float().mean() < 1e-3
