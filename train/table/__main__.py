@@ -1,0 +1,119 @@
+"""`python -m train.table`: the paper's Table 1, trained cell by cell and scored with intervals."""
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from rtpolyp.errors import InputError
+from train.__main__ import Overrides
+from train.command_line import run_command_line
+from train.data import parse_source
+from train.table.figure import write_figures
+from train.table.paper import ROWS
+from train.table.plan import Start, plan
+from train.table.protocols import PROTOCOLS
+from train.table.report import write_report
+from train.table.results import read_lines
+from train.table.run import run_cells
+from train.table.training import Machine
+
+app = App(name="python -m train.table", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+
+
+@app.default
+def table(
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    data: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="")] = (),
+    net: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="")] = tuple(ROWS),
+    protocol: str = "paper",
+    encoder: str | None = None,
+    backbone_weights: str | None = None,
+    random_init: Annotated[bool, Parameter(negative="")] = False,
+    init: Path | None = None,
+    recipe: str = "ours",
+    seeds: int = 5,
+    budget_minutes: float | None = None,
+    report_only: Annotated[bool, Parameter(negative="")] = False,
+    frame: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="")] = (),
+    device: str = "cpu",
+    precision: str | None = None,
+    compile_network: Annotated[bool, Parameter(name="--compile", negative="")] = False,
+    save_minutes: float = 5.0,
+    overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008 – frozen
+) -> None:
+    """Train every network with and without information fusion from several seeds, and score the test parts.
+
+    Writes table.md and table.csv, and for each test part in --data a picture of images, truth and outlines.
+    The same command again goes on where it was stopped.
+
+    Parameters
+    ----------
+    out
+        The table's folder; it also holds a run folder for each cell.
+    data
+        DIR[:SPLIT], repeatable: trained on and scored each for itself, or jointly with --protocol pranet.
+    net
+        Rows, repeatable: fcn, unet, unetpp, resunetpp, pranet; all by default.
+    protocol
+        paper, or pranet: one model on all --data, its last weights, Dice and IoU as means of 256 thresholds.
+    encoder
+        Backbone of the networks that take one.
+    backbone_weights
+        Its ImageNet weights: a path, or imagenet to fetch the published ones where no package installs them;
+        default: weights/ENCODER_imagenet beside the data, else a package's.
+    random_init
+        Start the encoder from random weights.
+    init
+        Begin with all weights of INIT/NETWORK/best.pt, runs on other data; sections of their own tell of it.
+    recipe
+        What the options below begin with: ours, or each network's author's as published.
+    seeds
+        Trainings of each network, from --seed upwards.
+    budget_minutes
+        Begin no further cell after so many minutes.
+    report_only
+        Train nothing: write the table of the cells that are finished.
+    frame
+        Name of a test image for the picture, repeatable; default: a poor, a median and a good one.
+    device
+        Where to train: cpu, cuda, cuda:1 …
+    precision
+        float32, bfloat16 or, on CUDA, float16; default: the fastest here, measured once for the table.
+    compile_network
+        Run the networks through torch.compile.
+    save_minutes
+        Minutes between checkpoints.
+    """
+    if protocol not in PROTOCOLS:
+        raise InputError(f"protocol {protocol!r} is unknown; there are: {', '.join(PROTOCOLS)}")
+    if not data and not report_only:
+        raise InputError("--data: none given. Give e.g. ../data/kvasir-seg:paper80-10-10, or --report-only")
+    trainings = PROTOCOLS[protocol].trainings([parse_source(text) for text in data])
+    if not report_only:
+        given = {name: value for name, value in vars(overrides).items() if value is not None}
+        start = Start(random_init, backbone_weights, init)
+        cells = list(plan(protocol, net, encoder, trainings, seeds, start, recipe, given))
+        run_cells(cells, out, Machine(device, precision, compile_network, save_minutes), budget_minutes)
+    lines = read_lines(out)
+    write_report(lines, out)
+    write_figures(out, [source for sources in trainings for source in sources], frame, device)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """SIGTERM between trainings ends the table as Ctrl-C does; inside one, `fit` saves first."""
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command; exit with 0, with 2 after a one-line error, with 130 after Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run_command_line(app, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""Finished cells → the lines of the table: means over seeds, and the gain that fusion brought."""
+
+import statistics
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtpolyp.errors import InputError
+from rtpolyp.measure.comparison import Comparison, FrameFigures, compare, read_figures
+from rtpolyp.measure.statistics import mean_and_sd, smallest_detectable
+from train.recipe import recipe_for
+from train.table.paper import ARMS, ROWS
+from train.table.plan import recipe_as_json
+from train.table.protocols import PROTOCOLS
+from train.table.training import csv_name, read_cells
+
+__all__ = ["Gain", "Line", "read_lines"]
+
+
+@dataclass(frozen=True)
+class Gain:
+    """What fusion brought in Dice, by the pairs of runs that share a seed."""
+
+    comparison: Comparison  # ours: with fusion; theirs: without
+    detectable: float  # the smallest gain that so many pairs would have shown in four of five experiments
+
+
+@dataclass(frozen=True)
+class Line:
+    """One network on one test part, over its seeds."""
+
+    protocol: str  # key of PROTOCOLS
+    test: str  # folder and split
+    row: str  # key of paper.ROWS
+    arm: str  # of paper.ARMS
+    network: str
+    encoder: str
+    initialisation: str  # random, ImageNet or extra
+    side: int  # pixels
+    steps: int
+    seeds: tuple[int, ...]
+    dice: tuple[
+        float, float
+    ]  # mean and sample standard deviation over the seeds; by the protocol's convention
+    iou: tuple[float, float]
+    parameters: int
+    giga_macs: float  # of one image of `side`, nothing folded
+    images_per_second: float  # median of the seeds
+    gain: Gain | None  # None for the plain arm and without a pair
+    unlike_paper: tuple[str, ...]  # what forbids to compare this line with the paper's
+
+
+@dataclass(frozen=True)
+class _Run:
+    file: Path  # cell.json
+    content: dict[str, Any]
+    figures: FrameFigures
+
+
+def read_lines(folder: Path) -> list[Line]:
+    """The lines that the finished cells in a table's folder give, plain before IF.
+
+    Raises InputError for broken files, and where cells that would be averaged or compared were trained with
+    different settings.
+    """
+    runs: dict[tuple[str, ...], dict[str, list[_Run]]] = defaultdict(lambda: {arm: [] for arm in ARMS})
+    for file, cell in read_cells(folder):
+        for test in cell["tests"]:
+            run = _Run(file, cell, read_figures(file.with_name(csv_name(test))))
+            key = (cell["protocol"], test, cell["row"], cell["network"]["encoder"], cell["initialisation"])
+            runs[key][cell["arm"]].append(run)
+    lines = []
+    for (protocol, test, *_), arms in runs.items():
+        _check_alike([run for arm in ARMS for run in arms[arm]])
+        for arm in ARMS:
+            if arms[arm]:
+                gain = _gain(protocol, arms) if arm == "IF" else None
+                lines.append(_line(protocol, test, arms[arm], gain))
+    return lines
+
+
+def _line(protocol: str, test: str, runs: list[_Run], gain: Gain | None) -> Line:
+    cell = runs[0].content
+    dice, iou = (
+        mean_and_sd([run.figures.values[figure].mean() for run in runs])
+        for figure in (PROTOCOLS[protocol].dice, PROTOCOLS[protocol].iou)
+    )
+    return Line(
+        protocol=protocol,
+        test=test,
+        row=cell["row"],
+        arm=cell["arm"],
+        network=cell["network"]["name"],
+        encoder=cell["network"]["encoder"],
+        initialisation=cell["initialisation"],
+        side=cell["side"],
+        steps=cell["steps"],
+        seeds=tuple(sorted(run.content["seed"] for run in runs)),
+        dice=dice,
+        iou=iou,
+        parameters=cell["parameters"],
+        giga_macs=cell["giga_macs"],
+        images_per_second=statistics.median(run.content["images_per_second"] for run in runs),
+        gain=gain,
+        unlike_paper=_unlike_paper(protocol, test, cell),
+    )
+
+
+def _gain(protocol: str, arms: dict[str, list[_Run]]) -> Gain | None:
+    """Of the seeds that both arms have; None without one."""
+    plain, fused = ({run.content["seed"]: run.figures for run in arms[arm]} for arm in ARMS)
+    if not (seeds := sorted(plain.keys() & fused.keys())):
+        return None
+    ours, theirs = ([arm[seed] for seed in seeds] for arm in (fused, plain))
+    comparison = compare(ours, theirs, PROTOCOLS[protocol].dice)
+    return Gain(comparison, smallest_detectable(comparison.by_seed))
+
+
+def _check_alike(runs: list[_Run]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        pairs = {**_shared(first), "numerics": first.content["numerics"]}
+        other = {**_shared(run), "numerics": run.content["numerics"]}
+        changed = [
+            f"{key} {value} → {other.get(key)}" for key, value in pairs.items() if value != other.get(key)
+        ]
+        if changed:
+            raise InputError(
+                f"{run.file}: its settings are not those of {first.file}: {', '.join(changed)}. "
+                "Move one of them into a table of its own"
+            )
+
+
+def _shared(run: _Run) -> dict[str, Any]:
+    """The recipe but for the seed."""
+    return {key: value for key, value in run.content["recipe"].items() if key != "seed"}
+
+
+def _unlike_paper(protocol: str, test: str, cell: dict[str, Any]) -> tuple[str, ...]:
+    """Why the paper's figures are no yardstick, in a word or two each; empty where they are.
+
+    The paper's networks with fusion were trained and scored on random 80/10/10 splits, the plain ones mostly
+    by PraNet's protocol; see `train.table.paper`.
+    """
+    row = ROWS[cell["row"]]
+    author = recipe_as_json(recipe_for(cell["row"], "author"))
+    reasons = {
+        "encoder": cell["network"]["encoder"] != row.encoder,
+        "head": cell["network"]["head"] == "conv",
+        "initial weights": cell["initialisation"] != row.initialisation,
+        "recipe": cell["recipe"] != {**author, "seed": cell["seed"]},
+        "protocol": protocol != ("paper" if cell["arm"] == "IF" else row.plain_protocol),
+        "split": test not in PROTOCOLS[protocol].columns or "sequence" in test,
+    }
+    return tuple(reason for reason, applies in reasons.items() if applies)

@@ -1,0 +1,61 @@
+"""Cell after cell, until the plan is done or the time is spent."""
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rtpolyp.errors import InputError, OutputError
+from train.optimisation import Numerics
+from train.table.plan import Cell
+from train.table.protocols import check_test_is_unseen
+from train.table.report import write_report
+from train.table.results import read_lines
+from train.table.training import Machine, is_finished, run_cell
+
+__all__ = ["run_cells"]
+
+log = logging.getLogger(__name__)
+
+
+def run_cells(cells: Sequence[Cell], folder: Path, machine: Machine, budget_minutes: float | None) -> None:
+    """Train and score what is not finished, and write the report after each cell.
+
+    With a budget, no cell begins after so many minutes. Raises InputError before the first training for data
+    that leak and for finished cells of other settings.
+    """
+    for sources in dict.fromkeys(cell.sources for cell in cells):
+        check_test_is_unseen(sources)
+    left = [cell for cell in cells if not is_finished(cell, folder / cell.name)]
+    began = time.monotonic()
+    for number, cell in enumerate(left):
+        if budget_minutes is not None and time.monotonic() - began > 60 * budget_minutes:
+            log.info("budget spent, %d cells left; the same command goes on", len(left) - number)
+            return
+        log.info("cell %d of %d: %s", len(cells) - len(left) + number + 1, len(cells), cell.name)
+        numerics = run_cell(cell, folder / cell.name, machine, _numerics(folder))
+        _keep(numerics, folder)
+        write_report(read_lines(folder), folder)
+
+
+def _numerics(folder: Path) -> Numerics | None:
+    """What the table's first cell measured: one arithmetic for all, or the arms would differ by it."""
+    file = folder / "numerics.json"
+    if not file.is_file():
+        return None
+    try:
+        return Numerics(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError) as exc:
+        raise InputError(f"{file}: not the table's numerics ({exc}). Copy them from a cell.json") from exc
+
+
+def _keep(numerics: Numerics, folder: Path) -> None:
+    file = folder / "numerics.json"
+    try:
+        file.write_text(json.dumps(asdict(numerics)) + "\n")
+    except OSError as exc:
+        raise OutputError(
+            f"{file}: cannot be written ({exc.strerror}). Free space or choose another -o"
+        ) from exc
