@@ -1,0 +1,56 @@
+"""`python -m train.prepare`: check a hospital's own folder and write the data set to train and score on."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from train.command_line import run_command_line
+from train.prepare import SPLIT, Options, prepare
+
+app = App(name="python -m train.prepare", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+
+
+@app.default
+def main(
+    folder: Path,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=["--out", "-o"])] = None,
+    val: float = Options.val,
+    test: float = Options.test,
+    seed: int = Options.seed,
+    polyp_classes: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    unannotated_are_empty: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Check images and masks, find near-duplicates, and divide them into parts that share no patient.
+
+    Parameters
+    ----------
+    folder
+        images/, and masks/ or annotations.json (COCO polygons); groups.csv with the columns file and patient.
+    out
+        The data set's folder; DIR-prepared beside DIR by default.
+    val
+        Share of the images that choose the best weights.
+    test
+        Share of the images that training never sees; 0 for none.
+    seed
+        Draws the parts.
+    polyp_classes
+        Colours of the masks (white, red, yellow, green, cyan, blue, magenta) or COCO categories that are
+        polyp; all by default.
+    unannotated_are_empty
+        Take images without a mask or polygon as showing no polyp; by default they are refused.
+    """
+    resolved = folder.resolve()
+    out = out or resolved.with_name(f"{resolved.name}-prepared")
+    classes = frozenset(polyp_classes or ())
+    report = prepare(folder, out, Options(val, test, seed, classes, unannotated_are_empty))
+    print(*report.lines(), *(f"warning: {text}" for text in report.warnings), sep="\n")
+    print(f"train on it with --data {out}:{SPLIT}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command_line(app, sys.argv[1:]))

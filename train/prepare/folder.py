@@ -1,0 +1,120 @@
+"""What a hospital's folder holds: which file annotates which image, and which patient it is from.
+
+images/NAME.jpg            or PNG, BMP, TIFF
+masks/NAME.png             the same kinds; NAME_mask, mask_NAME, NAME-seg … are understood
+annotations.json           in place of masks/: COCO polygons
+groups.csv                 optional: columns file and patient
+"""
+
+import csv
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from rtpolyp.errors import InputError
+from rtpolyp.measure.dataset import IMAGE_SUFFIXES
+from train.prepare.coco import Drawing, read_coco
+
+__all__ = ["Folder", "Pair", "read_folder"]
+
+WORDS = "masks?|seg|segmentation|gt|groundtruth|labels?|annotation"
+AFFIX = re.compile(rf"^(?:{WORDS})[ _.-]+|[ _.-]+(?:{WORDS})$", re.IGNORECASE)
+
+
+class Pair(NamedTuple):
+    """An image and what annotates it."""
+
+    name: str  # the image's stem
+    image: Path
+    annotation: Path | Drawing | None  # None: no polyp
+
+
+class Folder(NamedTuple):
+    """All that is to be checked, and what is wrong already."""
+
+    pairs: tuple[Pair, ...]  # sorted by name
+    patients: dict[str, str] | None  # name → patient; None without groups.csv
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def read_folder(folder: Path, unannotated_are_empty: bool = False) -> Folder:
+    """Pair the files of `folder`. Raises InputError where there is nothing to pair."""
+    masks, coco = folder / "masks", folder / "annotations.json"
+    if not (folder / "images").is_dir():
+        raise InputError(f"{folder}: no images/ in it. Put the images there, and their masks into masks/")
+    if masks.is_dir() == coco.is_file():
+        found = (
+            "both masks/ and annotations.json" if masks.is_dir() else "neither masks/ nor annotations.json"
+        )
+        raise InputError(f"{folder}: {found} in it. Give the masks in one of them")
+    problems: list[str] = []
+    warnings: list[str] = []
+    images = _by_stem(folder / "images", problems, warnings)
+    annotations = _masks(masks, images, problems, warnings) if masks.is_dir() else read_coco(coco)
+    if not images:
+        raise InputError(f"{folder / 'images'}: no images directly in it. Put .jpg or .png files there")
+    if strays := sorted(annotations.keys() - images.keys()):
+        warnings.append(f"annotations without an image ({len(strays)}): {_few(strays)}")
+    pairs, bare = [], []
+    for name, image in images.items():
+        annotation = annotations.get(name)
+        if isinstance(annotation, str):
+            problems.append(annotation)
+            continue
+        if annotation is None:
+            bare.append(name)
+        if annotation is not None or unannotated_are_empty:
+            pairs.append(Pair(name, image, annotation))
+    if bare and unannotated_are_empty:
+        warnings.append(f"images without an annotation, taken as polyp-free ({len(bare)}): {_few(bare)}")
+    elif bare:
+        problems += [f"images/{images[name].name}: no annotation" for name in bare]
+    return Folder(tuple(pairs), _patients(folder, images, problems), tuple(problems), tuple(warnings))
+
+
+def _by_stem(folder: Path, problems: list[str], warnings: list[str]) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    others = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+            others.append(path.name)
+        elif (first := files.setdefault(path.stem, path)) != path:
+            problems.append(f"{folder.name}/{path.name}: {first.name} has the same name")
+    if others:
+        warnings.append(
+            f"{folder.name}/: left out, no {', '.join(IMAGE_SUFFIXES)} ({len(others)}): {_few(others)}"
+        )
+    return files
+
+
+def _masks(
+    folder: Path, images: dict[str, Path], problems: list[str], warnings: list[str]
+) -> dict[str, Path | Drawing | str]:
+    """Image stem → mask; a mask's name is the image's, or that with a word before or after it."""
+    found: dict[str, Path | Drawing | str] = {}
+    for stem, path in _by_stem(folder, problems, warnings).items():
+        name = stem if stem in images else AFFIX.sub("", stem)
+        first = found.setdefault(name, path)
+        if first != path:
+            problems.append(f"{folder.name}/{path.name}: {name} has two masks")
+    return found
+
+
+def _patients(folder: Path, images: dict[str, Path], problems: list[str]) -> dict[str, str] | None:
+    path = folder / "groups.csv"
+    if not path.is_file():
+        return None
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet's export begins with a mark
+            rows = list(csv.DictReader(file))
+        patients = {Path(row["file"].strip()).stem: row["patient"].strip() for row in rows}
+    except (OSError, ValueError, KeyError, AttributeError, csv.Error) as exc:
+        raise InputError(f"{path}: no columns file and patient ({exc!r}). Write file,patient first") from exc
+    missing = [images[name].name for name in images if not patients.get(name)]
+    problems += [f"groups.csv: no patient of images/{name}" for name in missing]
+    return patients
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (" …" if len(names) > 5 else "")

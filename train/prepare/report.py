@@ -1,0 +1,118 @@
+"""What was found in a hospital's folder, as lines to read and as JSON."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from train.prepare.frames import DOUBTS, Frame
+
+__all__ = ["Part", "Report", "report_on"]
+
+PERCENTILES = (5, 50, 95)
+NAMED = 5  # files that a line names
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the split."""
+
+    images: int
+    polyp: int  # images with a polyp
+    groups: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that prepare.json holds."""
+
+    images: int
+    polyp: int  # images with a polyp
+    sizes: dict[str, int]  # "1920x1080" → images, most frequent first
+    polyp_share: tuple[float, ...]  # PERCENTILES of the polyps' share of the picture, over images with one
+    masks: dict[str, int]  # kind of mask, see train.prepare.masks → images
+    classes: dict[str, int]  # pixels of each colour or category in all masks
+    near_duplicates: tuple[tuple[str, ...], ...]  # clusters of two and more images
+    grouped_by: str  # "patient" or "near-duplicate cluster"
+    parts: dict[str, Part]
+    seed: int
+    warnings: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain types, for JSON."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """The report to read, without the warnings."""
+        free = self.images - self.polyp
+        low, middle, high = (f"{share:.2%}" for share in self.polyp_share)
+        rows = [
+            f"{self.images} images: {self.polyp} with a polyp, {free} without",
+            f"sizes: {_counted(self.sizes)}",
+            f"polyps cover {middle} of the picture (median), {low} to {high} (5th to 95th percentile)",
+            f"masks: {_counted(self.masks)}",
+        ]
+        if set(self.classes) - {"white"}:
+            total = sum(self.classes.values())
+            shares = (f"{name} {count / total:.1%}" for name, count in self.classes.items())
+            rows.append(f"classes, by pixels: {', '.join(shares)}")
+        doubles = sum(map(len, self.near_duplicates))
+        rows.append(f"near-duplicates: {doubles} images in {len(self.near_duplicates)} clusters")
+        rows.append(f"groups: by {self.grouped_by}, none in two parts")
+        for name, part in self.parts.items():
+            rows.append(f"{name}: {part.images} images, {part.polyp} with a polyp, {part.groups} groups")
+        return rows
+
+
+def report_on(
+    frames: Sequence[Frame],
+    clusters: np.ndarray,
+    groups: Sequence[str],
+    grouped_by: str,
+    parts: Mapping[str, Sequence[str]],
+    seed: int,
+    warnings: Sequence[str],
+) -> Report:
+    """Count everything. `clusters: (N,) int64` label near-duplicates, `groups` what no part shares."""
+    by_name = {frame.name: (frame, group) for frame, group in zip(frames, groups, strict=True)}
+    shares = [frame.polyp_share for frame in frames if frame.polyp_share]
+    classes: Counter[str] = Counter()
+    for frame in frames:
+        classes.update(frame.classes)
+    members = [
+        tuple(frames[i].name for i in np.flatnonzero(clusters == label)) for label in np.unique(clusters)
+    ]
+    counted = {}
+    for part, names in parts.items():
+        inside = [by_name[name] for name in names]
+        polyp = sum(frame.polyp_share > 0 for frame, _ in inside)
+        counted[part] = Part(len(inside), polyp, len({group for _, group in inside}))
+    return Report(
+        len(frames),
+        len(shares),
+        dict(Counter(f"{frame.size[0]}x{frame.size[1]}" for frame in frames).most_common()),
+        tuple(np.percentile(shares, PERCENTILES).tolist()),
+        dict(Counter(frame.kind for frame in frames).most_common()),
+        dict(classes.most_common()),
+        tuple(cluster for cluster in members if len(cluster) > 1),
+        grouped_by,
+        counted,
+        seed,
+        (*warnings, *_doubts(frames)),
+    )
+
+
+def _doubts(frames: Sequence[Frame]) -> list[str]:
+    warnings = []
+    for doubt, text in DOUBTS.items():
+        names = [frame.name for frame in frames if doubt in frame.doubts]
+        if names:
+            more = " …" if len(names) > NAMED else ""
+            warnings.append(f"masks that {text} ({len(names)}): {', '.join(names[:NAMED])}{more}")
+    return warnings
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    shown = [f"{name} ({count})" for name, count in list(counts.items())[:NAMED]]
+    return ", ".join(shown) + (f" and {len(counts) - NAMED} more" if len(counts) > NAMED else "")
