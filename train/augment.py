@@ -79,7 +79,7 @@ def augment(
 
 def _uploaded(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     """`values` from the CPU on `device`: by way of pinned memory, or the host would wait for the GPU."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def _recolour(pictures: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
