@@ -8,7 +8,7 @@ from typing import Any
 from rtpolyp.errors import InputError
 from train.losses import LOSSES
 
-__all__ = ["RECIPES", "SAMPLINGS", "Recipe", "recipe_for"]
+__all__ = ["OPTIMISERS", "RECIPES", "Recipe", "recipe_for"]
 
 SAMPLINGS = ("uniform", "square-root", "equal")
 OPTIMISERS = ("adamw", "adam", "nadam", "sgd")
