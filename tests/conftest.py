@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rtpolyp.inference.card import find_card
+
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -16,3 +18,12 @@ def data_dir() -> Path:
             pytest.fail(f"{DATA} is missing, and CI must run the tests that need it")
         pytest.skip(f"real data sets are not at {DATA}")
     return DATA
+
+
+@pytest.fixture(autouse=True)
+def _card(request: pytest.FixtureRequest) -> None:
+    """Tests that are marked needs_cuda are skipped without a card, and fail under FAIL_WITHOUT_CUDA."""
+    if request.node.get_closest_marker("needs_cuda") and find_card() is None:
+        if os.environ.get("FAIL_WITHOUT_CUDA"):
+            pytest.fail("no NVIDIA card is visible, and FAIL_WITHOUT_CUDA is set")
+        pytest.skip("no NVIDIA card is visible")

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the fallback where OpenVINO is missing, and the reference for parity."""
+"""ONNX Runtime: fallback for OpenVINO on the processor, for TensorRT on a card; the reference for parity."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +13,9 @@ from rtpolyp.inference.engine import Goal
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.spec import Precision
 
-__all__ = ["OnnxRuntimeEngine"]
+__all__ = ["OnnxRuntimeCudaEngine", "OnnxRuntimeEngine"]
 
+CUDA_FIRST = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the processor takes what CUDA lacks
 STREAMS = {"latency": 1, "throughput": 2}  # requests in flight; they share one pool of threads
 
 
@@ -41,6 +42,8 @@ class OnnxRuntimeEngine(SlotEngine):
         if missing := [name for name in providers if name not in ort.get_available_providers()]:
             there_are = ", ".join(ort.get_available_providers())
             raise BackendError(f"onnxruntime has no {missing[0]}; this installation has {there_are}")
+        if "CUDAExecutionProvider" in providers:
+            ort.preload_dlls()  # from NVIDIA's packages on PyPI, which are on no library path
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or this_processor().cores
         options.log_severity_level = 4  # failures are raised, so not printed as well
@@ -52,10 +55,16 @@ class OnnxRuntimeEngine(SlotEngine):
             raise BackendError(
                 f"{path}: ONNX Runtime cannot run it ({one_line(exc)}); export the bundle again"
             ) from exc
+        used = self._session.get_providers()[0]
+        if used != providers[0]:  # one whose libraries do not load is left out without an error
+            raise BackendError(
+                f"{path}: ONNX Runtime runs it on {used} alone, since {providers[0]} does not load; "
+                'pip install "onnxruntime-gpu[cuda,cudnn]", and see nvidia-smi'
+            )
         spec = bundle.spec
         shape = (batch, spec.height, spec.width, 3)
         inputs = [np.zeros(shape, np.uint8) for _ in range(STREAMS[optimise_for])]
-        provider = self._session.get_providers()[0].removesuffix("ExecutionProvider")
+        provider = used.removesuffix("ExecutionProvider")
         description = (
             f"onnxruntime {precision} on {provider}, streams {len(inputs)}, "
             f"threads {options.intra_op_num_threads}"
@@ -81,6 +90,35 @@ class OnnxRuntimeEngine(SlotEngine):
         feed = {self.spec.input_name: self._inputs[slot][:count]}
         probability: NDArray[np.uint8] = self._session.run([self.spec.output_name], feed)[0]
         return probability
+
+
+class OnnxRuntimeCudaEngine(OnnxRuntimeEngine):
+    """The same on an NVIDIA card, in FP32; pip install "onnxruntime-gpu[cuda,cudnn]" brings the provider.
+
+    The bundle's INT8 is for processors, and its FP16 is made while a plan is built: TensorRT runs that.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        precision: Precision = "fp32",
+        *,
+        optimise_for: Goal = "latency",
+        threads: int | None = None,
+        batch: int = 1,
+    ) -> None:
+        if precision != "fp32":
+            raise BackendError(
+                f"onnxruntime runs fp32 on CUDA, not {precision}; build a plan, or precision fp32"
+            )
+        super().__init__(
+            bundle, "fp32", optimise_for=optimise_for, threads=threads, batch=batch, providers=CUDA_FIRST
+        )
+
+    @staticmethod
+    def precisions(bundle: Bundle) -> tuple[Precision, ...]:
+        """FP32 alone."""
+        return ("fp32",)
 
 
 def _onnxruntime() -> Any:

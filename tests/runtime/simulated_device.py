@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Self
 
 from rtpolyp.inference.device import Enqueue, Memory
 
@@ -200,9 +201,13 @@ class SimulatedDevice:
             if not self._step():
                 raise RuntimeError("waiting for what nobody will do")
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        self.owner = threading.get_ident()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
         if self.owner != threading.get_ident():
-            self.hazards.append("close on another thread than the owner's")
+            self.hazards.append("closed on another thread than the owner's")
         while self._step():
             pass
         for array in [*self._host, *self._memory.values()]:

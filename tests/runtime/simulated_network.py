@@ -5,7 +5,6 @@ POISON where its input was.
 """
 
 import contextlib
-import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -81,11 +80,8 @@ def opener(device: SimulatedDevice, network: SimulatedNetwork) -> OpenNetwork:
 
     @contextlib.contextmanager
     def open_network() -> Iterator[tuple[Device, NetworkOnDevice]]:
-        device.owner = threading.get_ident()
-        try:
+        with device:
             yield device, network
-        finally:
-            device.close()
 
     return open_network
 

@@ -189,7 +189,7 @@ class CapturesItsFirstRun(StreamEngine):
 
 class FreesOnTheCallersThread(StreamEngine):
     def _end(self):
-        self._device.close()
+        self._device.__exit__()
         super()._end()
 
 
@@ -217,7 +217,7 @@ BROKEN: dict[type[StreamEngine], str] = {  # and how it shows
     GivesItsOwnBufferAway: "a wrong result",
     LeavesFailedWorkUnderWay: OVERWRITTEN,
     CapturesItsFirstRun: "no graph",
-    FreesOnTheCallersThread: "close on another thread than the owner's",
+    FreesOnTheCallersThread: "closed on another thread than the owner's",
 }
 
 
