@@ -8,12 +8,19 @@ import numpy as np
 SIZE = (96, 80)  # width and height in pixels: not square, so that a swapped axis shows
 
 
-def write_polyps(folder: Path, *, train: int = 6, val: int = 3, polyp_free: int = 0, seed: int = 0) -> Path:
-    """Write images (JPEG), masks (PNG) and the split "half"; of each part, the last ones show no polyp."""
+def write_polyps(
+    folder: Path, *, train: int = 6, val: int = 3, test: int = 0, polyp_free: int = 0, seed: int = 0
+) -> Path:
+    """Write images (JPEG), masks (PNG) and the split "half", without a list of a part that has no image.
+
+    Of each part, the last `polyp_free` images show no polyp.
+    """
     random = np.random.default_rng(seed)
     for name in ("images", "masks", "splits"):
         (folder / name).mkdir(parents=True)
-    for part, count in (("train", train), ("val", val)):
+    for part, count in {"train": train, "val": val, "test": test}.items():
+        if not count:
+            continue
         stems = [f"{part}{index}" for index in range(count)]
         for index, stem in enumerate(stems):
             image, mask = picture(random, has_polyp=index < count - polyp_free)

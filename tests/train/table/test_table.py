@@ -1,0 +1,280 @@
+"""`python -m train.table` as a user meets it: a whole table, interrupts, budgets, refusals."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
+from tests.train.table.tables import run_table
+from train.checkpoint import load_checkpoint, load_network
+from train.optimisation import Numerics
+from train.parity import reference
+from train.trainer import Trainer
+
+CELLS = [f"clinic.half/{net}.tiny/seed{seed}" for seed in (0, 1) for net in ("fcn", "fcn-if")]
+
+
+def cells(out: Path) -> list[dict]:
+    return [json.loads((out / cell / "cell.json").read_text()) for cell in CELLS]
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_table_has_means_and_gain_of_all_seeds(finished):
+    plain, fused = rows(finished / "table.csv")
+    assert (plain["network"], fused["network"]) == ("fcn", "fcn-if")
+    for line, own in ((plain, cells(finished)[::2]), (fused, cells(finished)[1::2])):
+        dices = [cell["tests"]["clinic:half"]["figures"]["at_half"]["dice"] for cell in own]
+        assert float(line["dice"]) == pytest.approx(np.mean(dices), abs=1e-5)
+        assert float(line["dice_sd"]) == pytest.approx(np.std(dices, ddof=1), abs=1e-5)
+        assert (line["seeds"], line["encoder"], line["initialisation"]) == ("0 1", "tiny", "random")
+        assert int(line["parameters"]) == own[0]["parameters"] > 0
+    gain = float(fused["dice"]) - float(plain["dice"])
+    assert float(fused["gain"]) == pytest.approx(gain, abs=1e-5)
+    assert float(fused["gain_low"]) <= gain <= float(fused["gain_high"])
+    assert plain["gain"] == ""
+    text = (finished / "table.md").read_text()
+    assert f"| {gain:+.3f} [" in text
+
+
+def test_the_chosen_weights_are_scored_at_the_size_of_the_truth(clinic, finished):
+    """The same by another way: PyTorch on each image, sizes and Dice by hand."""
+    folder = finished / CELLS[1]
+    network = load_network(load_checkpoint(folder / "best.pt"))
+    for row in rows(folder / "clinic.half.csv"):
+        image = read_image(clinic / "images" / f"{row['name']}.jpg")
+        truth = read_mask(clinic / "masks" / f"{row['name']}.png")
+        probability = reference(network, resize_frame(image, (64, 64))[None])[0]
+        found = cv2.resize(probability, truth.shape[::-1]) >= 128
+        dice = 2 * (found & truth).sum() / (found.sum() + truth.sum())
+        assert float(row["dice"]) == pytest.approx(dice, abs=1e-6)
+
+
+def test_a_cell_says_how_it_was_made(finished):
+    for cell, name in zip(cells(finished), CELLS, strict=True):
+        net, seed = name.split("/")[1].removesuffix(".tiny"), int(name[-1])
+        assert (cell["network"]["name"], cell["seed"], cell["recipe"]["seed"]) == (net, seed, seed)
+        assert (cell["side"], cell["steps"], cell["numerics"]["bfloat16"]) == (64, 4, False)
+        assert cell["network"]["head"] == ("conv" if net == "fcn" else None)
+        assert cell["images_per_second"] > 0
+        assert cell["training_seconds"] > 0
+        assert cell["torch"] == torch.__version__
+        assert {"at_half", "pranet", "resunetpp", "pooled", "two_class"} <= cell["tests"]["clinic:half"][
+            "figures"
+        ].keys()
+    plain, fused = cells(finished)[:2]
+    assert plain["recipe"] == fused["recipe"]  # the arms differ by the module alone
+
+
+def test_a_finished_table_is_left_alone(clinic, finished):
+    before = {file: file.stat().st_mtime_ns for file in finished.glob("*/*/*/*")}
+    assert run_table(finished, clinic) == 0
+    assert {file: file.stat().st_mtime_ns for file in finished.glob("*/*/*/*")} == before
+
+
+def test_a_table_that_sigterm_stopped_ends_in_the_same_scores(clinic, finished, tmp_path, monkeypatch):
+    steps = []
+    advance = Trainer.advance
+
+    def stopped(self):
+        advance(self)
+        steps.append(self.step)
+        if len(steps) == 7:  # the third of the second cell
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Trainer, "advance", stopped)
+    out = tmp_path / "table"
+    assert run_table(out, clinic) == 130
+    assert [(out / cell / "cell.json").exists() for cell in CELLS] == [True, False, False, False]
+    assert run_table(out, clinic) == 0
+    assert steps == [1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4]
+    for stopped_cell, cell in zip(cells(out), cells(finished), strict=True):
+        assert stopped_cell["tests"] == cell["tests"]
+
+
+def test_a_spent_budget_stops_between_cells(clinic, tmp_path, monkeypatch, caplog):
+    advance = Trainer.advance
+    monkeypatch.setattr(Trainer, "advance", lambda self: (advance(self), time.sleep(0.5)))
+    caplog.set_level("INFO")
+    out = tmp_path / "table"
+    # the four steps of the first cell alone take longer
+    assert run_table(out, clinic, budget_minutes=1.5 / 60) == 0
+    assert [(out / cell / "cell.json").exists() for cell in CELLS] == [True, False, False, False]
+    assert "budget spent, 3 cells left; the same command goes on" in caplog.text
+    (line,) = rows(out / "table.csv")
+    assert (line["network"], line["seeds"]) == ("fcn", "0")
+    assert "| FCN + IF | – |" in (out / "table.md").read_text().split("## clinic, half")[1]
+
+
+def test_number_formats_are_timed_once_and_kept(clinic, tmp_path, monkeypatch):
+    measured = []
+    monkeypatch.setattr("train.loop.fastest_numerics", lambda *_: measured.append(1) or Numerics(True, False))
+    out = tmp_path / "table"
+    out.mkdir()
+    assert run_table(out, clinic, steps=1) == 0
+    assert measured == [1]
+    assert all(cell["numerics"]["channels_last"] for cell in cells(out))
+
+
+def test_pranets_protocol_trains_one_model_on_both_sets(clinic, tmp_path):
+    folders = [tmp_path / name for name in ("first", "second")]
+    for folder in folders:
+        shutil.copytree(clinic, folder)
+        (folder / "splits" / "half_val.txt").unlink()
+    (folders[1] / "splits" / "half_train.txt").write_text("train0\ntrain1\ntrain2\nval0\nval1\nval2\n")
+    for stem in (
+        "train0",
+        "train1",
+        "train2",
+        "val0",
+        "val1",
+        "val2",
+        "test0",
+    ):  # other bytes than the first's
+        image = cv2.imread(str(folders[1] / "images" / f"{stem}.jpg"))
+        cv2.imwrite(str(folders[1] / "images" / f"{stem}.jpg"), image[:, ::-1])
+        mask = cv2.imread(str(folders[1] / "masks" / f"{stem}.png"))
+        cv2.imwrite(str(folders[1] / "masks" / f"{stem}.png"), mask[:, ::-1])
+    out = tmp_path / "table"
+    assert run_table(out, *folders, seeds=1, protocol="pranet", validate_every=2) == 0
+    lines = rows(out / "table.csv")
+    assert [(line["test"], line["network"]) for line in lines] == [
+        (f"{name}:half", net) for name in ("first", "second") for net in ("fcn", "fcn-if")
+    ]
+    folder = out / "first.half+second.half" / "fcn.tiny" / "seed0"
+    scored = json.loads((folder / "cell.json").read_text())
+    assert scored["scored_step"] == 4  # the last, whatever was best
+    trained = [file.source for file in load_checkpoint(folder / "last.pt").files]
+    assert [trained.count(f"{name}:half") for name in ("first", "second")] == [5, 5]  # of six: one is watched
+    wide = scored["tests"]["first:half"]["figures"]["pranet"]["dice"]
+    assert float(lines[0]["dice"]) == pytest.approx(wide, abs=1e-5)
+
+
+def fails(capsys: pytest.CaptureFixture[str], out: Path, *folders: Path, **options: object) -> str:
+    """The one line of a command that must end with exit code 2."""
+    assert run_table(out, *folders, **options) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"net": "fcn-if"}, "network 'fcn-if' is no row; there are: fcn, unet, unetpp, resunetpp, pranet"),
+        ({"protocol": "coco"}, "protocol 'coco' is unknown; there are: paper, pranet"),
+        ({"recipe": "hers"}, "recipe 'hers' is unknown; there are: ours, author"),
+        ({"seeds": 0}, "seeds: 0 cannot work. Give 1 or more"),
+        ({"steps": -1}, "steps: -1 cannot work. Give 0 or more"),
+        ({"encoder": "resnet9000"}, "encoder 'resnet9000' is unknown"),
+        ({"protocol": "pranet"}, "clinic:half: has a val list, so this is no split of PraNet's protocol."),
+        ({"frame": "f9", "report_only": True}, "--frame 'f9' is in no test part; there are e.g. test0"),
+        ({"init": "/nowhere"}, "/nowhere/fcn/best.pt: no such checkpoint"),
+    ],
+)  # fmt: skip
+def test_a_users_error_is_one_line(options, line, clinic, tmp_path, capsys):
+    assert fails(capsys, tmp_path / "table", clinic, **options).startswith(f"error: {line}")
+    assert not list((tmp_path / "table").glob("*/*/*/last.pt"))
+
+
+def test_a_table_needs_data(tmp_path, capsys):
+    assert "--data: none given." in fails(capsys, tmp_path / "table")
+
+
+def test_a_data_set_needs_a_test_part(clinic, tmp_path, capsys):
+    folder = shutil.copytree(clinic, tmp_path / "clinic")
+    (folder / "splits" / "half_test.txt").unlink()
+    error = fails(capsys, tmp_path / "table", folder)
+    assert "half_test: no such split of " in error
+
+
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_a_test_image_of_another_part_is_refused_before_any_training(part, clinic, tmp_path, capsys):
+    folder = shutil.copytree(clinic, tmp_path / "clinic")
+    for kind, suffix in (("images", "jpg"), ("masks", "png")):
+        shutil.copy(folder / kind / f"{part}1.{suffix}", folder / kind / f"renamed.{suffix}")
+    with (folder / "splits" / "half_test.txt").open("a") as file:
+        file.write("renamed\n")
+    error = fails(capsys, tmp_path / "table", folder)
+    assert f"renamed.jpg: 1 test images of clinic:half are also in clinic:half_{part}. Choose splits" in error
+    assert not list((tmp_path / "table").glob("*/*/*"))
+
+
+def test_weights_of_another_protocol_are_refused(clinic, finished, tmp_path, capsys):
+    """What was trained on other lists of the same images is not scored on this one's."""
+    folder = shutil.copytree(clinic, tmp_path / "clinic")
+    for part, stems in (("train", "val"), ("val", "test"), ("test", "train")):
+        names = [f"{stems}{index}\n" for index in range(3)]
+        (folder / "splits" / f"other_{part}.txt").write_text("".join(names))
+    for net in ("fcn", "fcn-if"):
+        (tmp_path / "runs" / net).mkdir(parents=True)
+        shutil.copy(finished / f"clinic.half/{net}.tiny/seed0/best.pt", tmp_path / "runs" / net)
+    error = fails(capsys, tmp_path / "table", folder, split="other", init=tmp_path / "runs")
+    assert "3 of the test images of clinic:other are training images of what --init" in error
+
+
+def test_weights_of_other_data_stand_in_a_section_of_their_own(clinic, finished, tmp_path):
+    folder = shutil.copytree(clinic, tmp_path / "second")
+    for image in (
+        folder / "images"
+    ).iterdir():  # the same pictures, mirrored: none that the weights have seen
+        for file in (image, folder / "masks" / f"{image.stem}.png"):
+            cv2.imwrite(str(file), cv2.imread(str(file))[:, ::-1])
+    for net in ("fcn", "fcn-if"):
+        (tmp_path / "runs" / net).mkdir(parents=True)
+        shutil.copy(finished / f"clinic.half/{net}.tiny/seed0/best.pt", tmp_path / "runs" / net)
+    out = tmp_path / "table"
+    assert run_table(out, folder, init=tmp_path / "runs", seeds=1) == 0
+    text = (out / "table.md").read_text()
+    section = text.split("## second, half, from weights of other training data")[1]
+    assert section.count("| extra |") == 2
+    assert "not run yet" not in section
+
+
+def test_other_settings_of_a_finished_cell_are_refused(clinic, finished, capsys):
+    error = fails(capsys, finished, clinic, steps=5)
+    assert "fcn.tiny/seed0/cell.json: was trained with other settings: steps 4 → 5. Give another -o" in error
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("{", "not the scores of a cell (JSONDecodeError"),
+        ("{}", "not the scores of a cell (KeyError('schema'))"),
+        ('{"schema": 0}', "schema 0, this version reads 1. Delete it, to score again"),
+    ],
+)
+def test_a_broken_cell_is_named(content, line, finished, tmp_path, capsys):
+    out = shutil.copytree(finished, tmp_path / "table")
+    (out / CELLS[2] / "cell.json").write_text(content)
+    error = fails(capsys, out, report_only=True)
+    assert f"{CELLS[2]}/cell.json: {line}" in error
+
+
+def test_broken_numerics_are_named(clinic, tmp_path, capsys):
+    out = tmp_path / "table"
+    out.mkdir()
+    (out / "numerics.json").write_text('{"fast": true}')
+    error = fails(capsys, out, clinic)
+    assert "numerics.json: not the table's numerics (" in error
+
+
+def test_report_only_makes_the_table_again(finished, tmp_path):
+    out = shutil.copytree(finished, tmp_path / "table")
+    before = {name: (out / name).read_text() for name in ("table.md", "table.csv")}
+    for name in before:
+        (out / name).unlink()
+    assert run_table(out, report_only=True) == 0
+    assert {name: (out / name).read_text() for name in before} == before
