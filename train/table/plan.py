@@ -82,9 +82,12 @@ def arms_of(row: str, encoder: str | None) -> dict[str, NetworkSpec]:
     """The two networks of a row, which share one trunk and differ by the fusion alone.
 
     FCN's plain arm has 1×1 scores and a sum in place of fc6 and fc7; PraNet's fusion reads strides 8, 16 and
-    32, as its reverse attention does. `encoder` is for the networks that take one.
+    32, as its reverse attention does. `encoder` is for the networks that take one; "paper" is the row's own.
     """
-    encoder = None if row in OWN_ENCODED else encoder
+    if row in OWN_ENCODED:
+        encoder = None
+    elif encoder == "paper":
+        encoder = ROWS[row].encoder
     return {
         "plain": NetworkSpec(row, encoder, head="conv" if row == "fcn" else None),
         "IF": NetworkSpec(f"{row}-if", encoder, stride4=False if row == "pranet" else None),

@@ -36,6 +36,11 @@ def test_seeds_count_from_the_recipes():
     assert [name[-5:] for name in names("unet", seed=7)[:4]] == ["seed7", "seed7", "seed8", "seed8"]
 
 
+def test_the_papers_encoders_differ_by_row():
+    encoders = [arms_of(row, "paper")["IF"].encoder for row in ROWS]
+    assert encoders == ["vgg16", "own", "own", "own", "res2net50"] == [row.encoder for row in ROWS.values()]
+
+
 def test_networks_with_an_encoder_of_their_own_keep_it():
     assert names("unetpp")[0] == "kvasir-seg.split/unetpp.own/seed0"
 
