@@ -84,8 +84,9 @@ class Journal:
             self.console.print(text, highlight=False, markup=False, emoji=False)
 
     def summary(self, ending: str, best_step: int, best: Validation) -> None:
-        """The table that ends a run, and why it ended."""
-        table = Table(title=f"Best validation, step {best_step}", caption=ending)
+        """Why the run ended, and the table of its best validation."""
+        self.say(ending)
+        table = Table(title=f"Best validation, step {best_step}")
         for column in ("source", "Dice", "IoU"):
             table.add_column(column, justify="left" if column == "source" else "right")
         for source, dice in best.dice.items():

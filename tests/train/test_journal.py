@@ -96,6 +96,12 @@ def test_lines_go_to_the_log_where_there_is_no_terminal(tmp_path, caplog):
     assert caplog.messages[2].endswith("  (best)")
 
 
+def test_a_validation_tells_how_long_ago_the_best_was_and_what_plateaus_have_left(tmp_path, caplog):
+    caplog.set_level("INFO", logger="train")
+    write(tmp_path, 4, 6)
+    assert caplog.messages[2].endswith("  (2 since the best, learning rate × 0.1)")
+
+
 def test_a_terminal_gets_a_bar_with_the_time_left(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "100")
@@ -105,9 +111,11 @@ def test_a_terminal_gets_a_bar_with_the_time_left(tmp_path, monkeypatch, capsys)
     assert "validation at step 2" in error
 
 
-def test_the_summary_names_every_source(tmp_path, capsys):
+def test_the_summary_says_why_it_ended_and_names_every_source(tmp_path, capsys, caplog):
+    caplog.set_level("INFO", logger="train")
     with Journal(tmp_path, 0, 1) as journal:
         journal.summary("all 40 steps done", 40, GOOD)
+    assert caplog.messages == ["all 40 steps done"]
     text = capsys.readouterr().err
     assert "Best validation, step 40" in text
     for part in ("a:x", "0.9000", "mean of sources", "0.8000", "polyp-free frames outlined", "25.0%"):

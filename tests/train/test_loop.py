@@ -20,7 +20,7 @@ from train.losses import LOSSES, bce_dice_loss
 from train.networks import NetworkSpec
 from train.optimisation import Numerics
 from train.recipe import Recipe
-from train.validate import validate
+from train.validate import Validation, validate
 
 SPEC = NetworkSpec("pranet-if", "tiny")
 RECIPE = Recipe(steps=10, batch=4, sizes=((64, 0.5), (96, 0.5)), validate_every=4, lr_decoder=1e-2)
@@ -129,6 +129,70 @@ def test_resuming_a_finished_run_changes_nothing(source, tmp_path):
     before = (tmp_path / "run" / "last.pt").read_bytes()
     assert run(source, tmp_path / "run", resume=True) == tmp_path / "run" / "best.pt"
     assert (tmp_path / "run" / "last.pt").read_bytes() == before
+
+
+def score_as(monkeypatch, *dices: float) -> None:
+    """Let validations find these macro Dice values in turn, and then the last one again."""
+    left = list(dices)
+
+    def found(*_) -> Validation:
+        dice = left.pop(0) if len(left) > 1 else left[0]
+        return Validation({"clinic:half": dice}, {"clinic:half": dice / 2}, 0.0)
+
+    monkeypatch.setattr("train.loop.validate", found)
+
+
+def test_patience_ends_a_run_at_its_best_whether_or_not_it_was_cut_off(source, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO", logger="train")
+    recipe = replace(RECIPE, validate_every=1, patience=3, plateau_patience=2, plateau_factor=0.5)
+    score_as(monkeypatch, 0.2, 0.6, 0.5, 0.6, 0.4)
+    run(source, tmp_path / "whole", recipe=recipe)
+    assert "ended at step 5: 3 validations without a better one" in caplog.messages
+    last = load_checkpoint(tmp_path / "whole" / "last.pt")
+    assert (last.step, last.stale, last.lr_scale, last.best_dice) == (5, 3, 0.5, 0.6)
+    assert load_checkpoint(tmp_path / "whole" / "best.pt").step == 2
+
+    score_as(monkeypatch, 0.2, 0.6, 0.5, 0.6)
+    stop_in_step(monkeypatch, 4)
+    with pytest.raises(KeyboardInterrupt):
+        run(source, tmp_path / "cut", recipe=recipe)
+    score_as(monkeypatch, 0.4)
+    run(source, tmp_path / "cut", recipe=recipe, resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "cut")
+    assert steps_of(tmp_path / "cut" / "val.csv") == [1, 2, 3, 4, 5]
+
+
+def test_a_run_that_is_extended_ends_as_if_it_had_been_longer_from_the_start(source, tmp_path):
+    longer = replace(RECIPE, steps=8, sizes=((64, 1.0),), schedule="constant")
+    shorter = replace(longer, steps=4)
+    run(source, tmp_path / "whole", recipe=longer)
+    run(source, tmp_path / "extended", recipe=shorter)
+    run(source, tmp_path / "extended", recipe=longer, resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "extended")
+    assert load_checkpoint(tmp_path / "extended" / "last.pt").recipe.steps == 8
+    assert steps_of(tmp_path / "extended" / "val.csv") == [4, 8]
+
+
+def test_one_cycle_goes_on_where_the_longer_one_would_be(source, tmp_path):
+    shorter, longer = (replace(RECIPE, steps=steps, sizes=((64, 1.0),), warmup=0.5) for steps in (2, 8))
+    run(source, tmp_path / "run", recipe=shorter, save_minutes=0)
+    run(source, tmp_path / "run", recipe=longer, save_minutes=0, resume=True)
+    with (tmp_path / "run" / "train.csv").open(newline="") as stream:
+        rates = [float(row["lr"]) for row in csv.DictReader(stream)]
+    assert rates[1] == max(rates) == 1e-2  # the short one's peak
+    assert rates[2:5] == pytest.approx([1e-2 * (0.04 + 0.96 * step / 4) for step in (2, 3, 4)], rel=1e-4)
+
+
+def test_a_run_is_not_shortened(source, tmp_path):
+    run(source, tmp_path / "run", recipe=replace(RECIPE, steps=2))
+    with pytest.raises(InputError, match=r"other settings: steps 2 → 1\. Give the same"):
+        run(source, tmp_path / "run", recipe=replace(RECIPE, steps=1), resume=True)
+
+
+def test_another_precision_than_the_runs_fails(source, tmp_path):
+    run(source, tmp_path / "run", recipe=replace(RECIPE, steps=1))
+    with pytest.raises(InputError, match=r"other settings: precision float32 → bfloat16\. Give the same"):
+        run(source, tmp_path / "run", recipe=replace(RECIPE, steps=1), precision="bfloat16", resume=True)
 
 
 def test_last_is_saved_on_the_way(source, tmp_path, monkeypatch):
