@@ -10,11 +10,14 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
+from train.checkpoint import load_network
 from train.command_line import run_command_line
 from train.complexity import giga_macs, parameter_count
 from train.data import parse_source
 from train.encoders import ENCODERS
 from train.encoders.published import IMAGENET
+from train.explain import explain, load_images
+from train.initial import load_initial
 from train.loop import fit
 from train.networks import NETWORKS, OWN_ENCODED, NetworkSpec, create_network
 from train.networks.own_encoder import OWN
@@ -134,6 +137,37 @@ def list_networks() -> None:
                 macs = [f"{giga_macs(network, side):.2f}" for side in (352, 256)]
             table.add_row(name, encoder, f"{parameter_count(network):,}", *macs)
     Console().print(table)
+
+
+@app.command(name="--explain")
+def explain_fusion(
+    weights: str,
+    /,
+    *,
+    data: Annotated[list[str] | None, Parameter(consume_multiple=False, negative="")] = None,
+) -> None:
+    """Print how much each stage weighs in the logits of a network with fusion; see train/explain.py.
+
+    Parameters
+    ----------
+    weights
+        best.pt of a run, or a bundle: a shipped one's name, or a folder.
+    data
+        DIR[:SPLIT], repeatable: show, too, what each stage adds on the images of the val part.
+    """
+    trained = load_initial(weights)
+    images = load_images([parse_source(text) for text in data or ()], trained)
+    found = explain(load_network(trained), images)
+    table = Table("stride", "channels", "norm of its weight", "share", "mean |logits added|")
+    for stage in found.stages:
+        figures = str(stage.stride), str(stage.channels), f"{stage.norm:.3f}", f"{stage.share:.1%}"
+        table.add_row(*figures, _logits(stage.added))
+    table.add_row("beside the fusion", "", "", "", _logits(found.beside))
+    Console().print(table)
+
+
+def _logits(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def main() -> None:
