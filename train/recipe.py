@@ -17,7 +17,7 @@ SIDE_STEP = 32  # every side is a multiple of the coarsest features' stride
 
 
 def number(default: Any, meaning: str, low: float = 0.0, high: float = math.inf) -> Any:
-    """A number, or a pair of them, from `low` to `high`; `meaning` is its help on the command line."""
+    """A number, or several, from `low` to `high`; `meaning` is its help on the command line."""
     return field(default=default, metadata={"help": meaning, "range": (low, high)})
 
 
