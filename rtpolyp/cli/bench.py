@@ -222,8 +222,9 @@ def _print_saturation(saturation: Saturation, console: Console) -> None:
     table = Table("live rate, frames/s", "p99, ms", "dropped", "", title="saturation search", box=None)
     table.title_justify = "left"
     for trial in saturation.trials:
-        verdict = "keeps up" if trial.kept_up else "does not"
-        table.add_row(f"{trial.rate:.1f}", f"{trial.p99_ms:.1f}", str(trial.dropped), verdict)
+        p99 = "–" if trial.p99_ms is None else f"{trial.p99_ms:.1f}"
+        dropped = "most" if trial.dropped is None else str(trial.dropped)
+        table.add_row(f"{trial.rate:.1f}", p99, dropped, "keeps up" if trial.kept_up else "does not")
     found = "none of these" if saturation.rate is None else f"{saturation.rate:.1f} frames/s"
     console.print("", table, f"highest live rate that it keeps up with: {found}", sep="\n", highlight=False)
 

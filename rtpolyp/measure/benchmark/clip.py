@@ -67,7 +67,7 @@ class ClipFeed:
     At a rate it is a live source: frame i is due `i / rate` seconds after the first, comes no sooner, and is
     dropped when it has not been taken before HELD newer ones are due. A dropped frame is decoded all the
     same, for the next one needs it. Ends after the schedule's warm-up, seconds and iterations, where a
-    dropped frame counts.
+    dropped frame counts: at a rate that the decoder cannot follow, none would ever come through.
     """
 
     is_sequence = True

@@ -61,7 +61,8 @@ def _pairs(
     def same(what: str, then: object, now: object) -> None:
         if then != now:
             raise InputError(
-                f"{old_file}: was measured with {what} {then}, this run with {now}; not compared"
+                f"{old_file}: measured with {what} {then}, this run with {now}, so not comparable; "
+                "repeat the old run as this one"
             )
 
     for what in ("processor", "cores", "card"):

@@ -36,7 +36,8 @@ def measure_engine(
     "latency", from the call of `submit` until the result is there, so with copies and hand-over between
     threads; "enqueue", the call of `submit` alone; "compute", "h2d" and "d2h" as far as the backend tells.
     """
-    schedule, waiting = schedule or Schedule(), in_flight or 1
+    waiting = in_flight or 1
+    schedule = (schedule or Schedule()).for_requests(waiting)
     metered, watch = MeteredEngine(engine), Watch()
     _load(metered, inputs, schedule.warm_up_seconds, 1, waiting)
     warm = len(metered.requests)

@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ __all__ = ["MeteredEngine", "RequestTimes"]
 class RequestTimes:
     """One request, on the clock of time.perf_counter."""
 
-    submitted: float = field(default_factory=time.perf_counter)
+    submitted: float
     enqueued: float = 0.0  # when `submit` returned
     resolved: float = 0.0  # when the result was there
     timing: Timing | None = None  # what the backend says
@@ -36,7 +36,7 @@ class MeteredEngine:
 
     def submit(self, frames: NDArray[np.uint8]) -> "Future[Prediction]":
         """As the engine's own."""
-        times, outer = RequestTimes(), Future[Prediction]()
+        times, outer = RequestTimes(time.perf_counter()), Future[Prediction]()
         inner = self._engine.submit(frames)
         times.enqueued = time.perf_counter()
         self.requests.append(times)

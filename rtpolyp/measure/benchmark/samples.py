@@ -1,7 +1,7 @@
 """What a measurement collects, and what is told about it."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,10 @@ class Schedule:
     warm_up_seconds: float = 0.2
     seconds: float = 3.0
     iterations: int = 10  # at least so many after the warm-up, however long they take
+
+    def for_requests(self, in_flight: int) -> "Schedule":
+        """The same with so many iterations of `in_flight` requests each: enough blocks for `rates`."""
+        return replace(self, iterations=self.iterations * in_flight)
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,11 @@ def block_medians(samples: Samples) -> list[float]:
 def rates(finished: ArrayLike, at_least: int) -> Samples:
     """Frames/s over consecutive blocks of completions, given the times in seconds at which frames finished.
 
-    A block holds `at_least` completions, since requests in flight together finish together. Raises ValueError
-    with fewer than two completions.
+    A block holds a multiple of `at_least` completions, since requests in flight together finish together.
+    Raises ValueError with fewer than two completions.
     """
     times = np.sort(np.asarray(finished, np.float64))
     if len(times) < 2:
         raise ValueError(f"{len(times)} completions make no rate")
-    step = min(max(at_least, len(times) // BLOCKS), len(times) - 1)
+    step = min(at_least * max(1, len(times) // (BLOCKS * at_least)), len(times) - 1)
     return np.asarray(step / np.diff(times[::step]))

@@ -22,12 +22,16 @@ from rtpolyp.pipeline import draw, segment, settings_for
 from rtpolyp.timing import StageTimer
 from rtpolyp.video.sink import VideoSink
 
-__all__ = ["GLASS", "Saturation", "Trial", "find_saturation", "keeps_up", "measure_stream"]
+__all__ = ["GLASS", "Overrun", "Saturation", "Trial", "find_saturation", "measure_stream"]
 
 GLASS = "glass-to-glass"
 WORK = ("decode", "resize", "engine", "postprocess", "overlay", "encode")
 TRIALS = 7  # of a saturation search
 CLOSE = 0.05  # relative width of the bracket at which the search ends
+
+
+class Overrun(InputError):
+    """A live stream so fast that next to nothing came through."""
 
 
 def measure_stream(
@@ -39,14 +43,16 @@ def measure_stream(
     queues. With one, frame i is due at `i / rate`, and its latency counts from then: whatever holds one frame
     up shows in those behind it. Figures: "throughput", "glass-to-glass" from due (else from the begin of
     decoding) to encoded, its parts, and "queue wait": the time in which nothing was done for the frame.
+    Raises Overrun when fewer than two frames came through.
     """
+    schedule = (schedule or Schedule()).for_requests(engine.capacity)
     metered, timer, watch = MeteredEngine(engine), StageTimer(capacity=2**62), Watch()
     settings = settings_for(engine.spec)
     finished: list[float] = []
     busy = time.process_time()
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        feed = stack.enter_context(ClipFeed(clip, schedule or Schedule(), rate))
+        feed = stack.enter_context(ClipFeed(clip, schedule, rate))
         sink = stack.enter_context(VideoSink(Path(folder, "overlay.mp4"), feed))
         results = segment(feed, metered, settings, crop=crop, timer=timer)
         for result in stack.enter_context(contextlib.closing(results)):
@@ -58,15 +64,18 @@ def measure_stream(
     busy = time.process_time() - busy
     conditions = watch.conditions()
     arrived = np.array([arrival.at for arrival in feed.arrivals])
+    measured = arrived >= feed.measured_from
+    if measured.sum() < 2:
+        raise Overrun(
+            f"{clip}: after the warm-up {measured.sum()} frames came through and {len(feed.dropped)} were "
+            "dropped; lower --paced or raise --duration"
+        )
     stages = timer.samples() | {
         "decode": [arrival.decode for arrival in feed.arrivals],
         "engine": [request.resolved - request.submitted for request in metered.requests],
     }
     columns = {GLASS: np.array(finished) - arrived} | {stage: np.array(stages[stage]) for stage in WORK}
     columns["queue wait"] = columns[GLASS] - np.sum([columns[stage] for stage in WORK], axis=0)
-    measured = arrived >= feed.measured_from
-    if measured.sum() < 2:
-        raise InputError(f"{clip}: {measured.sum()} frames came through; lower --paced or raise --duration")
     samples = {name: 1000 * seconds[measured] for name, seconds in columns.items()}
     throughput = rates(np.array(finished)[measured], engine.capacity)
     core_ms = 1000 * busy / len(finished)
@@ -90,9 +99,9 @@ class Trial:
     """A live stream at one rate."""
 
     rate: float  # frames/s
-    p99_ms: float  # glass-to-glass
-    dropped: int
-    kept_up: bool
+    kept_up: bool  # p99_ms is under one frame interval, and nothing was dropped
+    p99_ms: float | None = None  # glass-to-glass; None when next to nothing came through
+    dropped: int | None = None  # frames
 
 
 @dataclass(frozen=True)
@@ -101,11 +110,6 @@ class Saturation:
 
     rate: float | None  # frames/s; None when no rate that was tried did
     trials: tuple[Trial, ...]
-
-
-def keeps_up(measurement: Measurement, rate: float) -> bool:
-    """Whether p99 of the latency is under one frame interval, and nothing was dropped."""
-    return not measurement.dropped and percentile(measurement.samples[GLASS], 99) < 1000 / rate
 
 
 def find_saturation(measure: Callable[[float], Measurement], highest: float) -> Saturation:
@@ -117,11 +121,16 @@ def find_saturation(measure: Callable[[float], Measurement], highest: float) -> 
     low, high = 0.0, highest
     trials: list[Trial] = []
     while len(trials) < TRIALS and high - low > CLOSE * high:
-        rate = (low + high) / 2
-        measurement = measure(rate)
-        kept_up = keeps_up(measurement, rate)
-        trials.append(
-            Trial(rate, percentile(measurement.samples[GLASS], 99), measurement.dropped or 0, kept_up)
-        )
-        low, high = (rate, high) if kept_up else (low, rate)
+        trial = _try(measure, (low + high) / 2)
+        trials.append(trial)
+        low, high = (trial.rate, high) if trial.kept_up else (low, trial.rate)
     return Saturation(low or None, tuple(trials))
+
+
+def _try(measure: Callable[[float], Measurement], rate: float) -> Trial:
+    try:
+        measurement = measure(rate)
+    except Overrun:
+        return Trial(rate, kept_up=False)
+    p99 = percentile(measurement.samples[GLASS], 99)
+    return Trial(rate, not measurement.dropped and p99 < 1000 / rate, p99, measurement.dropped)

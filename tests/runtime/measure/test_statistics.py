@@ -6,6 +6,7 @@ import pytest
 from rtpolyp.measure.statistics import (
     bootstrap_difference,
     bootstrap_mean,
+    bootstrap_ratio,
     clopper_pearson,
     mean_and_sd,
     percentile,
@@ -168,3 +169,23 @@ def test_smallest_detectable_is_detected_in_four_of_five_experiments() -> None:
 
 def test_smallest_detectable_needs_two_pairs() -> None:
     assert math.isnan(smallest_detectable([0.1]))
+
+
+def test_bootstrap_ratio_covers_the_true_ratio_of_medians_as_often_as_it_says() -> None:
+    covered = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        low, high = bootstrap_ratio(
+            12 * rng.lognormal(0, 0.05, 30), 10 * rng.lognormal(0, 0.05, 30), confidence=0.9, resamples=500
+        )
+        covered += low <= 1.2 <= high
+    assert 0.84 <= covered / 200 <= 0.98
+
+
+def test_bootstrap_ratio_of_constants_is_exact() -> None:
+    assert bootstrap_ratio([3.0] * 8, [2.0] * 9) == (1.5, 1.5)
+
+
+def test_bootstrap_ratio_gives_no_interval_over_few_blocks() -> None:
+    assert bootstrap_ratio([1.0] * 7, [1.0] * 30) is None
+    assert bootstrap_ratio([1.0] * 30, [1.0] * 7) is None
