@@ -98,11 +98,11 @@ def run(
     display
         Show the picture in a window as well; q or Esc ends the run.
     engine
-        A bundle's name or folder.
+        A bundle's name or folder, or a TensorRT plan's file.
     backend
-        auto, openvino or onnxruntime.
+        auto, tensorrt, onnxruntime-cuda, openvino or onnxruntime.
     precision
-        auto, fp32, bf16 or int8; auto measures which is fastest on this processor, once.
+        auto, fp32, fp16, bf16 or int8; auto measures which is fastest on this processor, once.
     threads
         Processor threads for the engine; all by default.
     threshold

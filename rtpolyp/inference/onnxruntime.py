@@ -41,7 +41,10 @@ class OnnxRuntimeEngine(SlotEngine):
         path = bundle.model(precision)
         if missing := [name for name in providers if name not in ort.get_available_providers()]:
             there_are = ", ".join(ort.get_available_providers())
-            raise BackendError(f"onnxruntime has no {missing[0]}; this installation has {there_are}")
+            raise BackendError(
+                f"onnxruntime has no {missing[0]}, only {there_are}; "
+                'for CUDA pip install "onnxruntime-gpu[cuda,cudnn]"'
+            )
         if "CUDAExecutionProvider" in providers:
             ort.preload_dlls()  # from NVIDIA's packages on PyPI, which are on no library path
         options = ort.SessionOptions()

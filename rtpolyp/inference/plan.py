@@ -22,6 +22,7 @@ from rtpolyp.inference.flavour import Flavour
 from rtpolyp.spec import EngineSpec, parse_spec
 
 __all__ = [
+    "SUFFIX",
     "Plan",
     "PlanPrecision",
     "PlanSpec",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
+SUFFIX = ".engine"
 PlanPrecision = Literal["fp16", "fp32", "bf16", "int8"]
 
 MAGIC: dict[bytes, Flavour] = {b"vtrt": "tensorrt-rtx", (0x74727466).to_bytes(4, "little"): "tensorrt"}
@@ -89,6 +91,15 @@ class PlanSpec:
         """Least, best and most frames of one run."""
         (frames,) = self.inputs
         return frames.minimum[0], frames.optimum[0], frames.maximum[0]
+
+    @property
+    def file_name(self) -> str:
+        """E.g. "pranet-if.sm90.fp16.288x288.b1.engine": whatever else is built gets a name of its own."""
+        cards = "-".join([*(["rtx"] if self.flavour == "tensorrt-rtx" else []), *self.capabilities])
+        batch = "-".join(str(count) for count in dict.fromkeys(self.batch))
+        size = f"{self.engine.width}x{self.engine.height}"
+        kind = "" if self.trained else ".untrained"
+        return f"{self.engine.name}.{cards}.{self.precision}.{size}.b{batch}{kind}{SUFFIX}"
 
     @property
     def built_for(self) -> str:

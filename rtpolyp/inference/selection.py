@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from rtpolyp.errors import BackendError, InputError
+from rtpolyp.errors import BackendError, EngineError, InputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from rtpolyp.inference.calibration import CalibrationKey, cache_folder, choose, measure, recall, remember
+from rtpolyp.inference.card import find_card
 from rtpolyp.inference.engine import Engine, Goal
-from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
+from rtpolyp.inference.onnxruntime import OnnxRuntimeCudaEngine, OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
+from rtpolyp.inference.plans import is_plan, open_beside, open_plan, plan_files
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.spec import Precision
 
@@ -21,9 +23,14 @@ log = logging.getLogger(__name__)
 
 Backend = type[OpenVinoEngine] | type[OnnxRuntimeEngine]
 
-# In order of preference. Each class imports its library only when it is asked for something.
-BACKENDS: dict[str, Backend] = {"openvino": OpenVinoEngine, "onnxruntime": OnnxRuntimeEngine}
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "int8")
+# What runs a bundle's own files. Each class imports its library only when it is asked for something.
+BACKENDS: dict[str, Backend] = {
+    "openvino": OpenVinoEngine,
+    "onnxruntime": OnnxRuntimeEngine,
+    "onnxruntime-cuda": OnnxRuntimeCudaEngine,
+}
+TENSORRT = "tensorrt"  # runs a plan that was built from a bundle
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 
 
 class _Options(TypedDict):
@@ -44,38 +51,59 @@ def open_engine(
 ) -> Engine:
     """Open a bundle, by name or folder, on the best backend and in the fastest precision of this machine.
 
-    `backend` is "auto", "openvino" or "onnxruntime"; `precision` is "auto", "fp32", "bf16" or "int8". An
-    automatic backend that cannot work is passed over with a WARNING; an automatic precision is measured once
-    and remembered in `cache` (default: calibration.cache_folder). `optimise_for` "latency" gives all
-    `threads` to one request, "throughput" runs several at once. `batch` is the most frames that a submit may
-    hold. `engine.description` says what was chosen and why.
+    `engine` may also be a TensorRT plan's file. `backend` is "auto", "tensorrt", "onnxruntime-cuda",
+    "openvino" or "onnxruntime". On an NVIDIA card "auto" is a plan beside the bundle, else ONNX Runtime's CUDA one;
+    without either it is OpenVINO, else ONNX Runtime. What is passed over is said aloud, with the
+    reason, as a WARNING. `precision` is "auto", "fp32", "fp16", "bf16" or "int8"; where a processor has several, "auto"
+    is measured once and remembered in `cache` (default: calibration.cache_folder).
+    `optimise_for` "latency" gives all processor `threads` to one request, "throughput" runs several at once.
+    `batch` is the most frames that a submit may hold. `engine.description` says what was chosen and why.
 
-    Raises EngineError for a missing or broken bundle, BackendError where what was asked for cannot work, and
-    InputError for an option that makes no sense.
+    Raises EngineError for a missing or broken bundle or plan, BackendError where what was asked for cannot
+    work, and InputError for an option that makes no sense.
     """
-    _check("backend", backend, ("auto", *BACKENDS))
+    _check("backend", backend, ("auto", TENSORRT, *BACKENDS))
     _check("precision", precision, ("auto", *PRECISIONS))
     _check("optimise_for", optimise_for, ("latency", "throughput"))
     for name, value in (("threads", threads), ("batch", batch)):
         if value is not None and value < 1:
             raise InputError(f"{name} {value}: give at least 1")
+    cache = cache or cache_folder()
+    if is_plan(engine):
+        if backend not in ("auto", TENSORRT):
+            raise InputError(f"{engine}: is a TensorRT plan, which {backend} cannot run; leave --backend out")
+        return open_plan(Path(engine), precision, batch=batch, cache=cache)
     bundle = load_bundle(engine)
     options: _Options = {"optimise_for": optimise_for, "threads": threads, "batch": batch}
-    failures: list[BackendError] = []
-    for name in BACKENDS if backend == "auto" else (backend,):
+    failures: list[EngineError] = []
+    for name in _automatic(bundle) if backend == "auto" else (backend,):
         try:
-            if precision == "auto":
-                opened = _open_fastest(BACKENDS[name], bundle, options, cache or cache_folder())
-            else:
-                opened = BACKENDS[name](bundle, precision, **options)  # type: ignore[arg-type] # checked above
-                opened.description += " (precision as asked)"
-        except BackendError as exc:
+            opened = _open(name, bundle, precision, options, cache)
+        except EngineError as exc:
             failures.append(exc)
             continue
-        if failures:
-            log.warning("%s; using %s instead", failures[0], name)
+        for failure in failures:
+            log.warning("%s; using %s instead", failure, name)
         return opened
     raise failures[0]
+
+
+def _automatic(bundle: Bundle) -> Sequence[str]:
+    """In order of preference; a machine that has never seen a card or a plan hears nothing of them."""
+    card = find_card()
+    plan = [TENSORRT] if card or plan_files(bundle) else []
+    cuda = ["onnxruntime-cuda"] if card else []
+    return (*plan, *cuda, "openvino", "onnxruntime")
+
+
+def _open(name: str, bundle: Bundle, precision: str, options: _Options, cache: Path) -> Engine:
+    if name == TENSORRT:
+        return open_beside(bundle, precision, batch=options["batch"], cache=cache)
+    if precision == "auto":
+        return _open_fastest(BACKENDS[name], bundle, options, cache)
+    engine = BACKENDS[name](bundle, precision, **options)  # type: ignore[arg-type] # refused there
+    engine.description += " (precision as asked)"
+    return engine
 
 
 def _open_fastest(backend: Backend, bundle: Bundle, options: _Options, cache: Path) -> Engine:

@@ -62,8 +62,9 @@ def simulated_plan(
         "rebuild": f"python scripts/build_engine.py --net {engine.name}",
         "engine": engine,
     }
-    path = folder / f"{engine.name}.{flavour}.plan"
-    write_plan(path, content, PlanSpec(**(values | changes)))
+    spec = PlanSpec(**(values | changes))
+    path = folder / spec.file_name
+    write_plan(path, content, spec)
     return read_plan(path, untrained=True)
 
 

@@ -117,8 +117,11 @@ def test_options_reach_the_engine(bundle: Bundle):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "abacus"}, "backend 'abacus' is unknown; there are: auto, openvino, onnxruntime"),
-        ({"precision": "fp8"}, "precision 'fp8' is unknown; there are: auto, fp32, bf16, int8"),
+        (
+            {"backend": "abacus"},
+            "backend 'abacus' is unknown; there are: auto, tensorrt, openvino, onnxruntime, onn",
+        ),
+        ({"precision": "fp8"}, "precision 'fp8' is unknown; there are: auto, fp32, fp16, bf16, int8"),
         ({"optimise_for": "fun"}, "optimise_for 'fun' is unknown"),
         ({"threads": 0}, "threads 0: give at least 1"),
         ({"batch": 0}, "batch 0: give at least 1"),

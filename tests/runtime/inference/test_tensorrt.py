@@ -75,7 +75,9 @@ def test_a_plan_for_many_frames_runs_fewer(tmp_path: Path, flavour: Flavour):
 
 def test_more_frames_than_the_plan_takes_fail(plan: Plan, tmp_path: Path):
     with (
-        pytest.raises(BackendError, match=r"\.plan: takes at most 4 frames.* 5; build it with --batch 1:5:5"),
+        pytest.raises(
+            BackendError, match=r"\.engine: takes at most 4 frames.* 5; build it with --batch 1:5:5"
+        ),
         opened(plan, tmp_path, batch=5),
     ):
         pass
@@ -85,7 +87,7 @@ def test_without_a_card_the_plan_is_foreign(plan: Plan):
     if find_card() is not None:
         pytest.skip("there is a card")
     with pytest.raises(
-        ForeignPlan, match=r"\.plan: built for .*; no NVIDIA card is visible here\. Rebuild: "
+        ForeignPlan, match=r"\.engine: built for .*; no NVIDIA card is visible here\. Rebuild: "
     ):
         TensorRtEngine(plan)
 
@@ -150,7 +152,7 @@ def test_rtx_compiles_once_says_so_and_keeps_its_kernels(tmp_path: Path, caplog)
     with caplog.at_level(logging.WARNING), opened(plan, tmp_path) as (_, trt):
         assert trt.compilations == 1
     (record,) = caplog.records
-    assert re.search(r"\.plan: compiling its kernels for NVIDIA Simulated \(sm89\), once;", record.message)
+    assert re.search(r"\.engine: compiling its kernels for NVIDIA Simulated \(sm89\), once;", record.message)
     (path,) = kernels_of(tmp_path)
     assert path.read_bytes() == b"kernels"
     caplog.clear()
