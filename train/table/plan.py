@@ -60,16 +60,8 @@ class Cell:
     def name(self) -> str:
         """Its folder's path in the table's."""
         data = "+".join(source.name.replace(":", ".") for source in self.sources)
-        return f"{data}/{self.spec.name}.{self.spec.encoder}/seed{self.recipe.seed}"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All that decides the weights beside the data, ready for JSON."""
-        return {
-            "network": asdict(self.spec),
-            "recipe": recipe_as_json(self.recipe),
-            "initialisation": self.start.name(self.spec),
-        }
+        network = f"{self.spec.name}.{self.spec.encoder}.{self.start.name(self.spec)}"
+        return f"{data}/{network}/seed{self.recipe.seed}"
 
 
 def recipe_as_json(recipe: Recipe) -> dict[str, Any]:

@@ -118,23 +118,18 @@ def _gain(protocol: str, arms: dict[str, list[_Run]]) -> Gain | None:
 
 
 def _check_alike(runs: list[_Run]) -> None:
-    first = runs[0]
-    for run in runs[1:]:
-        pairs = {**_shared(first), "numerics": first.content["numerics"]}
-        other = {**_shared(run), "numerics": run.content["numerics"]}
+    first, *others = ({**run.content["recipe"], "numerics": run.content["numerics"]} for run in runs)
+    for run, other in zip(runs[1:], others, strict=True):
         changed = [
-            f"{key} {value} → {other.get(key)}" for key, value in pairs.items() if value != other.get(key)
+            f"{key} {value} → {other.get(key)}"
+            for key, value in first.items()
+            if key != "seed" and value != other.get(key)
         ]
         if changed:
             raise InputError(
-                f"{run.file}: its settings are not those of {first.file}: {', '.join(changed)}. "
+                f"{run.file}: its settings are not those of {runs[0].file}: {', '.join(changed)}. "
                 "Move one of them into a table of its own"
             )
-
-
-def _shared(run: _Run) -> dict[str, Any]:
-    """The recipe but for the seed."""
-    return {key: value for key, value in run.content["recipe"].items() if key != "seed"}
 
 
 def _unlike_paper(protocol: str, test: str, cell: dict[str, Any]) -> tuple[str, ...]:

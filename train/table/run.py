@@ -35,20 +35,23 @@ def run_cells(cells: Sequence[Cell], folder: Path, machine: Machine, budget_minu
             log.info("budget spent, %d cells left; the same command goes on", len(left) - number)
             return
         log.info("cell %d of %d: %s", len(cells) - len(left) + number + 1, len(cells), cell.name)
-        numerics = run_cell(cell, folder / cell.name, machine, _numerics(folder))
+        numerics = run_cell(cell, folder / cell.name, machine, _numerics(folder, machine.precision))
         _keep(numerics, folder)
         write_report(read_lines(folder), folder)
 
 
-def _numerics(folder: Path) -> Numerics | None:
+def _numerics(folder: Path, precision: str | None) -> Numerics | None:
     """What the table's first cell measured: one arithmetic for all, or the arms would differ by it."""
     file = folder / "numerics.json"
     if not file.is_file():
         return None
     try:
-        return Numerics(**json.loads(file.read_text()))
+        numerics = Numerics(**json.loads(file.read_text()))
     except (OSError, ValueError, TypeError) as exc:
         raise InputError(f"{file}: not the table's numerics ({exc}). Copy them from a cell.json") from exc
+    if precision not in (None, numerics.precision):
+        raise InputError(f"{file}: this table is in {numerics.precision}, not {precision}. Give another -o")
+    return numerics
 
 
 def _keep(numerics: Numerics, folder: Path) -> None:

@@ -30,7 +30,7 @@ from train.data import Source
 from train.loop import fit
 from train.optimisation import Numerics
 from train.parity import reference
-from train.table.plan import Cell
+from train.table.plan import Cell, recipe_as_json
 from train.table.protocols import PROTOCOLS
 from train.table.torch_engine import TorchEngine
 
@@ -83,7 +83,9 @@ def run_cell(cell: Cell, folder: Path, machine: Machine, numerics: Numerics | No
         "row": cell.row,
         "arm": cell.arm,
         "seed": cell.recipe.seed,
-        **cell.settings,
+        "network": asdict(cell.spec),
+        "recipe": recipe_as_json(cell.recipe),
+        "initialisation": cell.start.name(cell.spec),
         "side": side,
         "steps": checkpoint.recipe.steps,
         "scored_step": checkpoint.step,
@@ -107,7 +109,9 @@ def is_finished(cell: Cell, folder: Path) -> bool:
     file = folder / "cell.json"
     if not file.is_file():
         return False
-    stored, given = (_flat(settings) for settings in (_read_cell(file), cell.settings))
+    content = _read_cell(file)
+    stored = {**content["network"], **content["recipe"]}
+    given = {**asdict(cell.spec), **recipe_as_json(cell.recipe)}
     changed = [
         f"{key} {value} → {given.get(key)}" for key, value in stored.items() if value != given.get(key)
     ]
@@ -180,8 +184,3 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
     beside = path.with_name(path.name + ".partial")
     write(beside)
     os.replace(beside, path)
-
-
-def _flat(content: dict[str, Any]) -> dict[str, Any]:
-    """`Cell.settings`, or a file's, with the fields of network and recipe by their own names."""
-    return {**content["network"], **content["recipe"], "initialisation": content["initialisation"]}

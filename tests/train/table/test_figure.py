@@ -51,7 +51,7 @@ def test_the_table_draws_image_truth_and_both_arms(clinic, finished, tmp_path):
     for column, net in enumerate(("fcn", "fcn-if"), start=2):
         left = column * COLUMN + MARGIN
         found = picture[HEADING + MARGIN : -MARGIN, left : left + PANEL, 0] > 127
-        figures = read_figures(out / f"clinic.half/{net}.tiny/seed0/clinic.half.csv")
+        figures = read_figures(out / f"clinic.half/{net}.tiny.random/seed0/clinic.half.csv")
         dice = figures.values["dice"][figures.names.index("test7")]
         assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) == pytest.approx(dice, abs=0.03)
 

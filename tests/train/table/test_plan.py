@@ -19,16 +19,16 @@ def names(*rows: str, seeds: int = 2, **overrides: object) -> list[str]:
 
 def test_pairs_are_complete_early():
     assert names("pranet", "fcn")[:10] == [
-        "kvasir-seg.split/pranet.efficientnet-lite0/seed0",
-        "kvasir-seg.split/pranet-if.efficientnet-lite0/seed0",
-        "kvasir-seg.split/fcn.efficientnet-lite0/seed0",
-        "kvasir-seg.split/fcn-if.efficientnet-lite0/seed0",
-        "kvasir-seg.split/pranet.efficientnet-lite0/seed1",
-        "kvasir-seg.split/pranet-if.efficientnet-lite0/seed1",
-        "kvasir-seg.split/fcn.efficientnet-lite0/seed1",
-        "kvasir-seg.split/fcn-if.efficientnet-lite0/seed1",
-        "cvc-612.split/pranet.efficientnet-lite0/seed0",
-        "cvc-612.split/pranet-if.efficientnet-lite0/seed0",
+        "kvasir-seg.split/pranet.efficientnet-lite0.ImageNet/seed0",
+        "kvasir-seg.split/pranet-if.efficientnet-lite0.ImageNet/seed0",
+        "kvasir-seg.split/fcn.efficientnet-lite0.ImageNet/seed0",
+        "kvasir-seg.split/fcn-if.efficientnet-lite0.ImageNet/seed0",
+        "kvasir-seg.split/pranet.efficientnet-lite0.ImageNet/seed1",
+        "kvasir-seg.split/pranet-if.efficientnet-lite0.ImageNet/seed1",
+        "kvasir-seg.split/fcn.efficientnet-lite0.ImageNet/seed1",
+        "kvasir-seg.split/fcn-if.efficientnet-lite0.ImageNet/seed1",
+        "cvc-612.split/pranet.efficientnet-lite0.ImageNet/seed0",
+        "cvc-612.split/pranet-if.efficientnet-lite0.ImageNet/seed0",
     ]
 
 
@@ -42,7 +42,7 @@ def test_the_papers_encoders_differ_by_row():
 
 
 def test_networks_with_an_encoder_of_their_own_keep_it():
-    assert names("unetpp")[0] == "kvasir-seg.split/unetpp.own/seed0"
+    assert names("unetpp")[0] == "kvasir-seg.split/unetpp.own.random/seed0"
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -30,7 +30,7 @@ def edit(file: Path, change: Callable[[dict], None]) -> None:
 
 
 def figures(table: Path, net: str) -> list[np.ndarray]:
-    files = sorted(table.glob(f"clinic.half/{net}.tiny/seed*/clinic.half.csv"))
+    files = sorted(table.glob(f"clinic.half/{net}.tiny.random/seed*/clinic.half.csv"))
     return [read_figures(file).values["dice"] for file in files]
 
 
@@ -45,7 +45,7 @@ def test_the_gain_is_paired_by_seed_and_image(table):
 
 
 def test_a_seed_without_its_twin_has_no_part_in_the_gain(table):
-    shutil.rmtree(table / "clinic.half/fcn.tiny/seed1")
+    shutil.rmtree(table / "clinic.half/fcn.tiny.random/seed1")
     plain, fused = read_lines(table)
     assert (plain.seeds, fused.seeds) == ((0,), (0, 1))
     assert math.isnan(plain.dice[1])
@@ -75,13 +75,13 @@ def test_few_groups_are_shown_one_by_one(table):
     [("recipe", {"steps": 5}, "steps 4 → 5"), ("numerics", {"bfloat16": True}, "numerics ")],
 )
 def test_runs_of_other_settings_are_not_compared(name, value, told, table):
-    edit(table / "clinic.half/fcn.tiny/seed1/cell.json", lambda cell: cell[name].update(value))
+    edit(table / "clinic.half/fcn.tiny.random/seed1/cell.json", lambda cell: cell[name].update(value))
     with pytest.raises(InputError, match=rf"seed1/cell\.json: its settings are not those of .*: {told}.*own"):
         read_lines(table)
 
 
 def test_a_lost_image_is_named(table):
-    file = table / "clinic.half/fcn-if.tiny/seed1/clinic.half.csv"
+    file = table / "clinic.half/fcn-if.tiny.random/seed1/clinic.half.csv"
     rows = file.read_text().splitlines(keepends=True)
     file.write_text("".join(row for row in rows if not row.startswith("test3,")))
     with pytest.raises(InputError, match=r"seed1/clinic\.half\.csv: no figures of frame 'test3'"):

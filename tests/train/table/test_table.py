@@ -20,7 +20,7 @@ from train.optimisation import Numerics
 from train.parity import reference
 from train.trainer import Trainer
 
-CELLS = [f"clinic.half/{net}.tiny/seed{seed}" for seed in (0, 1) for net in ("fcn", "fcn-if")]
+CELLS = [f"clinic.half/{net}.tiny.random/seed{seed}" for seed in (0, 1) for net in ("fcn", "fcn-if")]
 
 
 def cells(out: Path) -> list[dict]:
@@ -64,7 +64,7 @@ def test_the_chosen_weights_are_scored_at_the_size_of_the_truth(clinic, finished
 
 def test_a_cell_says_how_it_was_made(finished):
     for cell, name in zip(cells(finished), CELLS, strict=True):
-        net, seed = name.split("/")[1].removesuffix(".tiny"), int(name[-1])
+        net, seed = name.split("/")[1].removesuffix(".tiny.random"), int(name[-1])
         assert (cell["network"]["name"], cell["seed"], cell["recipe"]["seed"]) == (net, seed, seed)
         assert (cell["side"], cell["steps"], cell["numerics"]["bfloat16"]) == (64, 4, False)
         assert cell["network"]["head"] == ("conv" if net == "fcn" else None)
@@ -153,7 +153,7 @@ def test_pranets_protocol_trains_one_model_on_both_sets(clinic, tmp_path):
     assert [(line["test"], line["network"]) for line in lines] == [
         (f"{name}:half", net) for name in ("first", "second") for net in ("fcn", "fcn-if")
     ]
-    folder = out / "first.half+second.half" / "fcn.tiny" / "seed0"
+    folder = out / "first.half+second.half" / "fcn.tiny.random" / "seed0"
     scored = json.loads((folder / "cell.json").read_text())
     assert scored["scored_step"] == 4  # the last, whatever was best
     trained = [file.source for file in load_checkpoint(folder / "last.pt").files]
@@ -177,6 +177,7 @@ def fails(capsys: pytest.CaptureFixture[str], out: Path, *folders: Path, **optio
         ({"protocol": "coco"}, "protocol 'coco' is unknown; there are: paper, pranet"),
         ({"recipe": "hers"}, "recipe 'hers' is unknown; there are: ours, author"),
         ({"seeds": 0}, "seeds: 0 cannot work. Give 1 or more"),
+        ({"precision": "bfloat16"}, "{out}/numerics.json: this table is in float32, not bfloat16."),
         ({"steps": -1}, "steps: -1 cannot work. Give 0 or more"),
         ({"encoder": "resnet9000"}, "encoder 'resnet9000' is unknown"),
         ({"protocol": "pranet"}, "clinic:half: has a val list, so this is no split of PraNet's protocol."),
@@ -185,7 +186,8 @@ def fails(capsys: pytest.CaptureFixture[str], out: Path, *folders: Path, **optio
     ],
 )  # fmt: skip
 def test_a_users_error_is_one_line(options, line, clinic, tmp_path, capsys):
-    assert fails(capsys, tmp_path / "table", clinic, **options).startswith(f"error: {line}")
+    expected = f"error: {line.replace('{out}', str(tmp_path / 'table'))}"
+    assert fails(capsys, tmp_path / "table", clinic, **options).startswith(expected)
     assert not list((tmp_path / "table").glob("*/*/*/last.pt"))
 
 
@@ -220,7 +222,7 @@ def test_weights_of_another_protocol_are_refused(clinic, finished, tmp_path, cap
         (folder / "splits" / f"other_{part}.txt").write_text("".join(names))
     for net in ("fcn", "fcn-if"):
         (tmp_path / "runs" / net).mkdir(parents=True)
-        shutil.copy(finished / f"clinic.half/{net}.tiny/seed0/best.pt", tmp_path / "runs" / net)
+        shutil.copy(finished / f"clinic.half/{net}.tiny.random/seed0/best.pt", tmp_path / "runs" / net)
     error = fails(capsys, tmp_path / "table", folder, split="other", init=tmp_path / "runs")
     assert "3 of the test images of clinic:other are training images of what --init" in error
 
@@ -234,7 +236,7 @@ def test_weights_of_other_data_stand_in_a_section_of_their_own(clinic, finished,
             cv2.imwrite(str(file), cv2.imread(str(file))[:, ::-1])
     for net in ("fcn", "fcn-if"):
         (tmp_path / "runs" / net).mkdir(parents=True)
-        shutil.copy(finished / f"clinic.half/{net}.tiny/seed0/best.pt", tmp_path / "runs" / net)
+        shutil.copy(finished / f"clinic.half/{net}.tiny.random/seed0/best.pt", tmp_path / "runs" / net)
     out = tmp_path / "table"
     assert run_table(out, folder, init=tmp_path / "runs", seeds=1) == 0
     text = (out / "table.md").read_text()
@@ -245,7 +247,10 @@ def test_weights_of_other_data_stand_in_a_section_of_their_own(clinic, finished,
 
 def test_other_settings_of_a_finished_cell_are_refused(clinic, finished, capsys):
     error = fails(capsys, finished, clinic, steps=5)
-    assert "fcn.tiny/seed0/cell.json: was trained with other settings: steps 4 → 5. Give another -o" in error
+    assert (
+        "fcn.tiny.random/seed0/cell.json: was trained with other settings: steps 4 → 5. Give another -o"
+        in error
+    )
 
 
 @pytest.mark.parametrize(
