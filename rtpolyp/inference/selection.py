@@ -52,10 +52,10 @@ def open_engine(
     """Open a bundle, by name or folder, on the best backend and in the fastest precision of this machine.
 
     `engine` may also be a TensorRT plan's file. `backend` is "auto", "tensorrt", "onnxruntime-cuda",
-    "openvino" or "onnxruntime". On an NVIDIA card "auto" is a plan beside the bundle, else ONNX Runtime's CUDA one;
-    without either it is OpenVINO, else ONNX Runtime. What is passed over is said aloud, with the
-    reason, as a WARNING. `precision` is "auto", "fp32", "fp16", "bf16" or "int8"; where a processor has several, "auto"
-    is measured once and remembered in `cache` (default: calibration.cache_folder).
+    "openvino" or "onnxruntime". On an NVIDIA card "auto" is a plan beside the bundle, else ONNX Runtime's
+    CUDA provider; without either it is OpenVINO, else ONNX Runtime. What is passed over is said aloud, with
+    the reason, as a WARNING. `precision` is "auto", "fp32", "fp16", "bf16" or "int8"; where a processor has
+    several, "auto" is measured once and remembered in `cache` (default: calibration.cache_folder).
     `optimise_for` "latency" gives all processor `threads` to one request, "throughput" runs several at once.
     `batch` is the most frames that a submit may hold. `engine.description` says what was chosen and why.
 

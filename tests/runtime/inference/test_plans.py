@@ -71,7 +71,7 @@ def test_a_plan_beside_the_bundle_is_taken(own: Bundle, card, caplog):
 
 
 def test_a_plan_without_a_card_is_passed_over_aloud(own: Bundle, no_card, caplog):
-    plan = plan_beside(own)
+    plan = plan_beside(own, precision="fp32")
     with open_engine(own.folder, precision="fp32") as engine:
         assert engine.description.startswith("openvino ")
     (said,) = warnings_of(caplog)
