@@ -58,6 +58,12 @@ class EngineSpec:
             raise EngineError(f"threshold {self.threshold} is outside (0, 1): correct it in spec.json")
 
     @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits over the hashes of all files: what a measurement was made with."""
+        lines = "".join(f"{name} {value}\n" for name, value in sorted(self.sha256.items()))
+        return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels, OpenCV's order."""
         return self.width, self.height

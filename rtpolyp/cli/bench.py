@@ -12,8 +12,8 @@ from rich.table import Table
 
 from rtpolyp.cli.demo import render_clip
 from rtpolyp.errors import InputError
-from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, bundle_names, load_bundle
-from rtpolyp.measure.benchmark.bench import Options, bench_bundle
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles, load_bundle
+from rtpolyp.measure.benchmark.bench import Options, bench_engine
 from rtpolyp.measure.benchmark.compare import Change, compare
 from rtpolyp.measure.benchmark.histogram import Panel, write_histograms
 from rtpolyp.measure.benchmark.machine import Machine, this_machine
@@ -66,7 +66,7 @@ def bench(
     Parameters
     ----------
     engine
-        A bundle's name or folder; pranet-if by default.
+        A bundle's name or folder, or a TensorRT plan's file; pranet-if by default.
     net
         A network of the paper instead, by every bundle of it; may be given several times.
     every
@@ -94,7 +94,7 @@ def bench(
     fail_above
         Percent by which a measurement may be slower than in that report, beyond noise.
     """
-    bundles, missing = _choose(engine, net or [], every)
+    engines, missing = _choose(engine, net or [], every)
     _check(duration, fail_above, [path for path in (json, histogram) if path is not None])
     before = None if old is None else read_report(old)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
@@ -107,8 +107,8 @@ def bench(
         if clip is None:
             status.update(f"rendering {CLIP_SECONDS:g} s of phantom")
             render_clip(clip := Path(folder, "phantom.mp4"), seconds=CLIP_SECONDS)
-        for bundle in bundles:
-            networks.append(bench_bundle(bundle, clip, options, progress=status.update))
+        for name in engines:
+            networks.append(bench_engine(name, clip, options, progress=status.update))
             _print_network(networks[-1], console)
     for name in missing:
         remedy = f"python -m train --net {name} … and python -m train.export … -o engines/{name}"
@@ -127,24 +127,25 @@ def bench(
     return int(any(change.verdict == "slower" for change in changes))
 
 
-def _choose(engine: str | None, nets: Sequence[str], every: bool) -> tuple[list[Bundle], list[str]]:
-    """The bundles to run, and the networks that have none; a network that was asked for must have one."""
+def _choose(engine: str | None, nets: Sequence[str], every: bool) -> tuple[list[str], list[str]]:
+    """The engines to run, and the networks that have none; a network that was asked for must have one."""
     if (engine is not None) + bool(nets) + every > 1:
         raise InputError("--engine, --net and --all exclude each other: give one of them")
     if not nets and not every:
-        return [load_bundle(engine or DEFAULT_BUNDLE)], []
+        if not Path(engine := engine or DEFAULT_BUNDLE).is_file():  # a plan is one, and checked when opened
+            load_bundle(engine)
+        return [engine], []
     if unknown := [net for net in nets if net not in NETWORKS]:
         raise InputError(f"net {unknown[0]!r} is unknown; there are: {', '.join(NETWORKS)}")
     wanted = NETWORKS if every else nets
-    known = [load_bundle(name) for name in bundle_names()]
-    chosen = [bundle for bundle in known if bundle.spec.network in wanted]
-    missing = [net for net in wanted if net not in {bundle.spec.network for bundle in chosen}]
+    networks = {name: load_bundle(name).spec.network for name in known_bundles()}
+    missing = [net for net in wanted if net not in networks.values()]
     if nets and missing:
         raise InputError(
             f"net {missing[0]}: no bundle of it; train it (python -m train --net {missing[0]} …) and export "
             "it, or give the folder of one with --engine"
         )
-    return chosen, missing
+    return [name for name, network in networks.items() if network in wanted], missing
 
 
 def _check(duration: float, fail_above: float, outputs: Sequence[Path]) -> None:

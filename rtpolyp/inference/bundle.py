@@ -1,13 +1,12 @@
 """A bundle: one network's folder with its ONNX files, spec and model card, verified before use."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from rtpolyp.errors import BackendError, EngineError
 from rtpolyp.spec import EngineSpec, read_spec, sha256_of
 
-__all__ = ["DEFAULT_BUNDLE", "Bundle", "bundle_names", "load_bundle"]
+__all__ = ["DEFAULT_BUNDLE", "Bundle", "known_bundles", "load_bundle"]
 
 DEFAULT_BUNDLE = "pranet-if"
 
@@ -35,14 +34,8 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """Sixteen hexadecimal digits over the hashes of all files: what a measurement was made with."""
-        lines = "".join(f"{name} {value}\n" for name, value in sorted(self.spec.sha256.items()))
-        return hashlib.sha256(lines.encode()).hexdigest()[:16]
-
-
-def bundle_names() -> list[str]:
-    """The bundles that may be opened by name."""
-    return sorted({spec.parent.name for shelf in SHELVES for spec in shelf.glob("*/spec.json")})
+        """EngineSpec.digest."""
+        return self.spec.digest
 
 
 def load_bundle(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
@@ -67,6 +60,11 @@ def load_bundle(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
     return Bundle(folder, spec)
 
 
+def known_bundles() -> list[str]:
+    """Names of the bundles that `load_bundle` finds without a folder."""
+    return sorted({spec.parent.name for shelf in SHELVES for spec in shelf.glob("*/spec.json")})
+
+
 def _find(name_or_path: str | Path) -> Path:
     as_path = Path(name_or_path)
     if as_path.is_dir():
@@ -75,6 +73,6 @@ def _find(name_or_path: str | Path) -> Path:
         for shelf in SHELVES:
             if (shelf / as_path / "spec.json").is_file():
                 return shelf / as_path
-    known = bundle_names()
+    known = known_bundles()
     there_are = f"there are: {', '.join(known)}" if known else "none are installed"
     raise EngineError(f"{name_or_path}: no such bundle; give a folder with spec.json or a name; {there_are}")

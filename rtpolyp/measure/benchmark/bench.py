@@ -1,4 +1,4 @@
-"""Everything that is measured of one bundle, in turn."""
+"""Everything that is measured of one bundle or plan, in turn."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 from rtpolyp.inference import open_engine
-from rtpolyp.inference.bundle import Bundle
 from rtpolyp.measure.benchmark.clip import read_excerpt
 from rtpolyp.measure.benchmark.engine import measure_around, measure_engine
 from rtpolyp.measure.benchmark.report import NetworkReport
@@ -15,7 +14,7 @@ from rtpolyp.measure.benchmark.samples import THROUGHPUT, Schedule
 from rtpolyp.measure.benchmark.stream import find_saturation, measure_stream
 from rtpolyp.pipeline import settings_for
 
-__all__ = ["Options", "bench_bundle"]
+__all__ = ["Options", "bench_engine"]
 
 AROUND_SECONDS = 0.5  # a hundred frames and more
 HEADROOM = 1.1  # the saturation search begins above the rate that was reached without a clock
@@ -33,51 +32,51 @@ class Options:
     schedule: Schedule = field(default_factory=Schedule)
 
 
-def bench_bundle(
-    bundle: Bundle, clip: Path, options: Options, *, progress: Callable[[str], None] = lambda _: None
+def bench_engine(
+    name: str | Path, clip: Path, options: Options, *, progress: Callable[[str], None] = lambda _: None
 ) -> NetworkReport:
-    """Measure a bundle: its engine alone, one at a time and busy; then end to end on a clip.
+    """Measure a bundle or a plan: its engine alone, one at a time and busy; then end to end on a clip.
 
     Files are played through the engine that is busiest, as `rtpolyp run` does; live streams through the one
     that answers soonest. `progress` is told what begins. Raises what opening the engine and the clip raises.
     """
-    spec, schedule = bundle.spec, options.schedule
-    excerpt = read_excerpt(clip, spec)
-    inputs, crop = excerpt.inputs(), excerpt.view.crop
+    schedule = options.schedule
     opened = partial(
         open_engine,
-        bundle.folder,
+        name,
         backend=options.backend,
         precision=options.precision,
         threads=options.threads,
     )
     saturation = None
-    progress(f"{spec.name}: opening the engine for latency")
+    progress(f"{name}: opening the engine for latency")
     with opened(optimise_for="latency") as engine:
-        progress(f"{spec.name}: one frame at a time")
+        spec, excerpt = engine.spec, read_excerpt(clip, engine.spec)
+        inputs, crop = excerpt.inputs(), excerpt.view.crop
+        progress(f"{name}: one frame at a time")
         alone = measure_engine(engine, inputs, schedule)
         around = measure_around(excerpt, engine, settings_for(spec), AROUND_SECONDS)
         measurements = [dataclasses.replace(alone, samples=alone.samples | around)]
-    progress(f"{spec.name}: opening the engine for throughput")
+    progress(f"{name}: opening the engine for throughput")
     with opened(optimise_for="throughput") as engine:
-        progress(f"{spec.name}: {engine.capacity} frames in flight")
+        progress(f"{name}: {engine.capacity} frames in flight")
         measurements.append(measure_engine(engine, inputs, schedule, in_flight=engine.capacity))
-        progress(f"{spec.name}: end to end")
+        progress(f"{name}: end to end")
         whole = measure_stream(engine, clip, crop, schedule)
         measurements.append(whole)
     if options.paced is not None or options.saturation:
         with opened(optimise_for="latency") as engine:
             live = partial(measure_stream, engine, clip, crop, schedule)
             if options.paced is not None:
-                progress(f"{spec.name}: live at {options.paced:g} frames/s")
+                progress(f"{name}: live at {options.paced:g} frames/s")
                 measurements.append(live(rate=options.paced))
             if options.saturation:
-                progress(f"{spec.name}: the highest live rate")
+                progress(f"{name}: the highest live rate")
                 fastest = HEADROOM * whole.figures[THROUGHPUT].median
                 saturation = find_saturation(lambda rate: live(rate=rate), fastest)
     return NetworkReport(
         bundle=spec.name,
-        digest=bundle.digest,
+        digest=spec.digest,
         network=spec.network,
         encoder=spec.encoder,
         size=spec.size,

@@ -22,7 +22,7 @@ class NetworkReport:
     """All measurements of one bundle."""
 
     bundle: str
-    digest: str  # Bundle.digest
+    digest: str  # EngineSpec.digest
     network: str
     encoder: str
     size: tuple[int, int]  # (width, height), pixels, of the network's input
