@@ -19,7 +19,7 @@ from rtpolyp.inference.flavour import Library, installed_flavours, load_flavour
 from rtpolyp.inference.plan import Plan
 from rtpolyp.inference.streams import SLOTS, StreamEngine
 
-__all__ = ["TensorRtEngine"]
+__all__ = ["TensorRtEngine", "open_network"]
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +45,13 @@ class TensorRtEngine(StreamEngine):
                 f"{plan.path}: takes at most {most} frames at once, asked for {batch}; "
                 f"build it with --batch 1:{batch}:{batch}"
             )
-        open_network = partial(_open, plan, card, cache or cache_folder())
-        super().__init__(plan.spec.engine, open_network, batch=batch, slots=slots)
+        opened = partial(open_network, plan, card, cache or cache_folder())
+        super().__init__(plan.spec.engine, opened, batch=batch, slots=slots)
 
 
 @contextlib.contextmanager
-def _open(plan: Plan, card: Card, cache: Path) -> Iterator[tuple[Device, NetworkOnDevice]]:
+def open_network(plan: Plan, card: Card, cache: Path) -> Iterator[tuple[Device, NetworkOnDevice]]:
+    """A plan on a card, for the thread that enters; raises as TensorRtEngine does."""
     library = load_flavour(plan.spec.flavour)
     with CudaDevice() as device, library.complaints() as heard:
         network = _RtxNetwork if library.name == "tensorrt-rtx" else _Network
