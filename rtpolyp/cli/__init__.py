@@ -28,14 +28,15 @@ app.command("rtpolyp.cli.compare:compare_runs", name="compare", help="Compare tw
 app.command("rtpolyp.cli.bench:bench", help="Measure how fast this machine runs a network.")
 
 
-def run_command_line(tokens: Sequence[str]) -> int:
+def run_command_line(tokens: Sequence[str], app: cyclopts.App = app) -> int:
     """Parse and run one command; return its exit code, 2 after a one-line error, 130 after Ctrl-C."""
-    logging.basicConfig(level=logging.WARNING, format="rtpolyp: %(message)s")
+    name = app.name[0]
+    logging.basicConfig(level=logging.WARNING, format=f"{name}: %(message)s")
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except (RtpolypError, cyclopts.CycloptsError) as exc:
-        print(f"rtpolyp: {exc}", file=sys.stderr)
+        print(f"{name}: {exc}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
