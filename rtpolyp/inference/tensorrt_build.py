@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ __all__ = [
     "Progress",
     "build_plan",
     "choose_flavour",
+    "parse_batch",
     "targets_for",
     "timing_cache_of",
 ]
@@ -59,11 +59,19 @@ class Built:
 
     content: bytes
     version: str  # of the library, from the plan's header
-    seconds: float
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     operations: dict[str, dict[str, int]]  # precision → kind of layer → count, as the parser typed them
     flags: tuple[str, ...]
+
+
+def parse_batch(text: str) -> tuple[int, int, int]:
+    """ "4" or "1:4:8" → least, best and most frames of one run."""
+    parts = text.split(":")
+    if len(parts) not in (1, 3) or not all(part.isdecimal() for part in parts):
+        raise InputError(f"batch {text!r}: give a number, or MIN:OPT:MAX such as 1:4:8")
+    least, best, most = (int(part) for part in (parts * 3 if len(parts) == 1 else parts))
+    return least, best, most
 
 
 def choose_flavour(card: Card | None) -> Flavour:
@@ -158,9 +166,7 @@ def _build(
             operations = _operations(trt, network)
             if timing_cache is not None:
                 _load_timing_cache(options, timing_cache)
-            start = time.perf_counter()
             plan = builder.build_serialized_network(network, options)
-            seconds = time.perf_counter() - start
             if plan is None:
                 raise _refusal(library, "network", complaints)
             if timing_cache is not None:
@@ -178,7 +184,7 @@ def _build(
         raise EngineError(
             f"{library.name} {library.version}: its plan begins with {content[:4]!r}; update rtpolyp"
         )
-    return Built(content, header[1], seconds, (frames,), (result,), operations, ("STRONGLY_TYPED", *names))
+    return Built(content, header[1], (frames,), (result,), operations, ("STRONGLY_TYPED", *names))
 
 
 def _check_support(library: Library, config: BuildConfig) -> None:

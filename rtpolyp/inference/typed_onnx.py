@@ -11,16 +11,21 @@ FP32 or none.
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # it ships no types
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
 from rtpolyp.errors import EngineError
+from rtpolyp.inference.base import one_line
 from rtpolyp.inference.plan import PlanPrecision
 
-__all__ = ["check_typed", "emulation_of", "typed_graph", "weights_by_precision"]
+__all__ = ["Graph", "check_typed", "emulation_of", "load_graph", "typed_graph", "weights_by_precision"]
+
+Graph = onnx.ModelProto
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
@@ -42,13 +47,23 @@ NAMES: dict[int, str] = {
 }
 
 
-def typed_graph(model: onnx.ModelProto, precision: PlanPrecision) -> onnx.ModelProto:
+def load_graph(path: Path) -> Graph:
+    """Read an ONNX file. Raises EngineError for one that is missing or broken."""
+    try:
+        graph = onnx.load(path)
+        onnx.checker.check_model(graph)
+    except (OSError, DecodeError, onnx.checker.ValidationError) as exc:
+        raise EngineError(f"{path}: not readable as ONNX ({one_line(exc)}); export it again") from exc
+    return graph
+
+
+def typed_graph(model: Graph, precision: PlanPrecision) -> Graph:
     """The same network with `precision` written into its tensors; bytes at both ends, N symbolic.
 
     `model` is a bundle's "fp32" graph, or its "int8" graph for "int8". Raises EngineError for a weight that
     FP16 cannot hold.
     """
-    typed = onnx.ModelProto()
+    typed = Graph()
     typed.CopyFrom(model)
     _fold_casts(typed.graph)
     if precision in OPSET:
@@ -61,14 +76,14 @@ def typed_graph(model: onnx.ModelProto, precision: PlanPrecision) -> onnx.ModelP
     return typed
 
 
-def emulation_of(typed: onnx.ModelProto) -> onnx.ModelProto:
+def emulation_of(typed: Graph) -> Graph:
     """What a GPU computes, as an FP32 graph that rounds: each narrow result goes to its type and back.
 
     ONNX Runtime has few FP16 kernels for processors and computes an FP16 graph in FP32, almost from end to
     end: where FP16 overflows it does not. Its processor kernels refuse bfloat16.
     """
     types = _types(typed)
-    emulation = onnx.ModelProto()
+    emulation = Graph()
     emulation.CopyFrom(typed)
     graph = emulation.graph
     for tensor in graph.initializer:
@@ -90,7 +105,7 @@ def emulation_of(typed: onnx.ModelProto) -> onnx.ModelProto:
     return emulation
 
 
-def check_typed(typed: onnx.ModelProto, precision: PlanPrecision) -> None:
+def check_typed(typed: Graph, precision: PlanPrecision) -> None:
     """Refuse a graph that TensorRT would refuse, or would compute in another precision than asked for.
 
     Raises EngineError with what was found: bytes that meet anything but a Cast, a GatherND (what is left of
@@ -122,7 +137,7 @@ def check_typed(typed: onnx.ModelProto, precision: PlanPrecision) -> None:
         )
 
 
-def weights_by_precision(typed: onnx.ModelProto) -> dict[str, int]:
+def weights_by_precision(typed: Graph) -> dict[str, int]:
     """How many numbers the graph holds in each type, e.g. {"fp16": 3508112, "fp32": 5}."""
     counts = dict.fromkeys(NAMES.values(), 0)
     for tensor in typed.graph.initializer:
@@ -160,7 +175,7 @@ def _centre_zero_points(graph: onnx.GraphProto) -> None:
         tensors[zero].CopyFrom(numpy_helper.from_array(np.zeros_like(point, np.int8), zero))
 
 
-def _narrow(model: onnx.ModelProto, narrow: int) -> None:
+def _narrow(model: Graph, narrow: int) -> None:
     """Compute the body in `narrow`: its weights take that type, and casts stand where it begins and ends."""
     graph = model.graph
     body, types = _body(graph.node), _types(model)
@@ -213,7 +228,7 @@ def _computed(node: NodeProto, types: dict[str, int]) -> Iterator[int]:
             yield index
 
 
-def _types(model: onnx.ModelProto) -> dict[str, int]:
+def _types(model: Graph) -> dict[str, int]:
     graph = shape_inference.infer_shapes(model).graph
     types = {tensor.name: tensor.data_type for tensor in graph.initializer}
     for value in (*graph.value_info, *graph.input, *graph.output):
