@@ -158,7 +158,9 @@ def explain_fusion(
     trained = load_initial(weights)
     images = load_images([parse_source(text) for text in data or ()], trained)
     found = explain(load_network(trained), images)
-    table = Table("stride", "channels", "norm of its weight", "share", "mean |logits added|")
+    table = Table("stride")
+    for heading in ("channels", "weight norm", "share", "mean |logits added|"):
+        table.add_column(heading, justify="right")
     for stage in found.stages:
         figures = str(stage.stride), str(stage.channels), f"{stage.norm:.3f}", f"{stage.share:.1%}"
         table.add_row(*figures, _logits(stage.added))

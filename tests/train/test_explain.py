@@ -1,6 +1,7 @@
 """The weights of the fusion, on networks where they are set by hand."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,11 +11,14 @@ from rtpolyp.errors import InputError
 from tests.train import tiny_encoder
 from tests.train.polyps import write_polyps
 from train.__main__ import app
+from train.checkpoint import Checkpoint, save_checkpoint
 from train.command_line import run_command_line
 from train.explain import explain
 from train.networks import NetworkSpec, create_network
 from train.networks.fusion import InformationFusion
 from train.networks.layers import resize, resize_like
+from train.optimisation import Numerics
+from train.recipe import Recipe
 
 RELATIVE = 1e-5  # float32 sums in another order
 
@@ -107,14 +111,19 @@ def test_a_network_without_fusion_fails(spec, monkeypatch):
         explain(network)
 
 
+def write_checkpoint(path: Path, spec: NetworkSpec) -> str:
+    network = create_network(spec, pretrained=False)
+    mean, std = network.encoder.mean, network.encoder.std
+    recipe = Recipe(sizes=((64, 1.0),))
+    numerics = Numerics(channels_last=False, bfloat16=False)
+    save_checkpoint(path, Checkpoint(spec, recipe, numerics, 1, network.state_dict(), mean, std, (), (), 0.5))
+    return str(path)
+
+
 def test_the_command_prints_a_row_a_stage(monkeypatch, tmp_path, capsys):
     tiny_encoder.register(monkeypatch)
     data = f"{write_polyps(tmp_path / 'clinic')}:half"
-    run = tmp_path / "run"
-    tiny = ("--net", "pranet-if", "--encoder", "tiny", "--random-init", "--batch", "2", "--sizes", "64", "1")
-    assert run_command_line(app, [*tiny, "--steps", "1", "--data", data, "-o", str(run)]) == 0
-    capsys.readouterr()
-    best = str(run / "best.pt")
+    best = write_checkpoint(tmp_path / "best.pt", NetworkSpec("pranet-if", "tiny"))
     assert run_command_line(app, ["--explain", best]) == 0
     rows = re.findall(r"│ (\d+) +│ +(\d+) │ +[\d.]+ │ +([\d.]+)% │ +– │", capsys.readouterr().out)
     assert [row[:2] for row in rows] == [("8", "32"), ("16", "32"), ("32", "32")]
