@@ -5,6 +5,7 @@ only resuming needs); a bundle holds the latter as `weights.pt`, in half the byt
 `torch.load(weights_only=True)`: plain types and tensors throughout.
 """
 
+import io
 import os
 import pickle
 from dataclasses import asdict, dataclass
@@ -62,17 +63,20 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         plain[name] = asdict(plain[name])
     for name in ("files", "earlier"):
         plain[name] = [(file.source, file.name, file.sha256) for file in plain[name]]
+    content = io.BytesIO()  # torch.save to a file hides why that cannot be written
+    torch.save({"format": FORMAT, **plain}, content)
     partial = path.with_name(path.name + ".partial")
     try:
         with partial.open("wb") as stream:
-            torch.save({"format": FORMAT, **plain}, stream)
+            stream.write(content.getbuffer())
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(partial, path)
-    except (OSError, RuntimeError) as exc:  # torch reports a full disk as RuntimeError
+    except OSError as exc:
         partial.unlink(missing_ok=True)
-        reason = str(exc).splitlines()[0]
-        raise OutputError(f"{path}: cannot be written ({reason}). Free space or choose another -o") from exc
+        raise OutputError(
+            f"{path}: cannot be written ({exc.strerror}). Free space or choose another -o"
+        ) from exc
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

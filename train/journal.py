@@ -3,16 +3,18 @@
 import csv
 import logging
 import math
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from torch.utils.tensorboard import SummaryWriter
 
 from rtpolyp.errors import OutputError
+from train.events import EventFile
 from train.validate import Validation
 
 __all__ = ["Journal"]
@@ -32,7 +34,7 @@ class Journal:
         try:
             for kind in ("train", "val"):
                 _truncate(folder / f"{kind}.csv", step)
-            self.board = SummaryWriter(str(folder), purge_step=step + 1)
+            self.events = EventFile(folder, step + 1)
         except OSError as exc:
             raise _cannot_be_written(folder, exc) from exc
         self.console = Console(stderr=True)
@@ -51,7 +53,8 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.bar.stop()
-        self.board.close()
+        with suppress(OSError):  # each row has been flushed: what fails now has failed before
+            self.events.close()
 
     def train_step(self, step: int, values: dict[str, float]) -> None:
         """Note the means over the steps since the last call."""
@@ -106,8 +109,7 @@ class Journal:
                 if is_new:
                     writer.writerow(["step", *values])
                 writer.writerow([step, *(f"{value:.6g}" for value in values.values())])
-            for name, value in values.items():
-                self.board.add_scalar(f"{kind}/{name}", value, step)
+            self.events.add(step, {f"{kind}/{name}": value for name, value in values.items()})
         except OSError as exc:
             raise _cannot_be_written(file, exc) from exc
 
@@ -118,10 +120,12 @@ def _truncate(file: Path, step: int) -> None:
         return
     header, *rows = file.read_text().splitlines(keepends=True) or [""]
     kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= step]
-    if kept:
-        file.write_text(header + "".join(kept))
-    else:
+    if not kept:
         file.unlink()
+    elif len(kept) < len(rows):
+        partial = file.with_name(file.name + ".partial")
+        partial.write_text(header + "".join(kept))
+        os.replace(partial, file)
 
 
 def _cannot_be_written(path: Path, exc: OSError) -> OutputError:

@@ -4,8 +4,10 @@ import csv
 from pathlib import Path
 
 import pytest
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from rtpolyp.errors import OutputError
+from tests.train.full_disk import files_of_at_most
 from train.journal import Journal
 from train.validate import Validation
 
@@ -48,9 +50,16 @@ def test_rows_are_what_was_noted(tmp_path):
 
 def test_tensorboard_gets_the_same_figures(tmp_path):
     write(tmp_path, 0, 2)
-    (events,) = tmp_path.glob("events.out.tfevents.*")
-    content = events.read_bytes()
-    assert all(tag in content for tag in (b"train/loss", b"val/dice", b"val/dice b:y"))
+    (file,) = tmp_path.glob("events.out.tfevents.*")
+    found = {
+        (event.step, value.tag): value.tensor.float_val[0]  # the loader turns scalars into tensors
+        for event in EventFileLoader(str(file)).Load()
+        for value in event.summary.value
+    }
+    assert found[2, "train/loss"] == 0.5
+    assert found[2, "val/dice"] == pytest.approx(0.8)
+    assert found[2, "val/dice b:y"] == pytest.approx(0.7)
+    assert {step for step, _ in found} == {1, 2}
 
 
 def test_a_resumed_run_drops_rows_beyond_its_step_and_repeats_none(tmp_path):
@@ -131,3 +140,17 @@ def test_a_table_that_cannot_be_written_fails_naming_it(tmp_path):
         (tmp_path / "train.csv").mkdir()
         with pytest.raises(OutputError, match=r"train\.csv: cannot be written \(Is a directory\)"):
             journal.train_step(1, {"loss": 1.0})
+
+
+def test_a_full_disk_fails_in_the_next_row_and_what_was_written_stays(tmp_path):
+    with Journal(tmp_path, 0, 3) as journal:
+        journal.train_step(1, {"loss": 1.0, "size": 64})
+        written = (tmp_path / "train.csv").read_text()
+        with (
+            files_of_at_most(len(written) + 2),
+            pytest.raises(OutputError, match=r"train\.csv: cannot be written \(File too large\)\. Free"),
+        ):
+            journal.train_step(2, {"loss": 0.5, "size": 64})
+    assert (tmp_path / "train.csv").read_text().startswith(written)
+    write(tmp_path, 1, 3)
+    assert [row["step"] for row in rows(tmp_path / "train.csv")] == ["1", "2", "3"]

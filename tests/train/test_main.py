@@ -8,14 +8,18 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.train import tiny_encoder
+from tests.train.full_disk import files_of_at_most
 from tests.train.polyps import write_polyps
 from train.__main__ import app
 from train.checkpoint import load_checkpoint
 from train.command_line import run_command_line
 from train.complexity import parameter_count
+from train.losses import LOSSES
 from train.networks import NetworkSpec, create_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +52,8 @@ def data(tmp_path: Path) -> str:
         ({"--sizes": "64"}, "Parameter --sizes requires 2 positional arguments. Only got 1."),
         ({"--frobnicate": "3"}, "Unknown option: --frobnicate."),
         ({"--device": "abacus"}, "device 'abacus':"),
+        ({"--device": "cuda:99"}, "device 'cuda:99':"),
+        ({"--precision": "float16"}, "precision 'float16' is not for cpu; there are: float32, bfloat16"),
         ({"--stride4": None, "--net": "pranet"}, "pranet has no fusion that could take stride 4."),
         ({"--data": None}, "Parameter --data requires an argument."),
         ({"stray": None}, "Unused Tokens: ['stray']."),
@@ -62,6 +68,69 @@ def test_a_users_error_is_one_line_and_exit_code_2(change, line, data, tmp_path,
     assert output.err.startswith(f"error: {line}")
     assert output.err.count("\n") == 1
     assert not (tmp_path / "run" / "last.pt").exists()
+
+
+def no_mask(folder: Path) -> None:
+    (folder / "masks" / "train3.png").unlink()
+
+
+def other_size(folder: Path) -> None:
+    cv2.imwrite(str(folder / "masks" / "val1.png"), np.zeros((40, 50), np.uint8))
+
+
+def empty_split(folder: Path) -> None:
+    (folder / "splits" / "half_val.txt").write_text("\n")
+
+
+def broken_image(folder: Path) -> None:
+    (folder / "images" / "train3.jpg").write_bytes(b"no picture")
+
+
+def trained_on_test(folder: Path) -> None:
+    (folder / "splits" / "half_test.txt").write_text("train3\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "line"),
+    [
+        (no_mask, r".*/images/train3\.jpg: no mask .*/masks/train3\.\*; add it, empty when no polyp"),
+        (other_size, r".*/masks/val1\.png: 50x40 .* 96x80.*"),
+        (empty_split, r".*/splits/half_val\.txt: the split is empty; write one frame name a line"),
+        (broken_image, r".*/images/train3\.jpg: not a readable image.*"),
+        (trained_on_test, r".*/train3\.jpg: 1 of the test images of clinic:half are training images of .*"),
+    ],
+)
+def test_unusable_data_is_one_line_and_exit_code_2(spoil, line, data, tmp_path, capsys):
+    spoil(tmp_path / "clinic")
+    assert run_command_line(app, [*TINY, "--data", data, "-o", str(tmp_path / "run")]) == 2
+    assert re.fullmatch(f"error: {line}\n", capsys.readouterr().err)
+    assert not (tmp_path / "run" / "last.pt").exists()
+
+
+def test_a_loss_that_is_no_number_is_one_line_and_exit_code_2(data, tmp_path, capsys, monkeypatch):
+    out, tokens = tmp_path / "run", [*TINY, "--data", data, "--save-minutes", "0"]
+    assert run_command_line(app, [*tokens, "--steps", "1", "-o", str(out)]) == 0
+    capsys.readouterr()
+    monkeypatch.setitem(LOSSES, "bce-dice", lambda logits, target: logits.mean() / 0)
+    assert run_command_line(app, [*tokens, "--steps", "3", "-o", str(out), "--resume"]) == 2
+    files = r"(train\d\.jpg, )train\d\.jpg"
+    line = (
+        rf"error: step 2: loss (nan|-?inf) with .* check: {files}; .*/last\.pt holds the last good weights\n"
+    )
+    assert re.fullmatch(line, capsys.readouterr().err)
+    good = load_checkpoint(out / "last.pt")
+    assert good.step == 1
+    assert all(tensor.isfinite().all() for tensor in good.model.values())
+
+
+@pytest.mark.parametrize(("size", "file"), [(50, "train.csv"), (5000, "best.pt")])
+def test_a_full_disk_is_one_line_and_exit_code_2(data, tmp_path, capsys, size, file):
+    tokens = [*TINY, "--data", data, "--steps", "1", "--precision", "float32", "-o", str(tmp_path / "run")]
+    with files_of_at_most(size):
+        assert run_command_line(app, tokens) == 2
+    line = rf"error: .*/run/{file}: cannot be written \(File too large\)\. Free space or choose another -o\n"
+    assert re.fullmatch(line, capsys.readouterr().err)
+    assert not list((tmp_path / "run").glob("*.pt*"))
 
 
 def test_a_missing_option_is_one_line_and_exit_code_2(capsys):
