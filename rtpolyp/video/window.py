@@ -10,7 +10,7 @@ from typing_extensions import Self
 from rtpolyp.errors import BackendError
 from rtpolyp.video.frame import Frame
 
-__all__ = ["CLOSED", "Window"]
+__all__ = ["CLOSED", "Window", "require_display"]
 
 CLOSED = "closed"  # what `show` returns once the user has closed the window
 KEYS = {9: "tab", 13: "enter", 27: "esc", 32: "space"}
@@ -26,7 +26,7 @@ class Window:
     """
 
     def __init__(self, title: str) -> None:
-        _require_display()
+        require_display()
         self._title = title
         self._open, self._shown = True, False
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
@@ -67,7 +67,8 @@ class Window:
             return False
 
 
-def _require_display() -> None:
+def require_display() -> None:
+    """Open a window in a process of its own; raises BackendError, with the reason, when that fails."""
     variables = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform.startswith("linux") and not any(os.environ.get(name) for name in variables):
         raise BackendError("no window: there is no display (DISPLAY is not set); write a file instead")

@@ -1,7 +1,6 @@
 """What a measurement was made on and with: a figure without it cannot be compared with any other."""
 
 import contextlib
-import importlib.metadata
 import platform
 import shutil
 import subprocess
@@ -11,8 +10,9 @@ from pathlib import Path
 
 from rtpolyp.inference.card import find_card
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.measure.installed import installed_version
 
-__all__ = ["Machine", "installed_version", "this_machine"]
+__all__ = ["Machine", "this_machine"]
 
 PACKAGE = Path(__file__).resolve().parents[2]
 INSTRUCTION_SETS = (  # those that decide how fast a network runs
@@ -57,13 +57,6 @@ def this_machine() -> Machine:
         revision=_revision(),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
-
-
-def installed_version(distribution: str) -> str | None:
-    """Version of an installed distribution, without importing it; None when there is none."""
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(distribution)
-    return None
 
 
 def _revision() -> str | None:

@@ -1,0 +1,38 @@
+"""`rtpolyp doctor`: what works on this machine, what does not, why, and the fix."""
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rtpolyp.measure.doctor import Finding, diagnose
+
+__all__ = ["doctor"]
+
+WIDTH = 120  # columns where no terminal says how wide it is
+
+
+def doctor() -> int:
+    """Say what is installed, which backends work and why others do not, and the fix for each problem.
+
+    Exit code 0 says that `rtpolyp run` can do its job here, 1 that it cannot.
+    """
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    findings = diagnose()
+    table = Table(box=None, show_header=False)
+    for finding in findings:
+        table.add_row(_mark(finding), finding.name, Text(finding.detail))  # which holds brackets: [train]
+    console.print(table, highlight=False)
+    broken = [finding.name for finding in findings if finding.needed and not finding.works]
+    if broken:
+        console.print(f"rtpolyp run cannot work here: see {', '.join(broken)}", highlight=False)
+        return 1
+    console.print("rtpolyp run works here; what is marked – is not needed for it", highlight=False)
+    return 0
+
+
+def _mark(finding: Finding) -> str:
+    if finding.works:
+        return "[green]ok[/]"
+    return "[red]NO[/]" if finding.needed else "–"

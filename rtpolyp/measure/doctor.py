@@ -1,0 +1,182 @@
+"""What works on this machine, what does not, why, and the fix.
+
+Every probe imports what it needs by itself, so that whatever is absent or broken spoils only its own line.
+"""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rtpolyp.errors import BackendError, RtpolypError
+from rtpolyp.measure.installed import installed_version
+
+__all__ = ["Finding", "diagnose"]
+
+TRAINING = ("torch", "onnx", "nncf", "onnxscript")
+SYSTEM_LIBRARIES = "apt-get install -y libgl1 libglib2.0-0, or pip install --force-reinstall opencv-python"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the diagnosis."""
+
+    name: str
+    works: bool
+    needed: bool  # without it, `rtpolyp run` cannot do its job
+    detail: str  # versions, or why it does not work and what to do
+
+
+@dataclass(frozen=True)
+class _Probe:
+    name: str
+    look: Callable[[], str]  # tells what is there; raises where it does not work
+    needed: bool = False
+    fix: str = ""  # for exceptions that are not ours: those tell the remedy themselves
+
+
+def diagnose() -> list[Finding]:
+    """Try everything, in about ten seconds; never raises."""
+    return [_find(probe) for probe in _probes()]
+
+
+def _probes() -> list[_Probe]:
+    reinstall = "pip install --force-reinstall rtpolyp"
+    return [
+        _Probe("system", _system),
+        _Probe("processor", _processor, fix=reinstall),
+        _Probe("NumPy", partial(_module, "numpy"), needed=True, fix="pip install numpy"),
+        _Probe("OpenCV", partial(_module, "cv2"), needed=True, fix=SYSTEM_LIBRARIES),
+        _Probe("PyAV", partial(_module, "av"), needed=True, fix="pip install av"),
+        _Probe("codecs", _codecs, needed=True, fix="pip install --force-reinstall av"),
+        _Probe("bundle", _bundle, needed=True, fix=reinstall),
+        _Probe("NVIDIA card", _card, fix="install NVIDIA's driver; nvidia-smi must list the card"),
+        _Probe("TensorRT", partial(_flavour, "tensorrt"), fix=reinstall),
+        _Probe("TensorRT for RTX", partial(_flavour, "tensorrt-rtx"), fix=reinstall),
+        _Probe("pycuda", _pycuda, fix="python scripts/install_pycuda.py"),
+        *(
+            _Probe(f"backend {name}", partial(_backend, name), fix=reinstall)
+            for name in ("tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime")
+        ),
+        _Probe("engine auto", _automatic, needed=True, fix=reinstall),
+        _Probe("display", _display, fix=SYSTEM_LIBRARIES),
+        _Probe("calibration cache", _cache, fix="set RTPOLYP_CACHE to a folder that can be written"),
+        _Probe("training", _training, fix='pip install "rtpolyp[train]"'),
+    ]
+
+
+def _find(probe: _Probe) -> Finding:
+    try:
+        return Finding(probe.name, True, probe.needed, probe.look())
+    except RtpolypError as exc:
+        return Finding(probe.name, False, probe.needed, str(exc))
+    except Exception as exc:  # a broken library may raise anything, and the next line is still wanted
+        reason = " ".join(str(exc).split()) or type(exc).__name__
+        return Finding(probe.name, False, probe.needed, f"{reason}; {probe.fix}")
+
+
+def _system() -> str:
+    where = Path(__file__).resolve().parents[1]
+    own = f"rtpolyp {installed_version('rtpolyp') or 'not installed'} at {where}"
+    return f"{own}; Python {platform.python_version()}; {platform.platform()}"
+
+
+def _processor() -> str:
+    from rtpolyp.inference.processor import this_processor
+    from rtpolyp.measure.benchmark.machine import INSTRUCTION_SETS
+
+    processor = this_processor()
+    extensions = [name for name in INSTRUCTION_SETS if name in processor.flags]
+    return f"{processor.name}, {processor.cores} cores, {' '.join(extensions) or 'instruction sets unknown'}"
+
+
+def _module(name: str) -> str:
+    return str(__import__(name).__version__)
+
+
+def _codecs() -> str:
+    from rtpolyp.video.codecs import describe_codecs
+
+    return describe_codecs()
+
+
+def _bundle() -> str:
+    from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles, load_bundle
+
+    spec = load_bundle(DEFAULT_BUNDLE).spec
+    others = [name for name in known_bundles() if name != DEFAULT_BUNDLE]
+    also = f"; also {', '.join(others)}" if others else ""
+    return f"{spec.name}, {spec.width}x{spec.height}, digest {spec.digest}, all files whole{also}"
+
+
+def _card() -> str:
+    from rtpolyp.inference.card import find_card
+
+    if (card := find_card()) is None:
+        raise BackendError(
+            "none, or no driver: the processor runs the network; with a card, check nvidia-smi"
+        )
+    return f"{card}, driver {card.driver or 'unknown'}, CUDA {card.cuda}"
+
+
+def _flavour(name: str) -> str:
+    from rtpolyp.inference.flavour import FLAVOURS, load_flavour
+
+    (flavour,) = (known for known in FLAVOURS if known == name)
+    return load_flavour(flavour).version
+
+
+def _pycuda() -> str:
+    from rtpolyp.inference.cuda import CudaDevice
+
+    with CudaDevice():
+        return f"{installed_version('pycuda')}, opens the card"
+
+
+def _backend(name: str) -> str:
+    return _answer(name, precision="auto" if name == "tensorrt" else "fp32")
+
+
+def _automatic() -> str:
+    """What `rtpolyp run` would take, and why."""
+    return _answer("auto", precision="auto")
+
+
+def _answer(backend: str, precision: str) -> str:
+    """Run one frame; the engine's own description."""
+    import numpy as np
+
+    from rtpolyp.inference import open_engine
+
+    with open_engine(backend=backend, precision=precision, optimise_for="throughput") as engine:
+        frame = np.zeros((1, engine.spec.height, engine.spec.width, 3), np.uint8)
+        engine.submit(frame).result(60)
+        return engine.description
+
+
+def _display() -> str:
+    from rtpolyp.video.window import require_display
+
+    require_display()
+    return "a window opens"
+
+
+def _cache() -> str:
+    import tempfile
+
+    from rtpolyp.inference.calibration import cache_folder
+
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        return str(folder)
+
+
+def _training() -> str:
+    versions = {name: installed_version(name) for name in TRAINING}
+    if missing := [name for name, version in versions.items() if version is None]:
+        raise BackendError(
+            f'not installed: {", ".join(missing)}; only for training: pip install "rtpolyp[train]"'
+        )
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
