@@ -1,0 +1,118 @@
+"""docs/own-data.md, command by command: on a small folder, with two steps and a small network."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+
+import rtpolyp.cli
+import train.__main__ as training
+import train.export as exporting
+import train.networks
+import train.prepare.__main__ as preparing
+from tests.runtime.clips import Clip, make_clip
+from tests.train.conftest import RednessNet, write_data_set
+from train.checkpoint import Checkpoint, save_checkpoint
+from train.command_line import run_command_line
+from train.data import TrainingFile
+from train.networks import NetworkSpec
+from train.optimisation import Numerics
+from train.recipe import RECIPES, Recipe
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "own-data.md"
+
+# what the document says → what makes it small; an option that it no longer has fails the test
+SMALL = {
+    "python -m train.prepare": {"--val": ["0.3"], "--test": ["0.3"]},
+    "python -m train": {
+        "--net": ["redness"],
+        "--init": ["shipped.pt"],
+        "--sizes": ["64", "1"],
+        "--steps": ["2"],
+        "--lr-encoder": ["1e-6"],
+        "--lr-decoder": ["1e-6"],
+        "--validate-every": ["1"],
+    },
+    "python -m train.export": {"--size": ["64"]},
+    "rtpolyp eval": {},
+    "rtpolyp compare": {},
+    "rtpolyp run": {},
+}
+APPS = {
+    "python -m train.prepare": preparing.app,
+    "python -m train": training.app,
+    "python -m train.export": exporting.app,
+}
+
+
+class TrainableRedness(RednessNet):
+    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        logits = super().forward(images)
+        return (logits,) if self.training else logits
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """(program, arguments) of every command in the document, in order."""
+    blocks = re.findall(r"```sh\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    found = []
+    for tokens in map(shlex.split, lines):
+        words = 3 if tokens[0] == "python" else 2
+        found.append((" ".join(tokens[:words]), tokens[words:]))
+    return found
+
+
+def made_small(program: str, tokens: list[str]) -> list[str]:
+    tokens = list(tokens)
+    for option, values in SMALL[program].items():
+        at = tokens.index(option) + 1
+        tokens[at : at + len(values)] = values
+    return tokens
+
+
+def run(program: str, tokens: list[str]) -> int:
+    if program in APPS:
+        return run_command_line(APPS[program], tokens)
+    return rtpolyp.cli.run_command_line([program.removeprefix("rtpolyp "), *tokens])
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the commands run: the clinic lies beside it, and what stands for the shipped bundle in it."""
+    monkeypatch.setitem(train.networks.NETWORKS, "redness", lambda spec, encoder: TrainableRedness())
+    monkeypatch.setitem(RECIPES["ours"], "redness", Recipe(batch=2))
+    clinic = write_data_set(tmp_path / "clinic", frames=24)
+    names = sorted(path.stem for path in (clinic / "images").iterdir())
+    rows = [f"{name}.png,patient {index // 2}" for index, name in enumerate(names)]
+    (clinic / "groups.csv").write_text("\n".join(["file,patient", *rows]))
+    make_clip(clinic / "video.mp4", Clip(size=(320, 256), frames=3))
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    network = TrainableRedness()
+    mean, std = network.encoder.mean, network.encoder.std
+    seen = (TrainingFile("elsewhere:all", "a.jpg", "0" * 64),)
+    spec, numerics = NetworkSpec("redness"), Numerics(channels_last=False, bfloat16=False)
+    shipped = Checkpoint(spec, Recipe(), numerics, 7, network.state_dict(), mean, std, seen, (), 0.9)
+    save_checkpoint(folder / "shipped.pt", shipped)
+    return folder
+
+
+def test_every_command_of_the_document_runs(checkout, capsys):
+    programs = [program for program, _ in commands()]
+    assert set(programs) == set(SMALL)
+    for program, tokens in commands():
+        assert run(program, made_small(program, tokens)) == 0, capsys.readouterr().err
+    output = capsys.readouterr().out
+    assert "24 images: 18 with a polyp, 6 without" in output
+    assert "frames with a polyp in" in output  # the comparison
+    assert len(list((checkout / "engines" / "clinic").iterdir())) == 5
+    assert (checkout / "after.json").is_file()
+
+
+def test_a_command_with_a_wrong_option_fails(checkout, capsys):
+    program, tokens = commands()[0]
+    assert run(program, [*tokens, "--groups", "x"]) == 2
+    assert "--groups" in capsys.readouterr().err
