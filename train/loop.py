@@ -160,9 +160,8 @@ class _Run:
         try:
             return self.trainer.means()
         except RtpolypError as exc:
-            good = (
-                f"{self.last} holds the last good weights" if self.last.is_file() else "nothing was saved yet"
-            )
+            is_saved = self.trainer.world.agree(self.last.is_file())
+            good = f"{self.last} holds the last good weights" if is_saved else "nothing was saved yet"
             raise RtpolypError(f"{exc}; {good}") from exc
 
 
