@@ -4,12 +4,10 @@ Everything is written into a folder beside the target, and takes its place when 
 OpenVINO agree and no precision costs more than it may. A failure leaves an earlier bundle as it was.
 """
 
-import contextlib
 import logging
-import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +18,7 @@ import onnx
 from cyclopts import App, Parameter
 from torch import nn
 
-from rtpolyp.errors import EngineError, InputError, OutputError
+from rtpolyp.errors import EngineError, InputError
 from rtpolyp.inference.base import SlotEngine
 from rtpolyp.inference.bundle import Bundle, load_bundle
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
@@ -36,6 +34,7 @@ from train.judgement import check_cost, judge, mean_dice, predict_all
 from train.model_card import write_model_card
 from train.operating_point import PLAIN
 from train.parity import EXACT, HALF_WEIGHTS, check, reference
+from train.publish import published
 from train.weights import save_weights
 
 __all__ = ["export_bundle"]
@@ -69,7 +68,7 @@ def export_bundle(
     spec = EngineSpec(name, trained.spec.name, trained.spec.encoder, side, side, **asdict(PLAIN), files=files)
     held_out = load_held_out(sources, spec.size)
     log.info("%d validation frames", len(held_out))
-    with _published(folder) as staging:
+    with published(folder, "spec.json") as staging:
         bundle = Bundle(staging, spec)
         exact, parity = _write_fp32(load_network(trained), bundle, held_out)
         calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed)
@@ -173,24 +172,6 @@ def _training(trained: Checkpoint, sources: Sequence[Source], calibration: int) 
         "int8_calibration_frames": calibration,
         "versions": {package: version(package) for package in packages},
     }
-
-
-@contextlib.contextmanager
-def _published(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which takes the place of `folder` unless the body raises."""
-    if folder.exists() and not (folder / "spec.json").is_file() and any(folder.iterdir()):
-        raise OutputError(f"{folder}: holds something that is no bundle; choose another -o")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as work:
-            staging, earlier = Path(work) / "new", Path(work) / "earlier"
-            staging.mkdir()
-            yield staging
-            if folder.exists():
-                os.replace(folder, earlier)
-            os.replace(staging, folder)
-    except OSError as exc:
-        raise OutputError(f"{folder}: cannot be written ({exc}); free space or choose another -o") from exc
 
 
 app = App(name="python -m train.export", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)

@@ -123,7 +123,7 @@ def test_a_failure_leaves_the_earlier_bundle(
 
 def test_a_folder_with_other_things_fails(redness_checkpoint: Path, tmp_path: Path, mini_source: Source):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(OutputError, match="holds something that is no bundle"):
+    with pytest.raises(OutputError, match=r"holds something that has no spec\.json"):
         exported(redness_checkpoint, tmp_path, mini_source)
     assert (tmp_path / "thesis.tex").exists()
 

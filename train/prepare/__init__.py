@@ -6,17 +6,14 @@
     OUT/groups.csv              which frames belong together: patients, or near-duplicates
     OUT/prepare.json            the report
 
-The source is only read. Everything is written into a folder beside OUT, which takes its place at the end.
+The source is only read.
 """
 
 import csv
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +25,7 @@ from train.prepare.folder import Pair, read_folder
 from train.prepare.frames import Frame, convert
 from train.prepare.report import Report, report_on
 from train.prepare.splits import join_groups, split
+from train.publish import published
 
 __all__ = ["Options", "Report", "prepare"]
 
@@ -66,7 +64,11 @@ def prepare(folder: Path, out: Path, options: Options = Options()) -> Report:
     corrected, and OutputError where `out` holds something else or cannot be written.
     """
     found = read_folder(folder, options.unannotated_are_empty)
-    with _published(folder, out) as staging:
+    if folder.resolve() in (out.resolve(), *out.resolve().parents):
+        raise OutputError(f"{out}: lies in the folder that is read; choose another -o")
+    with published(out, REPORT) as staging:
+        for sub in ("images", "masks", "splits"):
+            (staging / sub).mkdir()
         frames = _convert(folder, found.pairs, found.problems, staging, options.polyp_classes)
         names = [frame.name for frame in frames]
         _check_classes(frames, options.polyp_classes)
@@ -135,25 +137,3 @@ def _write(
         rows.writerows((source, name, "", group) for name, group in zip(names, groups, strict=True))
     text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
     (staging / REPORT).write_text(text + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _published(folder: Path, out: Path) -> Iterator[Path]:
-    """A folder to write into, which takes the place of `out` unless the body raises."""
-    target = out.resolve()
-    if target == folder.resolve() or folder.resolve() in target.parents:
-        raise OutputError(f"{out}: lies in the folder that is read; choose another -o")
-    if target.exists() and not (target / REPORT).is_file():
-        raise OutputError(f"{out}: exists, and was not written by train.prepare; choose another -o")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as work:
-            staging = Path(work) / "new"
-            for sub in ("images", "masks", "splits"):
-                (staging / sub).mkdir(parents=True)
-            yield staging
-            if target.exists():
-                shutil.move(target, Path(work) / "earlier")
-            os.replace(staging, target)
-    except OSError as exc:
-        raise OutputError(f"{out}: cannot be written ({exc}); free space or choose another -o") from exc

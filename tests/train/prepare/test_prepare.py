@@ -235,8 +235,8 @@ def test_the_source_is_not_written_into(place, clinic, tmp_path):
 
 
 def test_something_else_is_not_replaced(clinic, tmp_path):
-    (tmp_path / "out").mkdir()
-    with pytest.raises(OutputError, match=r"out: exists, and was not written by train\.prepare"):
+    write(tmp_path / "out" / "picture.png", view(0))
+    with pytest.raises(OutputError, match=r"out: holds something that has no prepare\.json"):
         prepare(clinic, tmp_path / "out")
 
 
