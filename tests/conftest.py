@@ -20,10 +20,9 @@ def data_dir() -> Path:
     return DATA
 
 
-@pytest.fixture(autouse=True)
-def _card(request: pytest.FixtureRequest) -> None:
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests that are marked needs_cuda are skipped without a card, and fail under FAIL_WITHOUT_CUDA."""
-    if request.node.get_closest_marker("needs_cuda") and find_card() is None:
+    if item.get_closest_marker("needs_cuda") and find_card() is None:
         if os.environ.get("FAIL_WITHOUT_CUDA"):
             pytest.fail("no NVIDIA card is visible, and FAIL_WITHOUT_CUDA is set")
         pytest.skip("no NVIDIA card is visible")

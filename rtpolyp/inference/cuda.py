@@ -70,12 +70,12 @@ class CudaDevice:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        # a lost device refuses each of these; it has nothing left to free
-        for step in (self._context.synchronize, *reversed(self._frees), self._context.pop):
-            with contextlib.suppress(self._cuda.Error):
+        # detach gives the context back; pycuda 2026.1 fails to where it is left to the destructor
+        last = self._context.pop, self._context.detach
+        for step in (self._context.synchronize, *reversed(self._frees), *last):
+            with contextlib.suppress(self._cuda.Error):  # a lost device refuses all of them
                 step()
         self._frees.clear()
-        del self._context  # gives it back
 
     def host_array(self, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Page-locked host memory, zeroed."""

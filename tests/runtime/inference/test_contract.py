@@ -16,7 +16,7 @@ from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.onnxruntime import OnnxRuntimeCudaEngine, OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.inference.stub import StubEngine
-from tests.runtime.on_card import LEVELS
+from tests.runtime.on_card import LEVELS, tensorrt_engine
 from tests.runtime.simulated_tensorrt import simulated_engine
 from tests.runtime.tiny_bundle import red_square
 
@@ -31,8 +31,9 @@ OPENERS: dict[str, Callable[..., LocalEngine]] = {
     "stub": lambda bundle, optimise_for="latency", **options: StubEngine(bundle.spec, **options),
     "simulated-tensorrt": partial(simulated_engine, "tensorrt"),
     "simulated-tensorrt-rtx": partial(simulated_engine, "tensorrt-rtx"),
+    "tensorrt": tensorrt_engine,
 }
-ON_A_CARD = ("onnxruntime-cuda",)
+ON_A_CARD = ("onnxruntime-cuda", "tensorrt")
 BREAKABLE = [name for name in OPENERS if name.startswith(("openvino", "onnxruntime"))]
 
 
