@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from rtpolyp.errors import BackendError
 from rtpolyp.inference.card import find_card
+from rtpolyp.inference.flavour import Library, load_flavour
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -18,6 +20,17 @@ def data_dir() -> Path:
             pytest.fail(f"{DATA} is missing, and CI must run the tests that need it")
         pytest.skip(f"real data sets are not at {DATA}")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def tensorrt_rtx() -> Library:
+    """TensorRT for RTX, which builds without a card; skips without it, fails without it under CI=true."""
+    try:
+        return load_flavour("tensorrt-rtx")
+    except BackendError as exc:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{exc}; CI must build plans")
+        pytest.skip(str(exc))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -14,7 +14,6 @@ from train.checkpoint import load_checkpoint, load_network
 from train.graph import ByteNetwork
 from train.networks import NetworkSpec, create_network
 from train.operating_point import PLAIN
-from train.weights import load_weights
 
 __all__ = ["PlanSource", "of_bundle", "of_checkpoint", "untrained"]
 
@@ -33,7 +32,7 @@ def of_bundle(bundle: Bundle, side: int) -> PlanSource:
     """A bundle's weights at another input size; its operating point was chosen at its own."""
     path = bundle.model("weights")
     spec = replace(bundle.spec, height=side, width=side)
-    return PlanSource(spec, _between_bytes(load_weights(path).network()), sha256_of(path))
+    return PlanSource(spec, _between_bytes(load_network(load_checkpoint(path))), sha256_of(path))
 
 
 def of_checkpoint(path: Path, side: int) -> PlanSource:
