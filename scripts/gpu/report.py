@@ -22,7 +22,14 @@ GOALS = (
     ("plan pranet-if trained tensorrt", ("figures", "compute", "median"), "≤", 0.5, "GPU compute, ms"),
     ("plan pranet-if res2net50 352 tensorrt", ("slots_to_bare_loop",), "≥", 0.95, "3 slots / bare loop"),
 )
-COLUMNS = ("compute", "h2d", "d2h", "latency")
+CONVENTIONS = (
+    "Milliseconds, median of one frame at a time; latency is from `submit` until the result is in the hand of "
+    "the caller, so with both copies and the threads between. PyTorch is eager FP16 in channels last, and the "
+    "same as one CUDA graph; ONNX Runtime is its CUDA provider in FP32."
+)
+REHEARSAL = (
+    "**Without a card: what was measured ran on the processor in FP32, to try the code, and is no result.**"
+)
 
 
 def write_results(
@@ -57,9 +64,8 @@ def page(machine: Machine, command: str, cases: Sequence[Case], outcomes: Sequen
         f"{machine.driver or 'none'}; {machine.processor}, {machine.cores} cores; {machine.system}. "
         f"{', '.join(f'{name} {version}' for name, version in machine.versions.items())}.",
         "",
-        "Milliseconds, median of one frame at a time; latency is from `submit` until the result is in the "
-        "caller's hand, so with both copies and the threads between. PyTorch is eager FP16 in channels last, "
-        "and the same as one CUDA graph; ONNX Runtime is its CUDA provider in FP32.",
+        CONVENTIONS,
+        *([] if machine.card else ["", REHEARSAL]),
         "",
         *_case_table(cases, steps),
         "",
