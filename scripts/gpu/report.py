@@ -23,8 +23,8 @@ GOALS = (
     ("plan pranet-if res2net50 352 tensorrt", ("slots_to_bare_loop",), "≥", 0.95, "3 slots / bare loop"),
 )
 CONVENTIONS = (
-    "Milliseconds, median of one frame at a time; latency is from `submit` until the result is in the hand of "
-    "the caller, so with both copies and the threads between. PyTorch is eager FP16 in channels last, and the "
+    "Milliseconds, median of one frame at a time; latency is from `submit` until the caller has the result: "
+    "with both copies and the threads between. PyTorch is eager FP16 in channels last, and the "
     "same as one CUDA graph; ONNX Runtime is its CUDA provider in FP32."
 )
 REHEARSAL = (
