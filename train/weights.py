@@ -11,10 +11,15 @@ __all__ = ["save_weights"]
 def save_weights(checkpoint: Checkpoint, path: Path) -> None:
     """Write the averaged weights: convolutions as FP16; norms, whose variances exceed its range, as FP32.
 
+    A training file is named once, though several fine-tunings may have seen it: names are a tenth of the bytes.
     `train.checkpoint.load_checkpoint` reads the file. Raises OutputError where it cannot be written.
     """
     halved = {
         name: tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
         for name, tensor in checkpoint.ema.items()
     }
-    save_checkpoint(path, replace(checkpoint, ema=halved, model=None, optimiser=None, scaler=None))
+    own = set(checkpoint.files)
+    earlier = tuple(file for file in checkpoint.seen if file not in own)
+    save_checkpoint(
+        path, replace(checkpoint, ema=halved, earlier=earlier, model=None, optimiser=None, scaler=None)
+    )

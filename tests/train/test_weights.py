@@ -6,6 +6,7 @@ import torch
 
 from rtpolyp.errors import OutputError
 from train.checkpoint import load_checkpoint, load_network
+from train.data import TrainingFile
 from train.weights import save_weights
 
 
@@ -35,3 +36,12 @@ def test_stores_matrices_in_half_the_bytes_and_nothing_that_resumes(redness_chec
 def test_a_folder_that_is_missing_fails(redness_checkpoint: Path, tmp_path: Path):
     with pytest.raises(OutputError, match=r"nowhere/weights\.pt: cannot be written"):
         save_weights(load_checkpoint(redness_checkpoint), tmp_path / "nowhere" / "weights.pt")
+
+
+def test_a_file_seen_twice_is_named_once(redness_checkpoint, tmp_path):
+    checkpoint = load_checkpoint(redness_checkpoint)
+    other = TrainingFile("elsewhere", "a.png", "0" * 64)
+    tuned = replace(checkpoint, earlier=(*checkpoint.files, other))
+    save_weights(tuned, tmp_path / "weights.pt")
+    found = load_checkpoint(tmp_path / "weights.pt")
+    assert (found.files, found.earlier, found.seen) == (checkpoint.files, (other,), tuned.seen)
