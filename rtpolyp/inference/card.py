@@ -8,6 +8,7 @@ from pathlib import Path
 __all__ = ["Card", "find_card"]
 
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 CAPABILITY_MAJOR, CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
 
 
@@ -47,6 +48,5 @@ def find_card() -> Card | None:
 
 def _driver_version() -> str | None:
     """From the kernel module's own words: "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  …"."""
-    path = Path("/proc/driver/nvidia/version")
-    words = path.read_text(encoding="utf-8").split() if path.is_file() else []
+    words = KERNEL_MODULE.read_text(encoding="utf-8").split() if KERNEL_MODULE.is_file() else []
     return next((word for word in words if word[:1].isdigit() and "." in word), None)

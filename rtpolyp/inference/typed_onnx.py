@@ -72,7 +72,7 @@ def typed_graph(model: Graph, precision: PlanPrecision) -> Graph:
         _centre_zero_points(typed.graph)
     if precision in NARROW:
         _narrow(typed, NARROW[precision])
-    onnx.checker.check_model(typed, full_check=True)
+    onnx.checker.check_model(_without_weights(typed), full_check=True)
     return typed
 
 
@@ -229,11 +229,21 @@ def _computed(node: NodeProto, types: dict[str, int]) -> Iterator[int]:
 
 
 def _types(model: Graph) -> dict[str, int]:
-    graph = shape_inference.infer_shapes(model).graph
-    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
-    for value in (*graph.value_info, *graph.input, *graph.output):
-        types[value.name] = value.type.tensor_type.elem_type
-    return types
+    graph = shape_inference.infer_shapes(_without_weights(model)).graph
+    values = (*graph.value_info, *graph.input, *graph.output)
+    return {value.name: value.type.tensor_type.elem_type for value in values}
+
+
+def _without_weights(model: Graph) -> Graph:
+    """The same graph with weights as inputs: what types follow from, without FCN's half gigabyte."""
+    bare = Graph(ir_version=model.ir_version, opset_import=model.opset_import)
+    graph, weights = bare.graph, model.graph.initializer
+    graph.name = model.graph.name
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.input.extend(helper.make_tensor_value_info(w.name, w.data_type, w.dims) for w in weights)
+    graph.output.extend(model.graph.output)
+    return bare
 
 
 def _narrowed(tensor: TensorProto, name: str, narrow: int) -> TensorProto:
