@@ -11,7 +11,7 @@ __all__ = ["save_weights"]
 def save_weights(checkpoint: Checkpoint, path: Path) -> None:
     """Write the averaged weights: convolutions as FP16; norms, whose variances exceed its range, as FP32.
 
-    A training file is named once, though several fine-tunings may have seen it: names are a tenth of the bytes.
+    A training file is named once, though several trainings may have seen it: names are a tenth of the bytes.
     `train.checkpoint.load_checkpoint` reads the file. Raises OutputError where it cannot be written.
     """
     halved = {

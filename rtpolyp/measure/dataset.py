@@ -105,12 +105,14 @@ def _read_groups(folder: Path) -> dict[str, tuple[str, str]]:
     if sequences.is_file():
         rows = _read_rows(sequences, ("frame", "sequence_id"))
         return {row["frame"]: (f"sequence {row['sequence_id']}",) * 2 for row in rows}
-    for path in (folder / "groups.csv", folder.resolve().parent / "groups.csv"):
-        if path.is_file():
-            rows = _read_rows(path, ("source", "stem", "family", "group"))
-            own = (row for row in rows if row["source"] == folder.resolve().name)
-            return {row["stem"]: (row["group"], row["family"]) for row in own}
-    return {}
+    inside, beside = folder / "groups.csv", folder.resolve().parent / "groups.csv"
+    rows = []
+    if inside.is_file():
+        rows = _read_rows(inside, ("stem", "family", "group"))
+    elif beside.is_file():  # of several data sets
+        rows = _read_rows(beside, ("source", "stem", "family", "group"))
+        rows = [row for row in rows if row["source"] == folder.resolve().name]
+    return {row["stem"]: (row["group"], row["family"]) for row in rows}
 
 
 def _read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:

@@ -88,7 +88,7 @@ def prepare(folder: Path, out: Path, options: Options = Options()) -> Report:
             )
         grouped_by = "near-duplicate cluster" if found.patients is None else "patient"
         report = report_on(frames, clusters, groups, grouped_by, parts, options.seed, warnings)
-        _write(staging, out.resolve().name, names, groups, parts, report)
+        _write(staging, names, groups, parts, report)
     return report
 
 
@@ -123,7 +123,6 @@ def _check_classes(frames: Sequence[Frame], chosen: Set[str]) -> None:
 
 def _write(
     staging: Path,
-    source: str,
     names: Sequence[str],
     groups: Sequence[str],
     parts: dict[str, list[str]],
@@ -133,7 +132,7 @@ def _write(
         (staging / "splits" / f"{SPLIT}_{part}.txt").write_text("\n".join(members) + "\n", encoding="utf-8")
     with (staging / "groups.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(("source", "stem", "family", "group"))
-        rows.writerows((source, name, "", group) for name, group in zip(names, groups, strict=True))
+        rows.writerow(("stem", "family", "group"))
+        rows.writerows((name, "", group) for name, group in zip(names, groups, strict=True))
     text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
     (staging / REPORT).write_text(text + "\n", encoding="utf-8")

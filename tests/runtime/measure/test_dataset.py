@@ -94,6 +94,13 @@ def test_groups_beside_the_folder_of_the_same_source_only(discs: Path) -> None:
     assert pairs["missed"][3:] == ("missed", "")
 
 
+def test_groups_inside_the_folder_are_its_own(discs: Path) -> None:
+    (discs.parent / "groups.csv").write_text("source,stem,family,group\ndiscs,found,,beside")
+    (discs / "groups.csv").write_text("stem,family,group\nfound,,p1\nmissed,,p1")
+    pairs = {pair.name: pair for pair in load_pairs(discs)}
+    assert (pairs["found"].group, pairs["missed"].group, pairs["clean"].group) == ("p1", "p1", "clean")
+
+
 def test_groups_fail_without_a_column(discs: Path) -> None:
     (discs / "sequences.csv").write_text("frame,sequence\nfound,3\n")
     with pytest.raises(InputError, match=r"sequences\.csv: no column 'sequence_id'"):

@@ -92,7 +92,7 @@ def test_patients_stay_together(clinic, tmp_path):
     assert all(parts[f"p{index:02}"] == parts[f"p{index + 1:02}"] for index in range(0, 12, 2))
     with (tmp_path / "out" / "groups.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert rows[3] == {"source": "out", "stem": "p03", "family": "", "group": "patient 1"}
+    assert rows[3] == {"stem": "p03", "family": "", "group": "patient 1"}
 
 
 def test_near_duplicates_stay_together_across_patients(clinic, tmp_path):
