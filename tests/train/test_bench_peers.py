@@ -53,7 +53,7 @@ def test_a_peer_that_does_not_load_is_named_with_the_reason(folder: Path, monkey
 
 def test_a_peer_that_runs_another_network_ends_the_comparison(folder: Path):
     other = {"other": lambda frame: np.ones(frame.shape[:2], np.float32)}
-    with pytest.raises(SystemExit, match="other: its mask has Dice"):
+    with pytest.raises(SystemExit, match="other: its probability differs by"):
         measure_engines(load_bundle(folder), other, disc(0, (96, 64)), rounds=1)
 
 
