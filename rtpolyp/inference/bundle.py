@@ -62,7 +62,8 @@ def load_bundle(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
 
 def known_bundles() -> list[str]:
     """Names of the bundles that `load_bundle` finds without a folder."""
-    return sorted({spec.parent.name for shelf in SHELVES for spec in shelf.glob("*/spec.json")})
+    names = {spec.parent.name for shelf in SHELVES for spec in shelf.glob("*/spec.json")}
+    return sorted(name for name in names if not name.startswith("."))  # an export that is not finished
 
 
 def _find(name_or_path: str | Path) -> Path:
