@@ -26,7 +26,11 @@ DRIVER = "libcuda.so.1"
 
 # Oldest headers of each CUDA: a driver has the functions of its own CUDA and of older ones.
 HEADERS = {
-    "12": ("nvidia-cuda-runtime-cu12==12.1.*", "nvidia-cuda-nvcc-cu12==12.1.*"),
+    "12": (
+        "nvidia-cuda-runtime-cu12==12.1.*",
+        "nvidia-cuda-nvcc-cu12==12.1.*",
+        "nvidia-cuda-profiler-api-cu12==12.1.*",
+    ),
     "13": ("nvidia-cuda-runtime==13.0.*", "nvidia-cuda-crt==13.0.*", "nvidia-cuda-profiler-api==13.0.*"),
 }
 WITHOUT_A_CARD = "13"
