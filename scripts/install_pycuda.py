@@ -33,7 +33,6 @@ HEADERS = {
     ),
     "13": ("nvidia-cuda-runtime==13.0.*", "nvidia-cuda-crt==13.0.*", "nvidia-cuda-profiler-api==13.0.*"),
 }
-WITHOUT_A_CARD = "13"
 
 # What pycuda's setup.py reads beside itself. The driver's name is linked once more at the end: some compilers
 # leave out, without a word, a library from which nothing is taken.
