@@ -7,11 +7,6 @@ from tests.runtime.tiny_bundle import write_tiny_bundle
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return load_bundle(write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny"))
-
-
-@pytest.fixture(scope="session")
 def breakable_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundles") / "breakable"
     return load_bundle(write_tiny_bundle(folder, breakable=True))
