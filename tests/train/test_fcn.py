@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from rtpolyp.errors import InputError
+from tests.train.plans import as_plan
 from train.complexity import giga_macs, parameter_count
 from train.encoders import create_encoder
 from train.graph import INPUT, ByteNetwork, to_onnx
@@ -104,25 +105,36 @@ def test_folding_changes_no_output(encoder):
     assert (folded - expected).abs().max() <= FOLDING_TOLERANCE * expected.abs().max()
 
 
-@pytest.mark.parametrize(
-    "spec", [SPECS[0], SPECS[3], SPECS[4], None, NetworkSpec("fcn", "res2net50")], ids=str
+@pytest.fixture(
+    scope="module", params=[SPECS[0], SPECS[3], SPECS[4], None, NetworkSpec("fcn", "res2net50")], ids=str
 )
-def test_onnx_computes_what_pytorch_computes(spec, monkeypatch):
-    # blocks of both kinds, in a third of the time that all sixteen take to export
-    monkeypatch.setattr("train.encoders.res2net50.REPEATS", (2, 1, 1, 1))
-    network = create_network(spec, pretrained=False) if spec else small_fcn8s()
+def exported(request):
+    """A network between bytes, frames that its logits are settled on, and its graph."""
+    torch.manual_seed(0)
+    with pytest.MonkeyPatch.context() as patch:
+        # blocks of both kinds, in a third of the time that all sixteen take to export
+        patch.setattr("train.encoders.res2net50.REPEATS", (2, 1, 1, 1))
+        network = create_network(request.param, pretrained=False) if request.param else small_fcn8s()
     mean, std = network.encoder.mean, network.encoder.std
     frames = np.random.default_rng(0).integers(0, 256, (4, SIDE, SIDE, 3), np.uint8)
     images = (frames[..., ::-1] - np.float32(mean)) / np.float32(std)
     settled(network, torch.from_numpy(images).movedim(-1, 1))
-    exported = ByteNetwork(network, mean, std)
-    graph = to_onnx(exported, (SIDE, SIDE)).SerializeToString()
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    between_bytes = ByteNetwork(network, mean, std)
+    return between_bytes, frames, to_onnx(between_bytes, (SIDE, SIDE))
+
+
+def test_onnx_computes_what_pytorch_computes(exported):
+    network, frames, graph = exported
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
     (ours,) = session.run(None, {INPUT: frames})
     with torch.inference_mode():
-        expected = exported(torch.from_numpy(frames)).numpy()
+        expected = network(torch.from_numpy(frames)).numpy()
     assert len(np.unique(expected)) > 10  # a constant would agree with anything
     assert np.abs(ours.astype(int) - expected).max() <= ONNX_TOLERANCE
+
+
+def test_onnx_becomes_a_plan(exported, tensorrt_rtx):
+    as_plan(exported[2], tensorrt_rtx)
 
 
 def torchvision_state(encoder, fc_channels):

@@ -11,8 +11,10 @@ from onnx import numpy_helper
 from torch import nn
 
 from rtpolyp.errors import InputError
+from tests.train.plans import as_plan
+from tests.train.tiny_encoder import register
 from train.graph import ByteNetwork, half_weights, to_onnx
-from train.networks import create_network
+from train.networks import NetworkSpec, create_network
 from train.parity import EXACT, compare, reference
 
 SIZE = (96, 64)
@@ -141,14 +143,26 @@ def test_the_network_itself_is_left_as_it_was(redness_net):
     assert torch.equal(redness_net.stem.weight, before)
 
 
-def test_the_shipped_network_agrees_with_pytorch():
+@pytest.fixture(scope="module", params=[NetworkSpec("pranet-if"), NetworkSpec("pranet", "tiny")], ids=str)
+def pranets(request):
+    """The shipped network, and its twin on an encoder that takes less time to export; each with its graph."""
     torch.manual_seed(0)
-    network = create_network("pranet-if", pretrained=False).eval()
+    with pytest.MonkeyPatch.context() as patch:
+        register(patch)
+        network = create_network(request.param, pretrained=False).eval()
     for module in network.modules():  # as after training: an identity would hide a wrong fold
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
-    model = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), SIZE)
+    return network, to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), SIZE)
+
+
+def test_pranets_agree_with_pytorch(pranets):
+    network, model = pranets
     difference = compare(reference(network, noise(3)), run(model, noise(3)))
     assert difference.levels <= EXACT.levels
     assert difference.flipped <= 10 * EXACT.flipped  # of 18,432 pixels, all of them near 0.5
+
+
+def test_pranets_become_plans(pranets, tensorrt_rtx):
+    as_plan(pranets[1], tensorrt_rtx)

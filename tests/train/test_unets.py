@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from rtpolyp.errors import InputError
+from tests.train.plans import as_plan
 from train.__main__ import app
 from train.command_line import run_command_line
 from train.complexity import giga_macs, parameter_count
@@ -131,17 +132,27 @@ def test_folding_changes_no_output(name):
     assert (folded - expected).abs().max() <= FOLDING_TOLERANCE * expected.abs().max()
 
 
-@pytest.mark.parametrize("name", OWN_ENCODED)
-def test_exported_agrees_with_pytorch(name):
-    network = as_trained(create_network(name))
+@pytest.fixture(scope="module", params=OWN_ENCODED)
+def exported(request):
+    """A network, as trained, and its graph for frames of 96 × 64."""
+    torch.manual_seed(0)
+    network = as_trained(create_network(request.param))
+    return network, to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), (96, 64))
+
+
+def test_exported_agrees_with_pytorch(exported):
+    network, model = exported
     frames = np.random.default_rng(1).integers(0, 256, (2, 64, 96, 3), np.uint8)
     expected = reference(network, frames)
     assert np.ptp(expected) > 200
-    model = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), (96, 64))
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     difference = compare(expected, session.run(["probability"], {"frames": frames})[0])
     assert difference.levels <= EXACT.levels
     assert difference.flipped <= 10 * EXACT.flipped  # of 12,288 pixels, all of them near 0.5
+
+
+def test_exported_becomes_a_plan(exported, tensorrt_rtx):
+    as_plan(exported[1], tensorrt_rtx)
 
 
 @pytest.mark.parametrize(("name", "multiple"), [("unet", 16), ("unetpp", 16), ("resunetpp", 8)])
