@@ -14,10 +14,11 @@ from rtpolyp.cli.demo import render_clip
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles, load_bundle
 from rtpolyp.measure.benchmark.bench import Options, bench_engine
+from rtpolyp.measure.benchmark.clip import open_clip
 from rtpolyp.measure.benchmark.compare import Change, compare
 from rtpolyp.measure.benchmark.histogram import Panel, write_histograms
 from rtpolyp.measure.benchmark.machine import Machine, this_machine
-from rtpolyp.measure.benchmark.report import NetworkReport, Report, read_report, to_dict, write_report
+from rtpolyp.measure.benchmark.report import NetworkReport, Report, to_dict, write_report
 from rtpolyp.measure.benchmark.samples import THROUGHPUT, Measurement, Schedule, Summary
 from rtpolyp.measure.benchmark.stability import describe, doubts
 from rtpolyp.measure.benchmark.stream import GLASS, Saturation
@@ -45,7 +46,7 @@ WIDTH = 120  # columns where no terminal says how wide it is
 def bench(
     *,
     engine: str | None = None,
-    net: list[str] | None = None,
+    net: Annotated[list[str] | None, Parameter(negative="")] = None,
     every: Annotated[bool, Parameter(name="--all", negative="")] = False,
     backend: str = "auto",
     precision: str = "auto",
@@ -95,34 +96,35 @@ def bench(
         Percent by which a measurement may be slower than in that report, beyond noise.
     """
     engines, missing = _choose(engine, net or [], every)
-    _check(duration, fail_above, [path for path in (json, histogram) if path is not None])
-    before = None if old is None else read_report(old)
+    _check(duration, fail_above, video, [path for path in (json, histogram) if path is not None])
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     machine, schedule = this_machine(), Schedule(seconds=duration)
     options = Options(backend, precision, threads, paced, saturation, schedule)
+    report = Report(machine, threads or machine.cores, _name(video), schedule)
+    if old is not None:
+        compare(to_dict(report), old, 0.0)  # refuses another machine or clip before the work
     _print_machine(machine, console)
-    networks = []
     with console.status("") as status, tempfile.TemporaryDirectory() as folder:
         clip = video
         if clip is None:
             status.update(f"rendering {CLIP_SECONDS:g} s of phantom")
             render_clip(clip := Path(folder, "phantom.mp4"), seconds=CLIP_SECONDS)
         for name in engines:
-            networks.append(bench_engine(name, clip, options, progress=status.update))
-            _print_network(networks[-1], console)
+            network = bench_engine(name, clip, options, progress=status.update)
+            _print_network(network, console)
+            report.networks.append(network)
     for name in missing:
         remedy = f"python -m train --net {name} … and python -m train.export … -o engines/{name}"
         console.print(f"{name}: no bundle to run; train and export one: {remedy}", style="yellow")
-    report = Report(machine, threads or machine.cores, _name(video), schedule, tuple(networks))
     if json is not None:
         write_report(report, json)
     if histogram is not None:
         write_histograms(_panels(report), histogram)
     for path in filter(None, (json, histogram)):
         console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
-    if old is None or before is None:
+    if old is None:
         return 0
-    changes = compare(to_dict(report), before, old, fail_above / 100)
+    changes = compare(to_dict(report), old, fail_above / 100)
     _print_changes(changes, old, fail_above, console)
     return int(any(change.verdict == "slower" for change in changes))
 
@@ -148,12 +150,14 @@ def _choose(engine: str | None, nets: Sequence[str], every: bool) -> tuple[list[
     return [name for name, network in networks.items() if network in wanted], missing
 
 
-def _check(duration: float, fail_above: float, outputs: Sequence[Path]) -> None:
+def _check(duration: float, fail_above: float, video: Path | None, outputs: Sequence[Path]) -> None:
     """Refuse before the work what would fail after it."""
     if not duration > 0:
         raise InputError(f"duration {duration:g}: give seconds above 0")
     if not fail_above >= 0:
         raise InputError(f"fail-above {fail_above:g}: give percent, 0 or more")
+    if video is not None:
+        open_clip(video).close()
     for path in outputs:
         prepare_file(path)
 
@@ -192,6 +196,8 @@ def _print_network(network: NetworkReport, console: Console) -> None:
         _print_measurement(measurement, console)
     if network.saturation is not None:
         _print_saturation(network.saturation, console)
+    for note in network.notes:
+        _warn(note, console)
 
 
 def _print_measurement(measurement: Measurement, console: Console) -> None:
@@ -208,7 +214,11 @@ def _print_measurement(measurement: Measurement, console: Console) -> None:
     lines.append(describe(measurement.conditions))
     console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
     for doubt in doubts(measurement):
-        console.print(f"warning: {doubt}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        _warn(doubt, console)
+
+
+def _warn(text: str, console: Console) -> None:
+    console.print(f"warning: {text}", style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def _cells(figure: Summary) -> list[str]:

@@ -11,7 +11,7 @@ from rtpolyp.measure.benchmark.clip import read_excerpt
 from rtpolyp.measure.benchmark.engine import measure_around, measure_engine
 from rtpolyp.measure.benchmark.report import NetworkReport
 from rtpolyp.measure.benchmark.samples import THROUGHPUT, Schedule
-from rtpolyp.measure.benchmark.stream import find_saturation, measure_stream
+from rtpolyp.measure.benchmark.stream import Overrun, find_saturation, measure_stream
 from rtpolyp.pipeline import settings_for
 
 __all__ = ["Options", "bench_engine"]
@@ -48,7 +48,7 @@ def bench_engine(
         precision=options.precision,
         threads=options.threads,
     )
-    saturation = None
+    saturation, notes = None, list[str]()
     progress(f"{name}: opening the engine for latency")
     with opened(optimise_for="latency") as engine:
         spec, excerpt = engine.spec, read_excerpt(clip, engine.spec)
@@ -69,7 +69,10 @@ def bench_engine(
             live = partial(measure_stream, engine, clip, crop, schedule)
             if options.paced is not None:
                 progress(f"{name}: live at {options.paced:g} frames/s")
-                measurements.append(live(rate=options.paced))
+                try:
+                    measurements.append(live(rate=options.paced))
+                except Overrun as exc:  # which is a result, too, and the others are still wanted
+                    notes.append(str(exc))
             if options.saturation:
                 progress(f"{name}: the highest live rate")
                 fastest = HEADROOM * whole.figures[THROUGHPUT].median
@@ -82,4 +85,5 @@ def bench_engine(
         size=spec.size,
         measurements=tuple(measurements),
         saturation=saturation,
+        notes=tuple(notes),
     )

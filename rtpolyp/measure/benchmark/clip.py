@@ -22,7 +22,7 @@ from rtpolyp.video.frame import Frame
 from rtpolyp.video.scaler import NetworkScaler
 from rtpolyp.video.source import Source, open_source
 
-__all__ = ["HELD", "Arrival", "ClipFeed", "Excerpt", "read_excerpt"]
+__all__ = ["HELD", "Arrival", "ClipFeed", "Excerpt", "open_clip", "read_excerpt"]
 
 EVERY, KEPT = 8, 16  # every eighth frame, sixteen of them: five seconds at 25 frames/s
 HELD = 4  # frames that a live source holds, as capture drivers commonly do, before it overwrites the oldest
@@ -43,7 +43,7 @@ class Excerpt:
 
 def read_excerpt(clip: Path, spec: EngineSpec) -> Excerpt:
     """Decode the clip's beginning. Raises InputError for what is no video."""
-    with _open(clip) as source:
+    with open_clip(clip) as source:
         finder = PictureFinder()
         kept: list[Frame] = []
         for index, frame in enumerate(itertools.islice(source, EVERY * KEPT)):
@@ -78,7 +78,7 @@ class ClipFeed:
     def __init__(self, clip: Path, schedule: Schedule, rate: float | None = None) -> None:
         if rate is not None and not 0 < rate < 10_000:
             raise InputError(f"{rate:g} frames/s is no rate for a stream: give a number such as 25")
-        self._source = _open(clip)
+        self._source = open_clip(clip)
         self.name, self.path = self._source.name, self._source.path
         self.format, self.size = self._source.format, self._source.size
         self.frame_rate: Fraction | None = self._source.frame_rate
@@ -129,10 +129,11 @@ class ClipFeed:
             if first is not None and last is not None:
                 offset += last.pts - first.pts + last.native.duration
             self._source.close()
-            self._source = _open(self._clip)
+            self._source = open_clip(self._clip)
 
 
-def _open(clip: Path) -> Source:
+def open_clip(clip: Path) -> Source:
+    """open_source for videos alone: raises InputError for images as well."""
     source = open_source(clip)
     if not source.is_sequence:
         source.close()

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from rtpolyp.errors import InputError
+from rtpolyp.measure.benchmark.report import read_report
 from rtpolyp.measure.benchmark.samples import THROUGHPUT
 from rtpolyp.measure.statistics import Interval, bootstrap_ratio
 
@@ -40,42 +41,48 @@ class Change:
     verdict: Verdict  # beyond the margin, or within it
 
 
-def compare(new: Mapping[str, Any], old: Mapping[str, Any], old_file: Path, margin: float) -> list[Change]:
-    """Compare two reports, as `to_dict` and `read_report` give them; a `margin` of 0.1 is 10 %.
+def compare(new: Mapping[str, Any], old_file: Path, margin: float) -> list[Change]:
+    """Compare a report, as `to_dict` gives it, with an earlier run's file; a `margin` of 0.1 is 10 %.
 
-    Raises InputError, which names `old_file`, where they cannot be compared: another processor, card, thread
-    count, clip or bundle, a measurement that the old run did not make, or too few samples.
+    Raises InputError where they cannot be compared: another processor, card, thread count, clip or bundle, a
+    measurement that the old run did not make, or too few samples. Everything but the bundles is checked even
+    where `new` has no networks yet.
     """
+    old = read_report(old_file)
     try:
+        _check_same(new, old, old_file)
         pairs = _pairs(new, old, old_file)
         return [_change(*pair, old_file, margin, ERROR_RATE / len(pairs)) for pair in pairs]
     except (KeyError, TypeError, AttributeError, ValueError) as exc:
         raise InputError(f"{old_file}: is a damaged report ({exc!r}); run bench again for a new one") from exc
 
 
+def _check_same(new: Mapping[str, Any], old: Mapping[str, Any], old_file: Path) -> None:
+    for what in ("processor", "cores", "card"):
+        _same(what, old["machine"][what], new["machine"][what], old_file)
+    for what in ("threads", "clip"):
+        _same(what, old[what], new[what], old_file)
+
+
+def _same(what: str, then: object, now: object, old_file: Path) -> None:
+    if then != now:
+        raise InputError(
+            f"{old_file}: measured with {what} {then}, this run with {now}, so not comparable; "
+            "repeat the old run as this one"
+        )
+
+
 def _pairs(
     new: Mapping[str, Any], old: Mapping[str, Any], old_file: Path
 ) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Bundle, measurement then, measurement now; the refusals."""
-
-    def same(what: str, then: object, now: object) -> None:
-        if then != now:
-            raise InputError(
-                f"{old_file}: measured with {what} {then}, this run with {now}, so not comparable; "
-                "repeat the old run as this one"
-            )
-
-    for what in ("processor", "cores", "card"):
-        same(what, old["machine"][what], new["machine"][what])
-    same("threads", old["threads"], new["threads"])
-    same("clip", old["clip"], new["clip"])
+    """Bundle, measurement then, measurement now."""
     before = {network["bundle"]: network for network in old["networks"]}
     pairs = []
     for network in new["networks"]:
         bundle = network["bundle"]
         if bundle not in before:
             raise InputError(f"{old_file}: holds {', '.join(before)}, not {bundle}; bench the same networks")
-        same(f"bundle {bundle}", before[bundle]["digest"], network["digest"])
+        _same(f"bundle {bundle}", before[bundle]["digest"], network["digest"], old_file)
         measured = {entry["name"]: entry for entry in before[bundle]["measurements"]}
         for entry in network["measurements"]:
             if (name := entry["name"]) not in measured:

@@ -1,7 +1,7 @@
 """A benchmark's report: what was measured, on what, as JSON."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ class NetworkReport:
     size: tuple[int, int]  # (width, height), pixels, of the network's input
     measurements: tuple[Measurement, ...]
     saturation: Saturation | None = None  # None when it was not looked for
+    notes: tuple[str, ...] = ()  # what could not be measured, and why
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Report:
     threads: int  # that an engine may use
     clip: str  # which one, so that another is told from it
     schedule: Schedule
-    networks: tuple[NetworkReport, ...]
+    networks: list[NetworkReport] = field(default_factory=list)
 
 
 def to_dict(report: Report) -> dict[str, Any]:

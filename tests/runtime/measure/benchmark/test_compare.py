@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import json
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.inference.engine import Prediction, Timing
 from rtpolyp.measure.benchmark import engine as engine_bench
 from rtpolyp.measure.benchmark import metered
-from rtpolyp.measure.benchmark.compare import compare
+from rtpolyp.measure.benchmark.compare import Change, compare
 from rtpolyp.measure.benchmark.conditions import Conditions
 from rtpolyp.measure.benchmark.engine import measure_engine
 from rtpolyp.measure.benchmark.machine import this_machine
@@ -21,15 +22,27 @@ from rtpolyp.measure.benchmark.report import NetworkReport, Report, to_dict
 from rtpolyp.measure.benchmark.samples import THROUGHPUT, Measurement, Samples, Schedule
 from tests.runtime.red_disc import SPEC
 
-OLD = Path("old.json")
+Against = Callable[[dict, dict, float], list[Change]]
 QUIET = Conditions(None, None, None, None)
 
 
 def report_of(*measurements: Measurement) -> dict:
     network = NetworkReport("net", "0123456789abcdef", "pranet-if", "none", (128, 96), measurements)
     machine = this_machine()
-    report = Report(machine, machine.cores, "clip", Schedule(), (network,))
+    report = Report(machine, machine.cores, "clip", Schedule(), [network])
     return json.loads(json.dumps(to_dict(report)))  # as it comes from a file
+
+
+@pytest.fixture
+def against(tmp_path: Path) -> Against:
+    """`compare`, with the old report in a file."""
+
+    def run(new: dict, old: dict, margin: float) -> list[Change]:
+        path = tmp_path / "old.json"
+        path.write_text(json.dumps(old))
+        return compare(new, path, margin)
+
+    return run
 
 
 def noisy(seed: int, slowdown: float = 1.0) -> dict:
@@ -50,11 +63,11 @@ def noisy(seed: int, slowdown: float = 1.0) -> dict:
 
 
 @pytest.mark.parametrize("run", range(10))
-def test_a_fifth_slower_fails_and_noise_does_not(run: int):
+def test_a_fifth_slower_fails_and_noise_does_not(against, run: int):
     old = noisy(100 + run)
-    assert {change.verdict for change in compare(noisy(run), old, OLD, 0.1)} == {"same"}
-    assert {change.verdict for change in compare(noisy(run, 1.2), old, OLD, 0.1)} == {"slower"}
-    assert {change.verdict for change in compare(noisy(run, 1 / 1.2), old, OLD, 0.1)} == {"faster"}
+    assert {change.verdict for change in against(noisy(run), old, 0.1)} == {"same"}
+    assert {change.verdict for change in against(noisy(run, 1.2), old, 0.1)} == {"slower"}
+    assert {change.verdict for change in against(noisy(run, 1 / 1.2), old, 0.1)} == {"faster"}
 
 
 class Clockwork:
@@ -77,7 +90,7 @@ class Clockwork:
 
 
 @pytest.mark.parametrize("run", range(10))
-def test_a_fifth_slower_engine_fails_and_the_same_one_does_not(run: int, monkeypatch):
+def test_a_fifth_slower_engine_fails_and_the_same_one_does_not(against, run: int, monkeypatch):
     def measured(seed: int, milliseconds: float) -> dict:
         engine = Clockwork(seed, milliseconds)
         for module in (engine_bench, metered):
@@ -86,13 +99,13 @@ def test_a_fifth_slower_engine_fails_and_the_same_one_does_not(run: int, monkeyp
 
     old = measured(100 + run, 10)
     assert old["networks"][0]["measurements"][0]["figures"]["latency"]["count"] > 200
-    assert compare(measured(run, 10), old, OLD, 0.1)[0].verdict == "same"
-    assert compare(measured(run, 12), old, OLD, 0.1)[0].verdict == "slower"
+    assert against(measured(run, 10), old, 0.1)[0].verdict == "same"
+    assert against(measured(run, 12), old, 0.1)[0].verdict == "slower"
 
 
-def test_a_change_tells_both_medians_and_the_ratio_of_times():
+def test_a_change_tells_both_medians_and_the_ratio_of_times(against):
     old, new = noisy(0), noisy(0, 2.0)
-    latency, throughput, _ = compare(new, old, OLD, 0.1)
+    latency, throughput, _ = against(new, old, 0.1)
     assert (latency.bundle, latency.measurement, latency.figure) == ("net", "alone", "latency")
     assert latency.new == pytest.approx(2 * latency.old)
     assert latency.slowdown == pytest.approx(2.0)
@@ -101,9 +114,9 @@ def test_a_change_tells_both_medians_and_the_ratio_of_times():
     assert latency.interval.low < 2.0 < latency.interval.high
 
 
-def test_within_the_margin_is_the_same():
+def test_within_the_margin_is_the_same(against):
     old = noisy(1)
-    assert {change.verdict for change in compare(noisy(2, 1.2), old, OLD, 0.3)} == {"same"}
+    assert {change.verdict for change in against(noisy(2, 1.2), old, 0.3)} == {"same"}
 
 
 def changed(report: dict, value: object, *path: object) -> dict:
@@ -131,24 +144,24 @@ def changed(report: dict, value: object, *path: object) -> dict:
         (("machine",), 7, "is a damaged report"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(path, value, message):
+def test_what_cannot_be_compared_is_refused(against, path, value, message):
     report = noisy(3)
     with pytest.raises(InputError, match=message):
-        compare(report, changed(report, value, *path), OLD, 0.1)
+        against(report, changed(report, value, *path), 0.1)
 
 
-def test_more_in_the_old_report_does_not_matter():
+def test_more_in_the_old_report_does_not_matter(against):
     old = noisy(4)
     new = changed(old, old["networks"][0]["measurements"][:1], "networks", 0, "measurements")
-    assert [change.measurement for change in compare(new, old, OLD, 0.1)] == ["alone"]
+    assert [change.measurement for change in against(new, old, 0.1)] == ["alone"]
 
 
-def test_other_versions_are_comparable_for_that_is_what_is_asked():
+def test_other_versions_are_comparable_for_that_is_what_is_asked(against):
     report = noisy(5)
-    assert compare(report, changed(report, "0.0.1", "machine", "versions", "openvino"), OLD, 0.1)
+    assert against(report, changed(report, "0.0.1", "machine", "versions", "openvino"), 0.1)
 
 
-def test_dropped_frames_do_not_disturb():
+def test_dropped_frames_do_not_disturb(against):
     measurement = Measurement("live", "glass-to-glass", "stub", {"glass-to-glass": np.ones(20)}, QUIET)
     report = report_of(dataclasses.replace(measurement, dropped=3, late=1))
-    assert compare(report, report, OLD, 0.0)[0].verdict == "same"
+    assert against(report, report, 0.0)[0].verdict == "same"

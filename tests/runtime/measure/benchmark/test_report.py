@@ -29,7 +29,7 @@ STEADY = Measurement(
 def report() -> Report:
     saturation = Saturation(20.0, (Trial(20.0, True, 30.0, 0),))
     network = NetworkReport("net", "feed", "pranet-if", "none", (128, 96), (STEADY,), saturation)
-    return Report(this_machine(), 2, "clip", Schedule(), (network,))
+    return Report(this_machine(), 2, "clip", Schedule(), [network])
 
 
 def test_a_report_comes_back_as_it_was_written(report, tmp_path):
