@@ -107,7 +107,8 @@ def build(folder: Path) -> None:
     siteconf = SITECONF.format(include=include, folder=str(folder), library=str(empty_driver(folder)))
     (tree / "siteconf.py").write_text(siteconf, encoding="utf-8")
     print("compiling pycuda, about two minutes", flush=True)
-    pip("install", "--force-reinstall", str(tree))
+    pip("uninstall", "--yes", "pycuda")  # one that cannot be imported; what it needs stays as it is
+    pip("install", str(tree))
 
 
 def headers_for(cuda: str | None) -> str:
