@@ -4,12 +4,13 @@ Gradients are averaged where they lie, by NCCL or Gloo. Whatever else is agreed 
 Gloo, so that it waits for no device.
 """
 
+import atexit
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import ParamSpec, TypeVar
 
 import torch
@@ -21,7 +22,7 @@ from rtpolyp.errors import InputError, RtpolypError
 
 __all__ = ["World", "join_world"]
 
-# longer than any validation; a process that dies is noticed by torchrun, which ends the others
+# that the others have while the first validates; a process that dies is noticed by torchrun before
 PATIENCE = timedelta(hours=12)
 
 P = ParamSpec("P")
@@ -35,6 +36,7 @@ class World:
     rank: int = 0  # 0 writes, validates and prints
     size: int = 1
     local_rank: int = 0  # on its machine: the number of its GPU
+    hosts: dist.ProcessGroup | None = None  # what is agreed goes over it
 
     def device(self, name: str) -> torch.device:
         """The device `name` on this process: "cuda" is its own GPU. Raises InputError where there is none."""
@@ -87,7 +89,7 @@ class World:
         """Rank 0's value."""
         box = [value]
         if self.size > 1:
-            dist.broadcast_object_list(box, src=0)
+            dist.broadcast_object_list(box, src=0, group=self.hosts)
         return box[0]
 
     def on_first(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -104,28 +106,21 @@ class World:
 
     def _reduce(self, values: torch.Tensor, how: dist.ReduceOp.RedOpType) -> torch.Tensor:
         if self.size > 1:
-            dist.all_reduce(values, how)
+            dist.all_reduce(values, how, group=self.hosts)
         return values
 
 
-@contextmanager
-def join_world() -> Iterator[World]:
-    """The processes that torchrun has started, connected within the context; without it, this one alone.
+@cache  # a process joins once: a second rendezvous might find what is left of the first, and wait forever
+def join_world() -> World:
+    """The processes that torchrun has started, connected until they end; without it, this one alone.
 
     All but the first keep their progress to themselves.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1 or not dist.is_torchelastic_launched():
-        yield World()
-        return
-    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, timeout=PATIENCE)
-    log = logging.getLogger("train")
-    level = log.level
-    try:
-        if dist.get_rank() > 0:
-            log.setLevel(logging.WARNING)
-        yield World(dist.get_rank(), size, int(os.environ["LOCAL_RANK"]))
-    finally:
-        log.setLevel(level)
-        dist.destroy_process_group()
+    if not dist.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
+        return World()
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    atexit.register(dist.destroy_process_group)
+    if dist.get_rank() > 0:
+        logging.getLogger("train").setLevel(logging.WARNING)
+    hosts = dist.new_group(backend="gloo", timeout=PATIENCE)
+    return World(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]), hosts)

@@ -63,34 +63,34 @@ def fit(
     cannot be written, RtpolypError when the loss stops being finite or the network cannot be compiled, and
     KeyboardInterrupt after a signal, when everything is saved.
     """
-    with join_world() as world:
-        where = world.device(device)
-        recipe = recipe.for_frames(sum(len(source.pairs("train")) for source in sources))
-        share = replace(recipe, batch=world.images(recipe.batch))
-        resumed = world.agree(world.on_first(_find_run, folder, spec, recipe, precision, resume))
-        torch.manual_seed(recipe.seed)
-        initial = load_initial(init) if init and not resumed else None
-        network = create_network(spec, pretrained=False if resumed or initial else pretrained).to(where)
-        if initial:
-            check_unseen(sources, initial.seen, f"what --init {init} begins with")
-            begin_with(network, spec, initial)
-        kept, held_out = _load_data(sources, recipe)
-        if resumed and resumed.files != kept.files:
-            raise InputError(f"{folder}: was trained on other files. Give the same --data, or another -o")
-        if resumed:
-            numerics = resumed.numerics
-        if not numerics:
-            numerics = world.agree(world.on_first(fastest_numerics, network, share, where, precision))
-        log.info("training with %s", numerics)
-        batches = Batches(kept, recipe, where)
-        earlier = initial.seen if initial else ()
-        trainer = Trainer(network, spec, recipe, numerics, batches, earlier, world, compiles)
-        if resumed:
-            trainer.restore(resumed)
-        run = _Run(trainer, held_out, folder)
-        with _stop_signals() as signals, run.journal or nullcontext():
-            run.train(signals, save_minutes)
-            world.on_first(run.summarise)
+    world = join_world()
+    where = world.device(device)
+    recipe = recipe.for_frames(sum(len(source.pairs("train")) for source in sources))
+    share = replace(recipe, batch=world.images(recipe.batch))
+    resumed = world.agree(world.on_first(_find_run, folder, spec, recipe, precision, resume))
+    torch.manual_seed(recipe.seed)
+    initial = load_initial(init) if init and not resumed else None
+    network = create_network(spec, pretrained=False if resumed or initial else pretrained).to(where)
+    if initial:
+        check_unseen(sources, initial.seen, f"what --init {init} begins with")
+        begin_with(network, spec, initial)
+    kept, held_out = _load_data(sources, recipe)
+    if resumed and resumed.files != kept.files:
+        raise InputError(f"{folder}: was trained on other files. Give the same --data, or another -o")
+    if resumed:
+        numerics = resumed.numerics
+    if not numerics:
+        numerics = world.agree(world.on_first(fastest_numerics, network, share, where, precision))
+    log.info("training with %s", numerics)
+    batches = Batches(kept, recipe, where)
+    earlier = initial.seen if initial else ()
+    trainer = Trainer(network, spec, recipe, numerics, batches, earlier, world, compiles)
+    if resumed:
+        trainer.restore(resumed)
+    run = _Run(trainer, held_out, folder)
+    with _stop_signals() as signals, run.journal or nullcontext():
+        run.train(signals, save_minutes)
+        world.on_first(run.summarise)
     return run.best
 
 
