@@ -27,9 +27,9 @@ from rtpolyp.spec import EngineSpec
 
 __all__ = ["LEAST_DICE", "GateFrames", "gate", "phantom_frames", "read_frames"]
 
-# The least Dice between the two masks. FP16 rounds to 11 bits and keeps outlines: 0.9998 on the 100 test frames
-# of Kvasir-SEG with the shipped network. bfloat16's 8 bits and INT8 move those of small polyps: 0.997 and 0.992.
-# Their limits tell a wrong graph from a right one, and no more.
+# The least Dice between the two masks. FP16 rounds to 11 bits and keeps outlines: 0.9998 on the 100 test
+# frames of Kvasir-SEG with the shipped network. bfloat16's 8 bits and INT8 move those of small polyps: 0.997
+# and 0.992. Their limits tell a wrong graph from a right one, and no more.
 LEAST_DICE: dict[PlanPrecision, float] = {"fp32": 0.998, "fp16": 0.998, "bf16": 0.98, "int8": 0.95}
 
 # Seven seconds, in which a polyp comes near: a small or doubtful mask would make Dice a matter of luck.
