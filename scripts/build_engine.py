@@ -35,8 +35,6 @@ from rtpolyp.inference.tensorrt_build import (
     targets_for,
     timing_cache_of,
 )
-from rtpolyp.inference.typed_onnx import Graph, check_typed, load_graph, typed_graph, weights_by_precision
-from rtpolyp.measure.plan_gate import gate, phantom_frames, read_frames
 from rtpolyp.spec import EngineSpec
 
 SIDE = 352  # pixels, of a network that no bundle gives a size
@@ -79,11 +77,9 @@ class Source:
     spec: EngineSpec
     digest: str  # Bundle.digest
     sha256: str  # of the file that it comes from
-    exact: Graph | None  # in FP32: what the plan is judged by
-    graph: Graph | None  # what becomes the plan; another than `exact` for INT8
-    network: Any = (
-        None  # train.graph.ByteNetwork, where torch made the graph, or torch-tensorrt makes the plan
-    )
+    exact: Any  # Graph of typed_onnx, in FP32: what the plan is judged by
+    graph: Any  # what becomes the plan; another than `exact` for INT8
+    network: Any = None  # train.graph.ByteNetwork, where torch was needed
 
 
 app = App(name="build_engine", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
@@ -123,10 +119,16 @@ def main(
     """
     card = find_card()
     library = load_flavour(choose_flavour(card) if flavour == "auto" else flavour)
+    # these import onnx, which comes with the extras that bring TensorRT
+    from rtpolyp.inference.typed_onnx import check_typed, typed_graph, weights_by_precision
+    from rtpolyp.measure.plan_gate import gate, phantom_frames, read_frames
+
     targets = targets_for(library.name, card, tuple(filter(None, target.lower().split(","))))
     config = BuildConfig(precision, parse_batch(batch), targets)
     check_folder(out)
-    console.print(announcement(library, card, targets))
+    here = f"on {card}" if card else "no NVIDIA card is visible"
+    cards = ", ".join(f"{target} ({CARDS[target]})" if target in CARDS else target for target in targets)
+    console.print(f"{here}: {library.name} {library.version} builds a plan for {cards}")
     source = find_source(network, precision, torch=via != "onnx")
     typed, parity = None, {}
     if source.graph is not None:
@@ -190,6 +192,8 @@ def find_source(network: Network, precision: PlanPrecision, *, torch: bool) -> S
         )
     if torch or network.size not in (None, spec.width):
         return _with_torch(network, bundle, precision, torch)
+    from rtpolyp.inference.typed_onnx import load_graph
+
     role = "int8" if precision == "int8" else "fp32"
     exact, graph = (load_graph(bundle.model(name)) for name in ("fp32", role))
     return Source(spec, bundle.digest, spec.sha256[spec.files[role]], exact, graph)
@@ -228,9 +232,7 @@ def _with_torch(network: Network, bundle: Bundle | None, precision: PlanPrecisio
     return Source(made.spec, digest, made.sha256, graph, graph, made.network)
 
 
-def make(
-    source: Source, typed: Graph | None, library: Library, config: BuildConfig, card: Card | None
-) -> Built:
+def make(source: Source, typed: Any, library: Library, config: BuildConfig, card: Card | None) -> Built:
     """Compile the typed graph, or without one the network by torch-tensorrt."""
     if typed is None:
         from train.torch_tensorrt import build_plan_from_torch
@@ -256,13 +258,6 @@ def progress_bar() -> Iterator[Progress]:
             bar.update(tasks[phase], completed=done, total=steps, visible=done < steps)
 
         yield show
-
-
-def announcement(library: Library, card: Card | None, targets: tuple[str, ...]) -> str:
-    """Which library builds for which cards, and why that one."""
-    here = f"on {card}" if card else "no NVIDIA card is visible"
-    cards = ", ".join(f"{target} ({CARDS[target]})" if target in CARDS else target for target in targets)
-    return f"{here}: {library.name} {library.version} builds a plan for {cards}"
 
 
 def command_elsewhere(options: list[str]) -> str:

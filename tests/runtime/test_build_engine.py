@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -195,3 +196,15 @@ def test_an_unwritable_output_is_one_line(script: ModuleType, tmp_path: Path, ca
     (tmp_path / "file").write_bytes(b"")
     assert run_command_line(["-o", str(tmp_path / "file" / "engines")], script.app) == 2
     assert "file/engines: no folder to write to (" in capsys.readouterr().err
+
+
+def test_without_the_extra_it_is_one_line(tmp_path: Path):
+    """A plain installation has neither TensorRT nor onnx."""
+    hide = "import sys; sys.modules.update(dict.fromkeys(('tensorrt', 'tensorrt_rtx', 'onnx')))"
+    run = f"sys.argv = ['build_engine']; import runpy; runpy.run_path({str(SCRIPT)!r}, None, '__main__')"
+    result = subprocess.run(
+        [sys.executable, "-c", f"{hide}; {run}"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("build_engine: tensorrt")
+    assert result.stderr.count("\n") == 1
