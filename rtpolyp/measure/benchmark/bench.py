@@ -17,7 +17,6 @@ from rtpolyp.pipeline import settings_for
 __all__ = ["Options", "bench_engine"]
 
 AROUND_SECONDS = 0.5  # a hundred frames and more
-HEADROOM = 1.1  # the saturation search begins above the rate that was reached without a clock
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def bench_engine(
                     notes.append(str(exc))
             if options.saturation:
                 progress(f"{name}: the highest live rate")
-                fastest = HEADROOM * whole.figures[THROUGHPUT].median
-                saturation = find_saturation(lambda rate: live(rate=rate), fastest)
+                first = whole.figures[THROUGHPUT].median / 2
+                saturation = find_saturation(lambda rate: live(rate=rate), first)
     return NetworkReport(
         bundle=spec.name,
         digest=spec.digest,

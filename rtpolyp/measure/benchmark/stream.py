@@ -1,6 +1,7 @@
 """End to end: the pipeline of `rtpolyp run`, at full speed or fed live, and how fast it may be fed."""
 
 import contextlib
+import math
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ __all__ = ["GLASS", "Overrun", "Saturation", "Trial", "find_saturation", "measur
 GLASS = "glass-to-glass"
 WORK = ("decode", "resize", "engine", "postprocess", "overlay", "encode")
 TRIALS = 7  # of a saturation search
-CLOSE = 0.05  # relative width of the bracket at which the search ends
+CLOSE = 0.05  # width of the bracket, relative to its lower end, at which the search ends
 
 
 class Overrun(InputError):
@@ -112,18 +113,19 @@ class Saturation:
     trials: tuple[Trial, ...]
 
 
-def find_saturation(measure: Callable[[float], Measurement], highest: float) -> Saturation:
-    """Bisect for the highest rate that `measure`, a live stream at a rate, keeps up with.
+def find_saturation(measure: Callable[[float], Measurement], first: float) -> Saturation:
+    """The highest rate that `measure`, a live stream at a rate, keeps up with.
 
-    `highest` frames/s is where the search begins and more than the stream is expected to take. It ends after
+    From `first` frames/s on the rate is doubled until a stream does not keep up, then bisected. Ends after
     TRIALS streams, or when the bracket is as narrow as CLOSE.
     """
-    low, high = 0.0, highest
+    low, high, rate = 0.0, math.inf, first
     trials: list[Trial] = []
-    while len(trials) < TRIALS and high - low > CLOSE * high:
-        trial = _try(measure, (low + high) / 2)
+    while len(trials) < TRIALS and high - low > CLOSE * low:
+        trial = _try(measure, rate)
         trials.append(trial)
-        low, high = (trial.rate, high) if trial.kept_up else (low, trial.rate)
+        low, high = (rate, high) if trial.kept_up else (low, rate)
+        rate = 2 * rate if high == math.inf else (low + high) / 2
     return Saturation(low or None, tuple(trials))
 
 
