@@ -87,8 +87,8 @@ app = App(name="build_engine", help=__doc__, version_flags=(), suppress_keyboard
 
 @app.default
 def main(
-    network: Network = Network(),
     *,
+    network: Network = Network(),
     precision: PlanPrecision = "fp16",
     batch: str = "1",
     flavour: Literal["auto", "tensorrt", "tensorrt-rtx"] = "auto",

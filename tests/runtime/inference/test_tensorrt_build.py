@@ -168,6 +168,20 @@ def test_types_that_do_not_meet_fail(tensorrt_rtx: Library):
         build_plan(tensorrt_rtx, model.SerializeToString(), FP16)
 
 
+def test_a_builder_that_finds_no_gpu_fails_in_its_own_words(tensorrt_rtx: Library):
+    """TensorRT logs why, and its binding raises a TypeError that does not."""
+    severity = tensorrt_rtx.trt.ILogger.Severity
+
+    def no_gpu(logger) -> None:
+        logger.log(severity.ERROR, "CUDA initialization failure with error: 35")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    trt = types.SimpleNamespace(__version__="10.6.0", Builder=no_gpu)
+    full = dataclasses.replace(tensorrt_rtx, name="tensorrt", trt=trt)
+    with pytest.raises(EngineError, match=r"^tensorrt 10\.6\.0 refuses the build: CUDA .* error: 35$"):
+        build_plan(full, typed(), FP16)
+
+
 def test_int8_on_an_early_rtx_fails_before_its_compiler_does(tensorrt_rtx: Library):
     """1.5 and 1.6 say CHECK(dtype == myelinTypeFloat || …); 1.7 builds it."""
     early = dataclasses.replace(tensorrt_rtx, trt=types.SimpleNamespace(__version__="1.6.1.120"))
