@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import statistics
-import tempfile
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.inference.engine import Engine, Goal, Prediction
+from rtpolyp.inference.files import write_whole
 from rtpolyp.inference.processor import Processor
 from rtpolyp.spec import Precision
 
@@ -100,10 +100,7 @@ def remember(folder: Path, key: CalibrationKey, milliseconds: Mapping[Precision,
     path = _file(folder, key)
     content = {"key": asdict(key), "milliseconds": milliseconds}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as temporary:
-            json.dump(content, temporary, indent=1)
-        os.replace(temporary.name, path)
+        write_whole(path, json.dumps(content, indent=1).encode())
     except OSError as exc:
         log.info("%s: not written (%s); the next start measures again", path, exc)
 
