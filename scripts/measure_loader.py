@@ -28,7 +28,7 @@ from train.optimisation import fastest_numerics
 from train.recipe import recipe_for
 from train.trainer import Trainer
 
-BLOCK = 10  # steps of one turn
+BLOCK = 5  # steps of one turn
 
 
 class Ready:
@@ -65,7 +65,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
                 torch.cuda.synchronize(device)
             if turn:
                 seconds[name].append((time.perf_counter() - start) / BLOCK)
-    ratios = [ready / drawn for drawn, ready in zip(seconds["drawn"], seconds["ready"], strict=True)]
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
     is_cuda = device.type == "cuda"
     return {
         "device": torch.cuda.get_device_name(device) if is_cuda else this_processor().name,
@@ -75,9 +75,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "side": arguments.side,
         "batch": arguments.batch,
         "numerics": asdict(numerics),
-        "seconds a step": {name: round(statistics.median(values), 4) for name, values in seconds.items()},
-        "ready / drawn": round(statistics.median(ratios), 3),
-        "ready / drawn, each round": [round(ratio, 3) for ratio in ratios],
+        "seconds a step, each turn": {name: [round(v, 4) for v in seconds[name]] for name in seconds},
+        "seconds a step": {name: round(value, 4) for name, value in medians.items()},
+        "ready / drawn": round(medians["ready"] / medians["drawn"], 3),
     }
 
 
@@ -91,7 +91,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=16, help="images a step")
     parser.add_argument("--precision", default=None, help="float32, bfloat16, float16; default: measured")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("-o", "--output", type=Path, default=None, help="JSON file")
     arguments = parser.parse_args()
     try:
