@@ -74,6 +74,15 @@ def test_a_run_begins_with_the_weights_and_inherits_what_they_have_seen(first, t
     assert {file.source for file in second.files} == {"second:half"}
 
 
+def test_the_shipped_bundle_can_be_begun_with_by_its_name():
+    initial, spec = load_initial("pranet-if"), NetworkSpec("pranet-if")
+    network = create_network(spec, pretrained=False)
+    begin_with(network, spec, initial)
+    state = network.state_dict()
+    assert all(torch.equal(state[name], tensor.to(state[name].dtype)) for name, tensor in initial.ema.items())
+    assert len(initial.seen) > 1000
+
+
 def test_every_run_of_a_chain_is_inherited_and_exported(first, tmp_path):
     sources = [clinic(tmp_path / name, seed) for name, seed in (("second", 2), ("third", 3))]
     run(sources[0], tmp_path / "run2", init=str(first))
