@@ -1,7 +1,6 @@
 """`python -m train`: train a network on folders of images and masks."""
 
 import sys
-from dataclasses import fields, make_dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -15,33 +14,15 @@ from train.command_line import run_command_line
 from train.complexity import giga_macs, parameter_count
 from train.data import parse_source
 from train.encoders import ENCODERS
-from train.encoders.published import IMAGENET
 from train.explain import explain, load_images
-from train.initial import load_initial
+from train.initial import backbone_weights_for, load_initial
 from train.loop import fit
 from train.networks import NETWORKS, OWN_ENCODED, NetworkSpec, create_network
 from train.networks.own_encoder import OWN
-from train.recipe import Recipe, recipe_for
+from train.overrides import Overrides, given
+from train.recipe import recipe_for
 
 app = App(name="python -m train", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
-
-# every field of Recipe as an optional flag; what is not given keeps the value of --recipe
-Overrides = make_dataclass(
-    "Overrides",
-    [
-        (
-            field.name,
-            Annotated[
-                field.type | None,
-                Parameter(help=field.metadata["help"], consume_multiple=True, negative=""),
-            ],
-            None,
-        )
-        for field in fields(Recipe)
-    ],
-    frozen=True,
-    namespace={"__module__": __name__},  # or cyclopts takes it for a built-in type
-)
 
 
 @app.default
@@ -100,21 +81,15 @@ def train(
     compile_network
         Run the network through torch.compile.
     """
-    given = {name: value for name, value in vars(overrides).items() if value is not None}
-    chosen = recipe_for(net, recipe).changed(**given)
+    chosen = recipe_for(net, recipe).changed(**given(overrides))
     sources = [parse_source(text) for text in data]
     spec = NetworkSpec(net, encoder, stride4, head)
-    beside_data = sources[0].folder.parent / "weights" / f"{spec.encoder}_imagenet"
-    if backbone_weights:
-        pretrained = IMAGENET if backbone_weights == IMAGENET else Path(backbone_weights)
-    else:
-        pretrained = beside_data if beside_data.exists() else True
     fit(
         spec,
         chosen,
         sources,
         out,
-        pretrained=False if random_init else pretrained,
+        pretrained=False if random_init else backbone_weights_for(spec, sources, backbone_weights),
         init=init,
         resume=resume,
         save_minutes=save_minutes,

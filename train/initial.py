@@ -1,18 +1,34 @@
-"""What a run begins with: `--init` takes the weights of a bundle or of another run."""
+"""What a run begins with: ImageNet weights of its encoder, or with `--init` a bundle's or another run's."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import load_bundle
 from train.checkpoint import Checkpoint, load_checkpoint
+from train.data import Source
+from train.encoders.published import IMAGENET
 from train.networks import NetworkSpec
 
-__all__ = ["begin_with", "load_initial"]
+__all__ = ["backbone_weights_for", "begin_with", "load_initial"]
 
 NAMED = 4  # keys of each kind that an error lists
+
+
+def backbone_weights_for(
+    spec: NetworkSpec, sources: Sequence[Source], asked: str | None
+) -> bool | Path | Literal["imagenet"]:
+    """The encoder's weights, as `create_network` takes them: those asked for by path or as "imagenet".
+
+    Without either, `weights/ENCODER_imagenet` beside the first data folder where it exists, else True.
+    """
+    if asked:
+        return IMAGENET if asked == IMAGENET else Path(asked)
+    beside_data = sources[0].folder.parent / "weights" / f"{spec.encoder}_imagenet"
+    return beside_data if beside_data.exists() else True
 
 
 def load_initial(text: str) -> Checkpoint:

@@ -133,7 +133,8 @@ def test_int8_comes_from_the_bundles_own(run, tmp_path: Path, bundle: Bundle, sq
 def test_the_sidecar_is_plain_json(run, tmp_path: Path, bundle: Bundle, squares: Path):
     run("--bundle", bundle.folder, "--frames", squares)
     text = built(tmp_path).with_suffix(".json").read_text()
-    json.loads(text, parse_constant=pytest.fail)  # no NaN
+    sidecar = json.loads(text, parse_constant=pytest.fail)  # no NaN
+    assert sidecar["precision"] == "fp16"
 
 
 def test_a_card_is_built_for_and_named(run, script: ModuleType, tmp_path: Path, bundle, squares, monkeypatch):

@@ -9,9 +9,9 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from rtpolyp.errors import InputError
-from train.__main__ import Overrides
 from train.command_line import run_command_line
 from train.data import parse_source
+from train.overrides import Overrides, given
 from train.table.figure import write_figures
 from train.table.paper import ROWS
 from train.table.plan import Start, plan
@@ -95,9 +95,8 @@ def table(
         raise InputError("--data: none given. Give e.g. ../data/kvasir-seg:paper80-10-10, or --report-only")
     trainings = PROTOCOLS[protocol].trainings([parse_source(text) for text in data])
     if not report_only:
-        given = {name: value for name, value in vars(overrides).items() if value is not None}
         start = Start(random_init, backbone_weights, init)
-        cells = list(plan(protocol, net, encoder, trainings, seeds, start, recipe, given))
+        cells = list(plan(protocol, net, encoder, trainings, seeds, start, recipe, given(overrides)))
         run_cells(cells, out, Machine(device, precision, compile_network, save_minutes), budget_minutes)
     lines = read_lines(out)
     write_report(lines, out)

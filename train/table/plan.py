@@ -8,7 +8,7 @@ from typing import Any
 
 from rtpolyp.errors import InputError
 from train.data import Source
-from train.encoders.published import IMAGENET
+from train.initial import backbone_weights_for
 from train.networks import OWN_ENCODED, NetworkSpec
 from train.recipe import Recipe, recipe_for
 from train.table.paper import ROWS
@@ -28,10 +28,7 @@ class Start:
         """What `create_network` takes."""
         if self.random or spec.name in OWN_ENCODED:
             return False
-        if self.backbone_weights:
-            return IMAGENET if self.backbone_weights == IMAGENET else Path(self.backbone_weights)
-        beside_data = sources[0].folder.parent / "weights" / f"{spec.encoder}_imagenet"
-        return beside_data if beside_data.exists() else True
+        return backbone_weights_for(spec, sources, self.backbone_weights)
 
     def init_of(self, spec: NetworkSpec) -> str | None:
         """What `fit` takes."""

@@ -191,4 +191,5 @@ def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path: Path):
     plan = simulated_plan(tmp_path, SPEC, "tensorrt-rtx")
     (tmp_path / "cache").write_text("a file")
     with opened(plan, tmp_path) as (engine, _):
-        engine.submit(noise(0)).result(WAIT_SECONDS)
+        assert len(engine.submit(noise(0)).result(WAIT_SECONDS).probability) == len(noise(0))
+    assert (tmp_path / "cache").read_text() == "a file"
