@@ -18,7 +18,7 @@ import onnx
 from cyclopts import App, Parameter
 from torch import nn
 
-from rtpolyp.errors import EngineError, InputError
+from rtpolyp.errors import InputError
 from rtpolyp.inference.base import SlotEngine
 from rtpolyp.inference.bundle import Bundle, load_bundle
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
@@ -42,7 +42,6 @@ __all__ = ["export_bundle"]
 log = logging.getLogger(__name__)
 
 FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx", "weights": "weights.pt"}
-LARGEST = 20_000_000  # bytes of a bundle: it is committed and travels in the wheel
 PARITY_FRAMES = 24  # validation frames that every backend computes; PyTorch takes 0.2 s each
 PARITY_BATCH = 2  # so that the symbolic batch is tested too
 CALIBRATION_FRAMES = 300  # train frames that set INT8's ranges
@@ -59,7 +58,7 @@ def export_bundle(
     An earlier bundle in `folder` is replaced.
 
     Raises InputError for sources that are not the checkpoint's and for data that cannot be read, EngineError
-    where a backend or a precision is too far off or the bundle too large, OutputError for a folder that holds
+    where a backend or a precision is too far off, OutputError for a folder that holds
     something else or cannot be written.
     """
     trained = load_checkpoint(checkpoint)
@@ -86,8 +85,6 @@ def export_bundle(
         write_spec(spec, staging / "spec.json")
         write_model_card(staging)
         load_bundle(staging)
-        if (size := sum(file.stat().st_size for file in staging.iterdir())) > LARGEST:
-            raise EngineError(f"{name}: {size:,} bytes, over {LARGEST:,}; take a smaller encoder")
     return spec
 
 

@@ -104,7 +104,6 @@ def test_a_failing_precision_publishes_nothing(
         ("EXACT", Tolerance(-1, 1.0), "differs from PyTorch"),
         ("HALF_WEIGHTS", Tolerance(-1, 1.0), "FP16 weights: differs from PyTorch"),
         ("HALVING_COST", -1.0, "weights stored as FP16: mean Dice on validation frames falls"),
-        ("LARGEST", 10, "bytes, over 10; take a smaller encoder"),
     ],
 )
 def test_a_failure_leaves_the_earlier_bundle(
