@@ -1,7 +1,7 @@
 """Frames and an engine in, results out: decoding, inference and what follows overlap.
 
 A producer thread decodes, scales and submits; the engine works on its own threads; the caller's thread
-takes results in display order, smooths, finds polyps and, between two results, draws and encodes. All
+takes results in display order, finds polyps, tracks them and, between two results, draws and encodes. All
 queues are bounded, so memory does not grow with the length of a video.
 """
 
@@ -27,7 +27,7 @@ from rtpolyp.inference.engine import Engine, Prediction
 from rtpolyp.settings import Settings
 from rtpolyp.spec import EngineSpec
 from rtpolyp.timing import StageTimer
-from rtpolyp.tracking.smoothing import TemporalSmoother
+from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.scaler import NetworkScaler
 from rtpolyp.video.source import Source
@@ -65,30 +65,30 @@ def segment(
     settings: Settings | None = None,
     *,
     crop: Crop = "auto",
-    smoother: TemporalSmoother | None = None,
+    tracker: PolypTracker | None = None,
     timer: StageTimer | None = None,
 ) -> Generator[Result, None, None]:
     """Yield a Result for each frame of `source`, in display order.
 
     `crop` is "auto" (the endoscope's picture, found once from the first frames of a stream), "off" or a
-    Rect in frame pixels. `smoother` replaces the default temporal smoothing of streams; images that stand
-    alone are never smoothed. `timer` receives the stages decode, resize, engine, wait and postprocess.
+    Rect in frame pixels. `tracker` replaces the default one of streams; images that stand alone are neither
+    smoothed nor tracked. `timer` receives the stages decode, resize, engine, wait and postprocess.
     Errors of source and engine surface here, and closing the iterator stops the threads.
     """
     settings = settings or settings_for(engine.spec)
     timer = timer or StageTimer()
-    smoother = (smoother or TemporalSmoother()) if source.is_sequence else None
+    tracker = (tracker or PolypTracker()) if source.is_sequence else None
     producer = _Producer(source, engine, crop, timer)
     try:
-        for pending in producer:
+        for frame, view, future in producer:
             with timer.measure("wait"):
-                probability = _await(pending.future)
+                probability = _await(future)
             with timer.measure("postprocess"):
-                if smoother is not None:
-                    probability = smoother(probability, pending.frame.pts_seconds)
-                polyps = find_polyps(probability, pending.view, settings)
-            frame = pending.frame
-            found = Segmentation(frame.index, frame.pts_seconds, polyps, probability, pending.view)
+                if tracker is None:
+                    polyps = find_polyps(probability, view, settings)
+                else:
+                    probability, polyps = tracker(probability, frame.pts_seconds, view, settings)
+            found = Segmentation(frame.index, frame.pts_seconds, polyps, probability, view)
             yield Result(frame, found)
     finally:
         producer.close()

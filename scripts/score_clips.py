@@ -21,6 +21,7 @@ from rtpolyp.inference import Engine, open_engine
 from rtpolyp.measure.metrics import overlap
 from rtpolyp.pipeline import segment
 from rtpolyp.tracking.smoothing import TemporalSmoother
+from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.frame import Segmentation
 from rtpolyp.video.source import open_source
 
@@ -33,9 +34,9 @@ def touches(box: Rect, corners: list[int]) -> bool:
 
 def outlines(engine: Engine, clip: Path, time_constant_ms: float | None = None) -> list[Segmentation]:
     """What the pipeline finds in each frame."""
-    smoother = None if time_constant_ms is None else TemporalSmoother(time_constant_ms)
+    tracker = None if time_constant_ms is None else PolypTracker(TemporalSmoother(time_constant_ms))
     with open_source(clip) as source:
-        return [found for _, found in segment(source, engine, smoother=smoother)]
+        return [found for _, found in segment(source, engine, tracker=tracker)]
 
 
 def score_boxes(engine: Engine, videos: Path) -> dict[str, Any]:

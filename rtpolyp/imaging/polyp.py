@@ -18,3 +18,4 @@ class Polyp:
     area: float  # frame pixels, square
     confidence: float  # mean probability over the region, 0 to 1
     contour: NDArray[np.float32]  # (K, 2) x, y in frame pixels, edge coordinates, closed, outer boundary
+    track: int | None = None  # the same number in every frame of a stream, from 1; None in a picture alone

@@ -25,8 +25,9 @@ class JsonSink:
 
     A frame's line holds `index`, `name`, `pts` (in ticks of `time_base` seconds), `pts_seconds` and
     `polyps`, largest first, each with `box` [x, y, w, h] and `contour` [[x, y], …] in frame pixels (edge
-    coordinates, rounded to 0.1), `area` in pixels and `confidence` from 0 to 1. Every line goes out at
-    once, so an interrupted run leaves whole lines. Raises OutputError when the file cannot be written.
+    coordinates, rounded to 0.1), `area` in pixels, `confidence` from 0 to 1 and `track`, the same number
+    in all frames that show this polyp (null where images stand alone). Every line goes out at once, so an
+    interrupted run leaves whole lines. Raises OutputError when the file cannot be written.
     """
 
     def __init__(self, path: str | Path, header: Mapping[str, Any]) -> None:
@@ -93,5 +94,6 @@ def _describe(polyp: Polyp) -> dict[str, Any]:
         "box": [box.x, box.y, box.width, box.height],
         "area": round(polyp.area, 1),
         "confidence": round(polyp.confidence, 4),
+        "track": polyp.track,
         "contour": np.round(polyp.contour.astype(np.float64), 1).tolist(),
     }

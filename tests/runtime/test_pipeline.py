@@ -16,6 +16,7 @@ from rtpolyp.inference.stub import StubEngine
 from rtpolyp.pipeline import AHEAD, draw, segment, settings_for
 from rtpolyp.timing import StageTimer
 from rtpolyp.tracking.smoothing import TemporalSmoother
+from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.array_source import ArraySource
 from rtpolyp.video.source import open_source
 from tests.runtime.red_disc import SPEC, disc, disc_clip
@@ -45,7 +46,8 @@ def test_every_frame_comes_once_in_order_with_its_own_time(tmp_path):
 
 def test_the_disc_is_found_where_it_is(clip):
     with open_source(clip) as source, StubEngine(SPEC) as engine:
-        found = [result.segmentation for result in segment(source, engine, smoother=TemporalSmoother(0))]
+        tracker = PolypTracker(TemporalSmoother(0))
+        found = [result.segmentation for result in segment(source, engine, tracker=tracker)]
     for index, segmentation in enumerate(found):
         (polyp,) = segmentation.polyps
         centre = polyp.box.x + polyp.box.width / 2, polyp.box.y + polyp.box.height / 2

@@ -24,6 +24,7 @@ POLYP = Polyp(
     area=412.3456,
     confidence=0.876543,
     contour=np.float32([[10.04, 20.06], [40.96, 20.0], [25.5, 35.33333]]),
+    track=3,
 )
 
 
@@ -60,6 +61,7 @@ def test_a_header_and_a_line_a_frame(tmp_path):
                 "box": [10, 20, 31, 16],
                 "area": 412.3,
                 "confidence": 0.8765,
+                "track": 3,
                 "contour": [[10.0, 20.1], [41.0, 20.0], [25.5, 35.3]],
             }
         ],
