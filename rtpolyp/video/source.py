@@ -10,10 +10,11 @@ from typing_extensions import Self
 from rtpolyp.errors import InputError
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.image_files import IMAGES, ImageFiles
+from rtpolyp.video.live import Outage, PacketTap
 from rtpolyp.video.stream import AudioTrack, StreamFormat
 from rtpolyp.video.video_file import VideoFile
 
-__all__ = ["Source", "open_source"]
+__all__ = ["LiveSource", "Outage", "PacketTap", "Source", "open_source"]
 
 ISO = (".3gp", ".m4v", ".mov", ".mp4")
 MATROSKA = (".mkv", ".webm")
@@ -73,6 +74,28 @@ class Source(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+class LiveSource(Source, Protocol):
+    """Frames on their own clock, whether anybody takes them or not.
+
+    Iterating blocks until a frame comes and goes on through outages: the source opens its input again by
+    itself. Frames keep the size and colours of the first one, and their pts grow strictly, over a gap by
+    the wall clock.
+    """
+
+    tap: PacketTap | None  # set before iterating
+
+    @property
+    def codec(self) -> str:
+        """The video's codec as FFmpeg spells it: h264, mjpeg, rawvideo …"""
+
+    @property
+    def outage(self) -> Outage | None:
+        """Why no frames come at present; None while they do."""
+
+    def interrupt(self) -> None:
+        """Make the iteration end within a second, from any thread, even where it waits for a frame."""
 
 
 def open_source(path: str | Path) -> Source:

@@ -1,0 +1,63 @@
+"""Addresses: which inputs are live, and how each is named without its credentials."""
+
+import re
+import sys
+
+__all__ = ["SCHEMES", "STDIN", "is_camera", "is_live", "is_url", "redact"]
+
+STDIN = "-"
+SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "tcp", "udp")
+URL = re.compile(r"[a-z][a-z0-9+.-]+:(?!\\)", re.IGNORECASE)  # two letters at least: C:\ is a drive
+HIDDEN = "***"
+# What cameras and libav name in a query without harm. All else is hidden, since a list of the names that
+# makers give to passwords, tokens and keys would never be complete.
+HARMLESS = (
+    *("channel", "codec", "fifo_size", "fps", "latency", "listen", "mode", "overrun_nonfatal", "pkt_size"),
+    *("resolution", "reuse", "stream", "subtype", "tcp", "timeout", "transport", "ttl", "udp"),
+)
+)
+
+
+def is_camera(address: str) -> bool:
+    """Whether it is a capture device: its number, or on Linux its node."""
+    return address.isdecimal() or (sys.platform.startswith("linux") and address.startswith("/dev/video"))
+
+
+def is_url(address: str) -> bool:
+    """Whether it is written as a URL, of a known scheme or not."""
+    return URL.match(address) is not None
+
+
+def is_live(address: str) -> bool:
+    """Whether frames come on their own clock: a camera, a URL, or `-` for the standard input."""
+    return address == STDIN or is_camera(address) or "://" in address
+
+
+def redact(address: str) -> str:
+    """Hide every part of a URL that may be a credential; other addresses stay as they are.
+
+    These are the user's name and password, the values of a query unless known to be harmless, segments of
+    the path that hold a `name=value`, and the fragment. A password that holds reserved characters is hidden
+    as well: what stands before the last @ goes.
+    """
+    if not is_url(address):
+        return address
+    scheme, _, rest = address.partition(":")
+    slashes = rest[: len(rest) - len(rest.lstrip("/"))]
+    rest = rest[len(slashes) :]
+    user, at, rest = rest.rpartition("@")
+    rest, _, fragment = rest.partition("#")
+    rest, _, query = rest.partition("?")
+    path = "/".join(HIDDEN if "=" in segment else segment for segment in rest.split("/"))
+    return (
+        f"{scheme}:{slashes}{HIDDEN if user else ''}{at}{path}"
+        + (f"?{'&'.join(map(_redact_pair, query.split('&')))}" if query else "")
+        + (f"#{HIDDEN}" if fragment else "")
+    )
+
+
+def _redact_pair(pair: str) -> str:
+    name, equals, _ = pair.partition("=")
+    if name.lower() in HARMLESS:
+        return pair
+    return f"{name}={HIDDEN}" if equals else HIDDEN

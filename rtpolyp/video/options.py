@@ -1,0 +1,21 @@
+"""InputOptions: how an input is opened and read."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Deinterlace", "InputOptions"]
+
+Deinterlace = Literal["auto", "on", "off"]
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """What a user may say about an input; the defaults suit every one."""
+
+    input_format: str | None = None  # of a camera: mjpeg, yuyv422, h264 …; the device's first by default
+    video_size: str | None = None  # of a camera: WIDTHxHEIGHT
+    frame_rate: str | None = None  # of a camera: frames per second, e.g. 30 or 30000/1001
+    deinterlace: Deinterlace = "auto"  # auto: once a frame is marked as interlaced; on: take all for that
+    audio: bool = False  # of a live source: give its sound to the tap as well
+    stall_seconds: float = 2.0  # without a packet for so long, a live source counts as lost
+    open_seconds: float = 10.0  # until the first picture of a live source
