@@ -16,6 +16,7 @@ __all__ = [
     "clopper_pearson",
     "mean_and_sd",
     "percentile",
+    "poisson_interval",
     "smallest_detectable",
 ]
 
@@ -70,6 +71,26 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> In
     if successes < trials:
         high = _bisect(lambda p: at_most(successes, p) > tail)
     return Interval(low, high)
+
+
+def poisson_interval(events: int, confidence: float = 0.95) -> Interval:
+    """The exact interval of the number of events to expect where `events` were counted (Garwood, 1936).
+
+    It inverts the two Poisson tails (Biometrika 28, 437-442); divided by the time watched, it is that of the
+    rate. Raises ValueError on a negative count.
+    """
+    if events < 0:
+        raise ValueError(f"{events} is not a count")
+    tail = (1.0 - confidence) / 2.0
+    span = events + 1.0  # the bisection runs over [0, 1), mapped to [0, ∞) with this at its middle
+
+    def at_most(count: int, u: float) -> float:
+        mean = span * u / (1.0 - u)
+        return math.fsum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1))
+
+    low = _bisect(lambda u: 1.0 - at_most(events - 1, u) < tail) if events else 0.0
+    high = _bisect(lambda u: at_most(events, u) > tail)
+    return Interval(span * low / (1.0 - low), span * high / (1.0 - high))
 
 
 def bootstrap_mean(

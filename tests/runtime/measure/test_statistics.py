@@ -10,6 +10,7 @@ from rtpolyp.measure.statistics import (
     clopper_pearson,
     mean_and_sd,
     percentile,
+    poisson_interval,
     smallest_detectable,
 )
 
@@ -65,6 +66,24 @@ def test_clopper_pearson_of_many_trials_nears_the_normal_interval() -> None:
 def test_clopper_pearson_fails(successes: int, trials: int) -> None:
     with pytest.raises(ValueError, match="not a proportion"):
         clopper_pearson(successes, trials)
+
+
+# Exact limits as tables print them: half the chi-squared quantiles at 2k and 2k + 2 degrees of freedom.
+@pytest.mark.parametrize(
+    ("events", "low", "high"),
+    [(0, 0.0, 3.688879), (1, 0.025318, 5.571643), (5, 1.623486, 11.668332), (10, 4.795389, 18.390356)],
+)
+def test_poisson_interval(events: int, low: float, high: float) -> None:
+    assert poisson_interval(events) == pytest.approx((low, high), abs=1e-5)
+
+
+def test_poisson_interval_of_many_events_nears_the_normal_interval() -> None:
+    assert poisson_interval(10_000) == pytest.approx((10_000 - 196, 10_000 + 196), abs=3)
+
+
+def test_poisson_interval_fails() -> None:
+    with pytest.raises(ValueError, match="-1 is not a count"):
+        poisson_interval(-1)
 
 
 def test_bootstrap_of_single_frames_has_the_textbook_width() -> None:
