@@ -15,7 +15,6 @@ HARMLESS = (
     *("channel", "codec", "fifo_size", "fps", "latency", "listen", "mode", "overrun_nonfatal", "pkt_size"),
     *("resolution", "reuse", "stream", "subtype", "tcp", "timeout", "transport", "ttl", "udp"),
 )
-)
 
 
 def is_camera(address: str) -> bool:
