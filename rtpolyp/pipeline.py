@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rtpolyp.errors import EngineError, RtpolypError
 from rtpolyp.imaging.geometry import Rect, View, make_view
 from rtpolyp.imaging.overlay import draw_overlay
-from rtpolyp.imaging.picture import Crop, PictureFinder
+from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
 from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.inference.engine import Engine, Prediction
 from rtpolyp.settings import Settings
@@ -35,7 +35,6 @@ from rtpolyp.video.source import Source
 __all__ = ["Result", "draw", "segment", "settings_for"]
 
 AHEAD = 4  # frames decoded beyond those in the engine: hides a slow frame of either side
-PICTURE_FRAMES = 12  # frames that decide where a stream's endoscope picture lies
 ENGINE_TIMEOUT_SECONDS = 60.0  # a frame takes milliseconds; this long means a hung native library
 STOP_POLL_SECONDS = 0.1  # how soon a blocked producer notices that nobody wants more
 

@@ -32,12 +32,12 @@ from rich.console import Console
 from rtpolyp.cli.demo import render_clip
 from rtpolyp.cli.run import Outputs, run_source
 from rtpolyp.imaging.geometry import make_view
-from rtpolyp.imaging.picture import PictureFinder
+from rtpolyp.imaging.picture import PICTURE_FRAMES, PictureFinder
 from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.processor import this_processor
-from rtpolyp.pipeline import PICTURE_FRAMES, Result, draw, segment, settings_for
+from rtpolyp.pipeline import Result, draw, segment, settings_for
 from rtpolyp.tracking.smoothing import TemporalSmoother
 from rtpolyp.video.scaler import NetworkScaler
 from rtpolyp.video.sink import EncoderSettings, VideoSink

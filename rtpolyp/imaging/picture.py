@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect
 
-__all__ = ["Crop", "PictureFinder", "find_picture", "parse_crop"]
+__all__ = ["PICTURE_FRAMES", "Crop", "PictureFinder", "find_picture", "parse_crop"]
 
 Crop: TypeAlias = Literal["auto", "off"] | Rect
+
+PICTURE_FRAMES = 12  # frames that decide where a stream's endoscope picture lies
 
 GRID = 256  # cells along the longer side: text strokes fade to one or two cells, the work to 1 to 2 ms
 OPENING = 5  # cells; a grey opening of this size removes text and noise but keeps the darkest mucosa

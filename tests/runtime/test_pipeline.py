@@ -12,6 +12,7 @@ import pytest
 from rtpolyp import pipeline
 from rtpolyp.errors import EngineError, InputError
 from rtpolyp.imaging.geometry import Rect
+from rtpolyp.imaging.picture import PICTURE_FRAMES
 from rtpolyp.inference.stub import StubEngine
 from rtpolyp.pipeline import AHEAD, draw, segment, settings_for
 from rtpolyp.timing import StageTimer
@@ -127,7 +128,7 @@ def test_a_slow_consumer_bounds_what_is_decoded():
         next(results)
         time.sleep(0.5)
         # in the queue, in the consumer's hand, and the one that waits to be queued
-        assert taken <= max(pipeline.PICTURE_FRAMES, engine.capacity + AHEAD + 2)
+        assert taken <= max(PICTURE_FRAMES, engine.capacity + AHEAD + 2)
         results.close()
 
 

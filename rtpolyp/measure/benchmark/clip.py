@@ -14,9 +14,8 @@ from typing_extensions import Self
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import View, make_view
-from rtpolyp.imaging.picture import PictureFinder
+from rtpolyp.imaging.picture import PICTURE_FRAMES, PictureFinder
 from rtpolyp.measure.benchmark.samples import Schedule
-from rtpolyp.pipeline import PICTURE_FRAMES
 from rtpolyp.spec import EngineSpec
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.scaler import NetworkScaler
