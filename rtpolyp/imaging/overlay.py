@@ -12,7 +12,7 @@ from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.settings import Settings, Style
 
-__all__ = ["Planes", "draw_overlay", "pen_margin"]
+__all__ = ["PEN", "Planes", "draw_overlay", "fixed_point", "ink", "pen_margin"]
 
 Planes: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 """Y `(H, W) uint8`, U and V `((H + 1) // 2, (W + 1) // 2) uint8`; rows may be padded."""
@@ -33,10 +33,17 @@ class _Colours:
 
     @classmethod
     def of(cls, full_range: bool) -> "_Colours":
-        luma_span, chroma_span, black = (255, 255, 0) if full_range else (219, 224, 16)
-        y, cb, cr = PEN
-        bright = round(black + luma_span * y), round(128 + chroma_span * cb), round(128 + chroma_span * cr)
-        return cls(bright, black)
+        return cls(ink(PEN, full_range), ink((0.0, 0.0, 0.0), full_range)[0])
+
+
+def ink(colour: tuple[float, float, float], full_range: bool) -> tuple[int, int, int]:
+    """The bytes Y, U, V of a colour given as luma in [0, 1] and Cb, Cr in [-0.5, 0.5].
+
+    `full_range` says that luma spans 0 to 255 and not 16 to 235.
+    """
+    luma_span, chroma_span, black = (255, 255, 0) if full_range else (219, 224, 16)
+    y, cb, cr = colour
+    return round(black + luma_span * y), round(128 + chroma_span * cb), round(128 + chroma_span * cr)
 
 
 def draw_overlay(planes: Planes, polyps: Sequence[Polyp], settings: Settings, *, full_range: bool) -> None:
@@ -97,7 +104,7 @@ def _corners(box: Rect) -> NDArray[np.float32]:
     return np.array([(box.x, box.y), (x1, box.y), (x1, y1), (box.x, y1)], np.float32)
 
 
-def _fixed(contour: NDArray[np.float32], subsampling: int) -> NDArray[np.int32]:
+def fixed_point(contour: NDArray[np.float32], subsampling: int) -> NDArray[np.int32]:
     """Edge coordinates on the luma grid as OpenCV's fixed-point pixel-centre coordinates on a plane."""
     centres = contour / np.float32(subsampling) - np.float32(0.5)
     return np.asarray(np.rint(centres * np.float32(1 << FRACTION_BITS)), np.int32)
@@ -106,7 +113,7 @@ def _fixed(contour: NDArray[np.float32], subsampling: int) -> NDArray[np.int32]:
 def _tint(cut: Planes, contour: NDArray[np.float32], strength: float, colours: _Colours) -> None:
     """Turn the chroma inside the contour towards the pen's by `strength` in [0, 1]."""
     inside = np.zeros(cut[1].shape, np.uint8)
-    cv2.fillPoly(inside, [_fixed(contour, 2)], 255, cv2.LINE_8, FRACTION_BITS)
+    cv2.fillPoly(inside, [fixed_point(contour, 2)], 255, cv2.LINE_8, FRACTION_BITS)
     for plane, target in zip(cut[1:], colours.bright[1:], strict=True):
         tinted = cv2.convertScaleAbs(plane, alpha=1 - strength, beta=strength * target)
         cv2.copyTo(tinted, inside, plane)
@@ -114,7 +121,7 @@ def _tint(cut: Planes, contour: NDArray[np.float32], strength: float, colours: _
 
 def _stroke(cut: Planes, contour: NDArray[np.float32], thickness: int, colours: _Colours) -> None:
     """Draw the closed line: a dark edge on luma, then the bright core on all planes, antialiased."""
-    luma, chroma = [_fixed(contour, 1)], [_fixed(contour, 2)]
+    luma, chroma = [fixed_point(contour, 1)], [fixed_point(contour, 2)]
     y, u, v = cut
     cv2.polylines(y, luma, True, colours.dark, thickness + _edge(thickness), cv2.LINE_AA, FRACTION_BITS)
     cv2.polylines(y, luma, True, colours.bright[0], thickness, cv2.LINE_AA, FRACTION_BITS)
