@@ -8,7 +8,7 @@ own shape besides its colour. The colours are two of Okabe's and Ito's, which co
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -25,6 +25,7 @@ __all__ = [
     "OVERLAY_OFF",
     "RECORDING",
     "RESEARCH_USE",
+    "SNAPSHOT",
     "Badge",
     "ai_off",
     "ai_reduced",
@@ -69,11 +70,16 @@ class Badge:
     corner: Corner
     detail: str = ""
 
+    def bare(self) -> "Badge":
+        """Without the detail, which may name the source: for whatever is de-identified."""
+        return replace(self, detail="")
+
 
 FROZEN = Badge("FROZEN", "fault", "top-right", "space: go on")
 OVERLAY_OFF = Badge("OVERLAY OFF", "notice", "bottom-left")
 MUTED = Badge("MUTED", "notice", "bottom-right")
 RECORDING = Badge("REC", "recording", "bottom-right")
+SNAPSHOT = Badge("SNAPSHOT", "notice", "bottom-right")
 RESEARCH_USE = Badge("RESEARCH USE", "mark", "bottom-right")
 
 

@@ -14,7 +14,7 @@ from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.output import prepare_file
 
-__all__ = ["SCHEMA", "JsonSink"]
+__all__ = ["SCHEMA", "JsonSink", "describe_polyp"]
 
 SCHEMA = 1
 EXTENSIONS = (".json", ".jsonl")
@@ -56,7 +56,7 @@ class JsonSink:
             "pts": frame.pts,
             "time_base": str(frame.time_base),
             "pts_seconds": frame.pts_seconds,
-            "polyps": [_describe(polyp) for polyp in segmentation.polyps],
+            "polyps": [describe_polyp(polyp) for polyp in segmentation.polyps],
         }
         self._write_line(line)
 
@@ -88,7 +88,8 @@ class JsonSink:
         )
 
 
-def _describe(polyp: Polyp) -> dict[str, Any]:
+def describe_polyp(polyp: Polyp) -> dict[str, Any]:
+    """The polyp as JSON holds it, see JsonSink."""
     box = polyp.box
     return {
         "box": [box.x, box.y, box.width, box.height],

@@ -1,0 +1,79 @@
+"""EventLog: what happened in a live session, one JSON line an event."""
+
+import contextlib
+import json
+import logging
+import time
+from pathlib import Path
+
+from typing_extensions import Self
+
+from rtpolyp.errors import OutputError
+from rtpolyp.live.redacted import redacted
+from rtpolyp.live.worker import Worker
+
+__all__ = ["EventLog"]
+
+log = logging.getLogger(__name__)
+
+WAITING = 256  # events a stuck disk may hold up before they are lost
+CLOSE_SECONDS = 1.0
+
+
+class EventLog:
+    """Appends `{"event": …, "monotonic": seconds, "time": UTC, …}` lines to a file; a context manager.
+
+    `write` never waits for the disk. Each line goes out at once, so a killed session leaves whole lines. A
+    disk that fails ends the log, with one warning, and not the session. Credentials in URLs are hidden.
+    Raises OutputError when the file cannot be opened.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        try:
+            self._file = self._path.open("ab", buffering=0)
+        except OSError as exc:
+            raise OutputError(
+                f"{path}: cannot be written ({exc.strerror}); give another path for the log"
+            ) from exc
+        self._failed = False
+        self._worker = Worker("rtpolyp-log", WAITING)
+
+    def write(self, event: str, **fields: object) -> None:
+        """Append one event, at this moment; fields are what JSON knows, anything else becomes text."""
+        wall = time.time()
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall)) + f".{int(wall % 1 * 1000):03d}Z"
+        times = {"monotonic": round(time.monotonic(), 4), "time": stamp}
+        line = json.dumps({"event": event, **times, **redacted(fields)}).encode() + b"\n"
+        if not self._failed and not self._worker.submit(lambda: self._append(line)):
+            self._fail("its disk does not keep up")
+
+    def close(self) -> None:
+        """Write what waits and close the file; later calls do nothing."""
+        if self._worker.close(CLOSE_SECONDS):
+            self._file.close()
+        else:
+            self._fail("its disk does not answer")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _append(self, line: bytes) -> None:
+        if self._failed:
+            return
+        rest, size = line, self._file.seek(0, 2)
+        try:
+            while rest:  # a nearly full disk takes a part and fails at the next
+                rest = rest[self._file.write(rest) :]
+        except OSError as exc:
+            with contextlib.suppress(OSError):
+                self._file.truncate(size)  # back to the last whole line
+            self._fail(exc.strerror or str(exc))
+
+    def _fail(self, reason: str) -> None:
+        if not self._failed:
+            self._failed = True
+            log.warning("%s: the log ends here (%s); the session goes on", self._path, reason)

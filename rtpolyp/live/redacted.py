@@ -1,0 +1,28 @@
+"""Redaction of whatever leaves a session as text."""
+
+import re
+from collections.abc import Mapping
+
+from rtpolyp.video.address import redact
+
+__all__ = ["redacted"]
+
+URL = re.compile(r"[a-z][a-z0-9+.-]+:/\S+", re.IGNORECASE)
+
+
+def redacted(fields: Mapping[str, object]) -> dict[str, object]:
+    """`fields` as JSON can hold them, with the credentials hidden in every URL of every text.
+
+    Addresses are redacted where they come in; this is for those that libraries put into their messages.
+    """
+    return {name: _redacted(value) for name, value in fields.items()}
+
+
+def _redacted(value: object) -> object:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return redacted(value)
+    if isinstance(value, (list, tuple)):
+        return [_redacted(item) for item in value]
+    return URL.sub(lambda url: redact(url.group()), str(value))

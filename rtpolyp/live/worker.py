@@ -1,0 +1,44 @@
+"""Worker: jobs that may take long, away from the picture."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+__all__ = ["Worker"]
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Does jobs one after another on a thread of its own, so that whoever gives them never waits."""
+
+    def __init__(self, name: str, capacity: int) -> None:
+        """`capacity` jobs may wait."""
+        self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(capacity + 1)  # one for the end
+        self._capacity = capacity
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Callable[[], None]) -> bool:
+        """Queue a job; False, and nothing done, when too many wait already or the worker is closed."""
+        if self._closed or self._queue.qsize() >= self._capacity:
+            return False
+        self._queue.put_nowait(job)
+        return True
+
+    def close(self, timeout: float) -> bool:
+        """Take no more jobs and do those that wait; False when they take longer than `timeout` seconds."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put_nowait(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (job := self._queue.get()) is not None:
+            try:
+                job()
+            except Exception:  # a bug in one job: the next may still work
+                log.exception("%s failed", self._thread.name)
