@@ -1,0 +1,169 @@
+"""Compositor: the picture plane. It shows a picture at the stream's rate, whatever everything else does."""
+
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rtpolyp.imaging import onscreen
+from rtpolyp.imaging.deidentify import blank_outside
+from rtpolyp.imaging.geometry import Rect
+from rtpolyp.imaging.onscreen import Badge, draw_badges, draw_track_ids
+from rtpolyp.imaging.overlay import draw_overlay
+from rtpolyp.live.ai_status import AiStatus
+from rtpolyp.live.analysis import AiState, Analysis
+from rtpolyp.live.controls import Controls
+from rtpolyp.live.latest import Latest
+from rtpolyp.live.outlet import Outlet, short_reason
+from rtpolyp.video.frame import Frame, Segmentation
+from rtpolyp.video.source import Outage
+
+__all__ = ["Compositor", "Inputs", "Shown"]
+
+log = logging.getLogger(__name__)
+
+REPEAT_AFTER = 1.5  # frame intervals without a new frame until the last one is shown again
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the compositor looks at for each picture; every call answers at once."""
+
+    controls: Callable[[], Controls]
+    analysis: Callable[[], Analysis | None]  # the newest
+    ai_state: Callable[[], AiState]
+    outage: Callable[[], Outage | None]  # of the source
+    picture: Callable[[], Rect | None]  # the endoscope's picture in frame pixels; None while not known
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One picture for the screen, and what it was made from."""
+
+    frame: Frame  # with everything drawn on it
+    captured: Frame  # as it came; the very same as `frame` where nothing was to draw
+    analysis: Analysis | None  # the newest result; None once it has expired
+    ai: AiState
+    badges: tuple[Badge, ...]
+    repeated: bool  # no new frame has come since the last picture
+
+
+class Compositor:
+    """Draws results and badges on the newest frame, at the latest 1.5 frame intervals after the last picture.
+
+    Runs on a thread of its own, which waits for `frames` and for nothing else. Each picture goes to `screen`
+    and to the `overlays`, and without outlines and badges to the `raws`; these outlets leave out what does
+    not grow in time. A result is drawn while the frame it was computed from left the decoder at most
+    `max_age_seconds` before the moment of drawing, so that it expires on a picture that stands still as well.
+    """
+
+    def __init__(
+        self,
+        frames: Latest[Frame],
+        screen: Latest[Shown],
+        inputs: Inputs,
+        *,
+        interval: float,
+        max_age_seconds: float,
+        overlays: Sequence[Outlet[Segmentation | None]] = (),
+        raws: Sequence[Outlet[Segmentation | None]] = (),
+        deidentify: bool = False,
+    ) -> None:
+        self._frames, self._screen, self._inputs = frames, screen, inputs
+        self._interval, self._max_age, self._deidentify = interval, max_age_seconds, deidentify
+        self._overlays, self._raws = overlays, raws
+        self._status = AiStatus(max_age_seconds)
+        self.error: Exception | None = None  # a bug, which ended the plane
+        self._thread = threading.Thread(target=self._run, name="rtpolyp-picture", daemon=True)
+
+    def start(self) -> None:
+        """Begin to show."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Wait for the thread, which ends with `frames`."""
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            newest = frame = self._frames.get()
+            while newest is not None:
+                begun = time.monotonic()
+                self._show(newest, begun, repeated=frame is None)
+                due = begun + REPEAT_AFTER * self._interval
+                frame = self._frames.get(max(0.0, due - time.monotonic()))
+                if frame is None and self._frames.closed:
+                    return
+                newest = frame or newest
+        except Exception as exc:  # the session closes everything in order, then raises it
+            self.error = exc
+        finally:
+            self._screen.close()
+
+    def _show(self, frame: Frame, now: float, *, repeated: bool) -> None:
+        controls, outage = self._inputs.controls(), self._inputs.outage()
+        newest = self._inputs.analysis()
+        ai = self._status(self._inputs.ai_state(), newest, frame, now)
+        fresh = newest is not None and now - newest.captured_at <= self._max_age
+        analysis = newest if fresh else None
+        badges = self._badges(controls, analysis, outage, ai, now)
+        clean = frame
+        if self._deidentify:
+            clean, planes = frame.writable()
+            blank_outside(planes, self._inputs.picture(), full_range=frame.full_range)
+        drawn = _draw(clean, analysis, controls, badges)
+        self._screen.put(Shown(drawn, frame, analysis, ai, badges, repeated))
+        if repeated and outage is not None:  # recorded as well, at its own time: a copy, for it has a badge
+            drawn = _restamped(drawn, now)
+        found = analysis.segmentation if analysis is not None else None
+        for outlet in self._overlays:
+            outlet.write(drawn, found)
+        for outlet in self._raws:
+            outlet.write(clean, found)
+
+    def _badges(
+        self, controls: Controls, analysis: Analysis | None, outage: Outage | None, ai: AiState, now: float
+    ) -> tuple[Badge, ...]:
+        badges = []
+        if analysis is not None and analysis.alert.active:
+            badges.append(onscreen.polyp_alert(analysis.alert.track))
+        if outage is not None:
+            badges.append(onscreen.no_signal(f"{outage.reason}, {now - outage.since:.0f} s"))
+        if ai.state == "reduced":
+            badges.append(onscreen.ai_reduced(ai.reason))
+        elif ai.state != "on":
+            badges.append(onscreen.ai_off(ai.reason))
+        if not controls.settings.overlay:
+            badges.append(onscreen.OVERLAY_OFF)
+        outlets = (*self._overlays, *self._raws)
+        failures = [outlet.error for outlet in outlets if outlet.error is not None]
+        if outlets:
+            badges.append(onscreen.RESEARCH_USE)
+        if len(failures) < len(outlets):
+            badges.append(onscreen.RECORDING)
+        badges.extend(onscreen.recording_failed(short_reason(error)) for error in failures)
+        if controls.muted:
+            badges.append(onscreen.MUTED)
+        return tuple(badges)
+
+
+def _draw(frame: Frame, analysis: Analysis | None, controls: Controls, badges: Sequence[Badge]) -> Frame:
+    """A copy of the frame with everything on it; the frame itself where there is nothing to draw."""
+    visible = analysis is not None and controls.settings.overlay
+    polyps = analysis.segmentation.polyps if analysis is not None and visible else ()
+    if not (polyps or badges):
+        return frame
+    drawn, planes = frame.writable()
+    draw_overlay(planes, polyps, controls.settings, full_range=frame.full_range)
+    draw_track_ids(planes, polyps, full_range=frame.full_range)
+    draw_badges(planes, badges, full_range=frame.full_range)
+    return drawn
+
+
+def _restamped(frame: Frame, now: float) -> Frame:
+    """The frame at the time `now`, as its source will go on counting after the outage: by the wall clock."""
+    pts = frame.pts + round((now - frame.captured_at) / frame.time_base)
+    frame.native.pts = pts
+    return dataclasses.replace(frame, pts=pts)

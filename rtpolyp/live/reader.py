@@ -1,0 +1,63 @@
+"""Reader: the thread that empties a source into mailboxes, so that nothing waits for anything."""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from rtpolyp.imaging.geometry import Rect
+from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
+from rtpolyp.live.latest import Latest
+from rtpolyp.video.frame import Frame
+from rtpolyp.video.source import LiveSource
+
+__all__ = ["Reader"]
+
+log = logging.getLogger(__name__)
+
+
+class Reader:
+    """Puts every frame of `source` into each of `mailboxes`, and finds where the endoscope's picture lies.
+
+    The mailboxes are closed at the end of the stream. What the source raises, which is nothing but the end
+    for good, stands in `error`.
+    """
+
+    def __init__(self, source: LiveSource, mailboxes: Sequence[Latest[Frame]], crop: Crop = "auto") -> None:
+        self.frames = 0  # that came out of the decoder
+        self.error: Exception | None = None
+        self.picture: Rect | None = crop if isinstance(crop, Rect) else None  # None while it is not known
+        self._source, self._mailboxes = source, mailboxes
+        self._finder = PictureFinder() if crop == "auto" else None
+        if crop == "off" and source.size is not None:
+            self.picture = Rect(0, 0, *source.size)
+        self._thread = threading.Thread(target=self._run, name="rtpolyp-reader", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Interrupt the source and wait for the thread, which a hung driver may keep for good."""
+        self._source.interrupt()
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            log.warning("%s: the source does not answer; leaving it", self._source.name)
+
+    def _run(self) -> None:
+        try:
+            for frame in self._source:
+                self.frames += 1
+                for mailbox in self._mailboxes:
+                    mailbox.put(frame)
+                if self._finder is not None:
+                    self._find(self._finder, frame)
+        except Exception as exc:  # the session tells it after closing everything
+            self.error = exc
+        finally:
+            for mailbox in self._mailboxes:
+                mailbox.close()
+
+    def _find(self, finder: PictureFinder, frame: Frame) -> None:
+        finder.add(frame.luma())
+        if self.frames >= PICTURE_FRAMES:
+            self.picture, self._finder = finder.picture(), None
