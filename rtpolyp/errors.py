@@ -9,6 +9,7 @@ __all__ = [
     "CorruptPlan",
     "EngineBusy",
     "EngineError",
+    "EngineUnavailable",
     "ForeignPlan",
     "InputError",
     "OutputError",
@@ -46,3 +47,7 @@ class ForeignPlan(BackendError):
 
 class EngineBusy(EngineError):
     """`submit` was called while `capacity` requests were already in flight."""
+
+
+class EngineUnavailable(EngineError):
+    """`submit` was called while an isolated engine's process restarts; the message is short, for a badge."""

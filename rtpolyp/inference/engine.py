@@ -41,9 +41,10 @@ class Engine(Protocol):
     spec: EngineSpec
     description: str  # one line: backend, precision, streams, and why
     capacity: int  # requests that may be in flight at once
+    batch: int  # frames a submit may hold
 
     def submit(self, frames: NDArray[np.uint8]) -> Future[Prediction]:
-        """Start inference on `frames: (N, H, W, 3) uint8 BGR` at the spec's size.
+        """Start inference on `frames: (N, H, W, 3) uint8 BGR`, 1 ≤ N ≤ `batch`, at the spec's size.
 
         The array may be overwritten as soon as the call returns.
         Raises EngineBusy when `capacity` requests are in flight, EngineError on a wrong shape or dtype.

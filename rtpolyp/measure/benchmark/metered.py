@@ -31,7 +31,8 @@ class MeteredEngine:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.spec, self.description, self.capacity = engine.spec, engine.description, engine.capacity
+        self.spec, self.description = engine.spec, engine.description
+        self.capacity, self.batch = engine.capacity, engine.batch
         self.requests: list[RequestTimes] = []
 
     def submit(self, frames: NDArray[np.uint8]) -> "Future[Prediction]":

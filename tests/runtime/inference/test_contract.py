@@ -13,6 +13,7 @@ import pytest
 from rtpolyp.errors import EngineBusy, EngineError
 from rtpolyp.inference.base import LocalEngine, SlotEngine
 from rtpolyp.inference.bundle import Bundle
+from rtpolyp.inference.isolated import IsolatedEngine
 from rtpolyp.inference.onnxruntime import OnnxRuntimeCudaEngine, OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.inference.stub import StubEngine
@@ -29,6 +30,9 @@ OPENERS: dict[str, Callable[..., LocalEngine]] = {
     "onnxruntime-int8": lambda bundle, **options: OnnxRuntimeEngine(bundle, "int8", **options),
     "onnxruntime-cuda": lambda bundle, **options: OnnxRuntimeCudaEngine(bundle, **options),
     "stub": lambda bundle, optimise_for="latency", **options: StubEngine(bundle.spec, **options),
+    "isolated": lambda bundle, optimise_for="latency", **options: IsolatedEngine(
+        partial(StubEngine, bundle.spec, **options)
+    ),
     "simulated-tensorrt": partial(simulated_engine, "tensorrt"),
     "simulated-tensorrt-rtx": partial(simulated_engine, "tensorrt-rtx"),
     "tensorrt": tensorrt_engine,
