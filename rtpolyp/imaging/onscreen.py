@@ -75,9 +75,9 @@ class Badge:
         return replace(self, detail="")
 
 
-FROZEN = Badge("FROZEN", "fault", "top-right", "space: go on")
-OVERLAY_OFF = Badge("OVERLAY OFF", "notice", "bottom-left")
-MUTED = Badge("MUTED", "notice", "bottom-right")
+FROZEN = Badge("FROZEN", "fault", "top-right")
+OVERLAY_OFF = Badge("OVERLAY OFF", "notice", "top-right")
+MUTED = Badge("MUTED", "notice", "top-right")
 RECORDING = Badge("REC", "recording", "bottom-right")
 SNAPSHOT = Badge("SNAPSHOT", "notice", "bottom-right")
 RESEARCH_USE = Badge("RESEARCH USE", "mark", "bottom-right")
@@ -145,8 +145,8 @@ def draw_arrow(planes: Planes, picture: Rect, at: tuple[float, float], *, full_r
     ahead = (np.array(at) - centre) / max(1.0, float(np.hypot(*(np.array(at) - centre))))
     aside = np.array((-ahead[1], ahead[0]))
     tip = np.array(at) - 0.7 * cap * ahead
-    back = tip - 2.2 * cap * ahead
-    outline = np.array((tip, back + 1.3 * cap * aside, back + 0.5 * cap * ahead, back - 1.3 * cap * aside))
+    back = tip - 2.0 * cap * ahead
+    outline = np.array((tip, back + 1.1 * cap * aside, back + 0.5 * cap * ahead, back - 1.1 * cap * aside))
     colour, luma = ink(PEN, full_range), fixed_point(outline.astype(np.float32), 1)
     edge = max(2, round(cap / 4))
     cv2.polylines(planes[0], [luma], True, ink(BLACK, full_range)[0], edge, cv2.LINE_AA, 4)
@@ -191,18 +191,18 @@ def _put(planes: Planes, stamp: _Stamp, x: int, y: int) -> None:
 @functools.lru_cache(maxsize=64)  # a few texts a session; those that count seconds push the old ones out
 def _badge(badge: Badge, cap: int, widest: int, full_range: bool) -> _Stamp:
     text_colour, sign_colour, panel = LOOKS[badge.kind]
-    pad, small = round(0.55 * cap), max(8, round(0.72 * cap))
+    pad, rim, small = round(0.55 * cap), round(0.45 * cap), max(8, round(0.72 * cap))
     indent = pad if badge.kind == "mark" else 2 * pad + cap
     title = _fitting(badge.title, cap, widest - indent - pad)
     detail = _fitting(badge.detail, small, widest - indent - pad)
     width = indent + max(_text_width(title, cap), _text_width(detail, small)) + pad
-    height = 2 * pad + cap + (small + round(0.75 * cap) if detail else 0)
+    height = 2 * rim + cap + (small + round(0.7 * cap) if detail else 0)
     text = np.zeros((height + height % 2, width + width % 2), np.uint8)
     sign = np.zeros_like(text)
-    _write(text, title, indent, pad + cap, cap)
-    _write(text, detail, indent, height - pad, small)
+    _write(text, title, indent, rim + cap, cap)
+    _write(text, detail, indent, height - rim, small)
     if badge.kind != "mark":
-        _draw_sign(sign, badge.kind, pad, pad, cap)
+        _draw_sign(sign, badge.kind, pad, rim, cap)
     return _stamp(panel, [(text_colour, text), (sign_colour, sign)], full_range)
 
 
