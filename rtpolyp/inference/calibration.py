@@ -40,6 +40,7 @@ class CalibrationKey:
     processor: Processor
     library: str  # name and version
     bundle: str  # Bundle.digest
+    size: tuple[int, int]  # (width, height) of the input, in pixels
     optimise_for: Goal
     threads: int | None
     batch: int

@@ -38,10 +38,17 @@ class EngineRecipe:
     backend: str = "auto"
     precision: str = "auto"
     threads: int | None = None
+    size: tuple[int, int] | None = None  # (width, height)
 
     def __call__(self) -> Engine:
         """Open it, for one frame as soon as possible; raises what open_engine raises."""
-        return open_engine(self.engine, backend=self.backend, precision=self.precision, threads=self.threads)
+        return open_engine(
+            self.engine,
+            backend=self.backend,
+            precision=self.precision,
+            threads=self.threads,
+            size=self.size,
+        )
 
 
 class IsolatedEngine(LocalEngine):

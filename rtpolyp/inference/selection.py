@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -47,6 +48,7 @@ def open_engine(
     optimise_for: Goal = "latency",
     threads: int | None = None,
     batch: int = 1,
+    size: tuple[int, int] | None = None,
     cache: Path | None = None,
 ) -> Engine:
     """Open a bundle, by name or folder, on the best backend and in the fastest precision of this machine.
@@ -57,7 +59,9 @@ def open_engine(
     the reason, as a WARNING. `precision` is "auto", "fp32", "fp16", "bf16" or "int8"; where a processor has
     several, "auto" is measured once and remembered in `cache` (default: calibration.cache_folder).
     `optimise_for` "latency" gives all processor `threads` to one request, "throughput" runs several at once.
-    `batch` is the most frames that a submit may hold. `engine.description` says what was chosen and why.
+    `batch` is the most frames that a submit may hold. `size` = (width, height), multiples of 32, replaces the
+    bundle's input size, and `engine.spec` then says so; only OpenVINO can. `engine.description` says what
+    was chosen and why.
 
     Raises EngineError for a missing or broken bundle or plan, BackendError where what was asked for cannot
     work, and InputError for an option that makes no sense.
@@ -68,16 +72,29 @@ def open_engine(
     for name, value in (("threads", threads), ("batch", batch)):
         if value is not None and value < 1:
             raise InputError(f"{name} {value}: give at least 1")
+    if size is not None and (min(size) < 32 or size[0] % 32 or size[1] % 32):
+        raise InputError(f"size {size[0]}x{size[1]}: give multiples of 32, such as 224x224")
     cache = cache or cache_folder()
     if is_plan(engine):
         if backend not in ("auto", TENSORRT):
             raise InputError(f"{engine}: is a TensorRT plan, which {backend} cannot run; leave --backend out")
+        if size is not None:
+            raise InputError(
+                f"{engine}: a plan's input size is built in; leave the size out, or name a bundle"
+            )
         return open_plan(Path(engine), precision, batch=batch, cache=cache)
     bundle = load_bundle(engine)
+    resized = size is not None and size != bundle.spec.size
+    if size is not None:
+        bundle = replace(bundle, spec=replace(bundle.spec, width=size[0], height=size[1]))
     options: _Options = {"optimise_for": optimise_for, "threads": threads, "batch": batch}
     failures: list[EngineError] = []
     for name in _automatic(bundle) if backend == "auto" else (backend,):
         try:
+            if resized and name != "openvino":
+                raise BackendError(
+                    f"{name} runs {bundle.spec.name} at its own input size; use backend openvino"
+                )
             opened = _open(name, bundle, precision, options, cache)
         except EngineError as exc:
             failures.append(exc)
@@ -113,7 +130,7 @@ def _open_fastest(backend: Backend, bundle: Bundle, options: _Options, cache: Pa
         engine.description += " (the only precision here)"
         return engine
     processor = this_processor()
-    key = CalibrationKey(processor, backend.library(), bundle.digest, **options)
+    key = CalibrationKey(processor, backend.library(), bundle.digest, bundle.spec.size, **options)
     milliseconds, when = recall(cache, key), "calibrated before"
     if milliseconds is None:
         milliseconds, when = _race(backend, bundle, precisions, options), "calibrated just now"

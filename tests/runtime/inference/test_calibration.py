@@ -9,7 +9,8 @@ from rtpolyp.inference.calibration import CalibrationKey, cache_folder, choose, 
 from rtpolyp.inference.processor import Processor, this_processor
 from rtpolyp.inference.stub import StubEngine
 
-KEY = CalibrationKey(Processor("EPYC", ("avx2", "fma"), 2), "openvino 1", "ab12", "latency", None, 1)
+PROCESSOR = Processor("EPYC", ("avx2", "fma"), 2)
+KEY = CalibrationKey(PROCESSOR, "openvino 1", "ab12", (288, 288), "latency", None, 1)
 TIMES = {"fp32": 19.0, "bf16": 15.1, "int8": 11.2}
 
 
@@ -58,6 +59,7 @@ def test_remembered_is_recalled(tmp_path: Path):
         {"processor": Processor("EPYC", ("avx2", "fma"), 4)},
         {"library": "openvino 2"},
         {"bundle": "cd34"},
+        {"size": (224, 224)},
         {"optimise_for": "throughput"},
         {"threads": 1},
         {"batch": 2},

@@ -114,6 +114,38 @@ def test_options_reach_the_engine(bundle: Bundle):
         assert found.shape == (3, 64, 96)
 
 
+@pytest.mark.parametrize("precision", ["auto", "fp32", "int8"])
+def test_another_input_size(bundle: Bundle, cache: Path, precision: str):
+    with open_engine(bundle.folder, precision=precision, size=(64, 32)) as engine:
+        assert engine.spec.size == (64, 32)
+        found = engine.submit(red_square((64, 32), corner=(40, 4))[np.newaxis]).result(20).probability
+    assert found.shape == (1, 32, 64)
+    assert found[0, 8:18, 44:54].min() > 200
+    assert found[0, :, :32].max() < 128
+    with open_engine(bundle.folder, precision=precision) as engine:  # is calibrated on its own
+        assert engine.spec == bundle.spec
+    assert len(list(cache.iterdir()) if cache.exists() else []) == (2 if precision == "auto" else 0)
+
+
+def test_the_bundles_own_size_may_be_said_to_any_backend(bundle: Bundle):
+    with open_engine(bundle.folder, backend="onnxruntime", size=(96, 64)) as engine:
+        assert engine.spec == bundle.spec
+
+
+def test_another_input_size_without_openvino_fails(bundle: Bundle, monkeypatch):
+    told = "onnxruntime runs tiny at its own input size; use backend openvino"
+    with pytest.raises(BackendError, match=told):
+        open_engine(bundle.folder, backend="onnxruntime", size=(64, 32))
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(BackendError, match="openvino is not usable"):
+        open_engine(bundle.folder, size=(64, 32))
+
+
+def test_another_input_size_of_a_plan_fails():
+    with pytest.raises(InputError, match="a plan's input size is built in; leave the size out"):
+        open_engine("pranet-if.engine", size=(64, 32))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -125,6 +157,8 @@ def test_options_reach_the_engine(bundle: Bundle):
         ({"optimise_for": "fun"}, "optimise_for 'fun' is unknown"),
         ({"threads": 0}, "threads 0: give at least 1"),
         ({"batch": 0}, "batch 0: give at least 1"),
+        ({"size": (224, 200)}, "size 224x200: give multiples of 32, such as 224x224"),
+        ({"size": (0, 224)}, "size 0x224: give multiples of 32"),
     ],
 )
 def test_an_option_that_makes_no_sense_fails(bundle: Bundle, options, message: str):
