@@ -16,6 +16,7 @@ class Analysis:
 
     segmentation: Segmentation
     alert: Alert
+    exits: tuple[tuple[float, float], ...]  # points of the picture's edge, frame pixels, where polyps left it
     quality: Quality
     captured_at: float  # time.monotonic() when that frame left the decoder
     latency_seconds: float  # from then to the result

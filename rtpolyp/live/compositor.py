@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from rtpolyp.imaging import onscreen
 from rtpolyp.imaging.deidentify import blank_outside
 from rtpolyp.imaging.geometry import Rect
-from rtpolyp.imaging.onscreen import Badge, draw_badges, draw_track_ids
+from rtpolyp.imaging.onscreen import Badge, draw_arrow, draw_badges, draw_track_ids
 from rtpolyp.imaging.overlay import draw_overlay
 from rtpolyp.live.ai_status import AiStatus
 from rtpolyp.live.analysis import AiState, Analysis
@@ -20,11 +21,18 @@ from rtpolyp.live.outlet import Outlet, short_reason
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.source import Outage
 
-__all__ = ["Compositor", "Inputs", "Shown"]
+__all__ = ["Compositor", "Inputs", "Shown", "Tell"]
 
 log = logging.getLogger(__name__)
 
 REPEAT_AFTER = 1.5  # frame intervals without a new frame until the last one is shown again
+
+
+class Tell(Protocol):
+    """Takes an event for the log, at once; EventLog.write is one."""
+
+    def __call__(self, event: str, **fields: object) -> None:
+        """Tell an event with what JSON can hold of it."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,7 @@ class Compositor:
         screen: Latest[Shown],
         inputs: Inputs,
         *,
+        tell: Tell,
         interval: float,
         max_age_seconds: float,
         overlays: Sequence[Outlet[Segmentation | None]] = (),
@@ -75,6 +84,7 @@ class Compositor:
         self._interval, self._max_age, self._deidentify = interval, max_age_seconds, deidentify
         self._overlays, self._raws = overlays, raws
         self._status = AiStatus(max_age_seconds)
+        self._tell, self._told_ai, self._told_outage = tell, AiState("starting"), False
         self.error: Exception | None = None  # a bug, which ended the plane
         self._thread = threading.Thread(target=self._run, name="rtpolyp-picture", daemon=True)
 
@@ -106,6 +116,7 @@ class Compositor:
         controls, outage = self._inputs.controls(), self._inputs.outage()
         newest = self._inputs.analysis()
         ai = self._status(self._inputs.ai_state(), newest, frame, now)
+        self._tell_changes(ai, outage)
         fresh = newest is not None and now - newest.captured_at <= self._max_age
         analysis = newest if fresh else None
         badges = self._badges(controls, analysis, outage, ai, now)
@@ -113,15 +124,24 @@ class Compositor:
         if self._deidentify:
             clean, planes = frame.writable()
             blank_outside(planes, self._inputs.picture(), full_range=frame.full_range)
-        drawn = _draw(clean, analysis, controls, badges)
+            draw_badges(planes, (onscreen.RESEARCH_USE,), full_range=frame.full_range)
+        drawn = self._draw(clean, analysis, controls, badges)
         self._screen.put(Shown(drawn, frame, analysis, ai, badges, repeated))
-        if repeated and outage is not None:  # recorded as well, at its own time: a copy, for it has a badge
-            drawn = _restamped(drawn, now)
+        if repeated and outage is not None:  # recorded as well, at its own time; both are copies by now
+            drawn, clean = _restamped(drawn, now), _restamped(clean, now) if self._deidentify else clean
         found = analysis.segmentation if analysis is not None else None
         for outlet in self._overlays:
             outlet.write(drawn, found)
         for outlet in self._raws:
             outlet.write(clean, found)
+
+    def _tell_changes(self, ai: AiState, outage: Outage | None) -> None:
+        if ai != self._told_ai:
+            self._told_ai = ai
+            self._tell("ai", state=ai.state, reason=ai.reason)
+        if (outage is not None) != self._told_outage:
+            self._told_outage = outage is not None
+            self._tell("source", signal=outage is None, reason="" if outage is None else outage.reason)
 
     def _badges(
         self, controls: Controls, analysis: Analysis | None, outage: Outage | None, ai: AiState, now: float
@@ -148,18 +168,23 @@ class Compositor:
             badges.append(onscreen.MUTED)
         return tuple(badges)
 
-
-def _draw(frame: Frame, analysis: Analysis | None, controls: Controls, badges: Sequence[Badge]) -> Frame:
-    """A copy of the frame with everything on it; the frame itself where there is nothing to draw."""
-    visible = analysis is not None and controls.settings.overlay
-    polyps = analysis.segmentation.polyps if analysis is not None and visible else ()
-    if not (polyps or badges):
-        return frame
-    drawn, planes = frame.writable()
-    draw_overlay(planes, polyps, controls.settings, full_range=frame.full_range)
-    draw_track_ids(planes, polyps, full_range=frame.full_range)
-    draw_badges(planes, badges, full_range=frame.full_range)
-    return drawn
+    def _draw(
+        self, frame: Frame, analysis: Analysis | None, controls: Controls, badges: Sequence[Badge]
+    ) -> Frame:
+        """A copy of the frame with everything on it; the frame itself where there is nothing to draw."""
+        found = analysis if controls.settings.overlay else None
+        if not (badges or (found is not None and (found.segmentation.polyps or found.exits))):
+            return frame
+        drawn, planes = frame.writable()
+        full_range = frame.full_range
+        if found is not None:
+            polyps, picture = found.segmentation.polyps, found.segmentation.view.crop
+            draw_overlay(planes, polyps, controls.settings, full_range=full_range)
+            draw_track_ids(planes, polyps, full_range=full_range)
+            for point in found.exits:
+                draw_arrow(planes, picture, point, full_range=full_range)
+        draw_badges(planes, badges, full_range=full_range)
+        return drawn
 
 
 def _restamped(frame: Frame, now: float) -> Frame:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 __all__ = ["Latest"]
@@ -12,13 +13,14 @@ T = TypeVar("T")
 class Latest(Generic[T]):
     """Holds one item; putting another replaces it, so that neither side ever waits for the other's pace.
 
-    For any number of producers and one consumer that takes items; `peek` is for everybody.
+    For any number of producers and one consumer that takes items; `peek` is for everybody. `on_drop` is
+    called for each item that is replaced before anybody took it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_drop: Callable[[], None] = lambda: None) -> None:
         self._item: T | None = None
         self._unread = self._closed = False
-        self._dropped = 0
+        self._on_drop = on_drop
         self._changed = threading.Condition()
 
     def put(self, item: T) -> None:
@@ -26,9 +28,10 @@ class Latest(Generic[T]):
         with self._changed:
             if self._closed:
                 return
-            self._dropped += self._unread
-            self._item, self._unread = item, True
+            dropped, self._item, self._unread = self._unread, item, True
             self._changed.notify_all()
+        if dropped:
+            self._on_drop()
 
     def get(self, timeout: float | None = None) -> T | None:
         """Take the item once it is there and unread; None after `timeout` seconds, and from `close` on.
@@ -61,8 +64,3 @@ class Latest(Generic[T]):
     def closed(self) -> bool:
         """Whether nothing will come any more."""
         return self._closed
-
-    @property
-    def dropped(self) -> int:
-        """How many items were overwritten before anybody took them."""
-        return self._dropped

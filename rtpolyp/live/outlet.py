@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from typing_extensions import Self
 
 from rtpolyp.errors import OutputError, RtpolypError
+from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.video.frame import Frame
 
 __all__ = ["Outlet", "short_reason"]
@@ -36,16 +37,16 @@ class _Sink(Protocol[Found_contra]):
 class Outlet(Generic[Found]):
     """A Sink whose `write` returns at once and never raises; it owns `sink`, which only its thread touches.
 
-    Nothing is left out, except when the disk falls more than `capacity` frames behind, which is counted in
-    `dropped` and said once, and frames whose pts do not grow, which no container holds. When the sink fails,
+    Nothing is left out, except when the disk falls more than `capacity` frames behind, which is counted
+    and said once, and frames whose pts do not grow, which no container holds. When the sink fails,
     it alone is closed: `error` says why, and later frames are ignored.
     """
 
-    def __init__(self, name: str, sink: _Sink[Found], capacity: int) -> None:
+    def __init__(self, name: str, sink: _Sink[Found], capacity: int, telemetry: Telemetry) -> None:
         self.name = name  # what a person calls it, e.g. the file
         self.error: RtpolypError | None = None  # why nothing is written any more
-        self.written = self.dropped = 0  # frames
-        self._sink = sink
+        self._sink, self._telemetry = sink, telemetry
+        self._dropping = False
         self._last_pts: int | None = None
         self._queue: queue.Queue[tuple[Frame, Found]] = queue.Queue(capacity)
         self._ending = threading.Event()
@@ -59,9 +60,10 @@ class Outlet(Generic[Found]):
         try:
             self._queue.put_nowait((frame, segmentation))
         except queue.Full:
-            if not self.dropped:
+            self._telemetry.count("recording_frames_dropped")
+            if not self._dropping:
                 log.warning("%s: its disk or encoder is too slow; leaving frames out", self.name)
-            self.dropped += 1
+            self._dropping = True
         else:
             self._last_pts = frame.pts
 
@@ -73,9 +75,8 @@ class Outlet(Generic[Found]):
         self._ending.set()
         self._thread.join(timeout)
         if self._thread.is_alive() and self.error is None:
-            self.error = OutputError(
-                f"{self.name}: not finished within {timeout:g} s, its last frames are lost; use a faster disk"
-            )
+            lost = f"not finished in {timeout:g} s, its last frames are lost"
+            self._fail(OutputError(f"{self.name}: {lost}; use a faster disk"))
 
     def __enter__(self) -> Self:
         return self
@@ -87,10 +88,9 @@ class Outlet(Generic[Found]):
         try:
             while (item := self._next()) is not None:
                 self._sink.write(*item)
-                self.written += 1
             self._sink.close()
         except Exception as exc:  # whatever befell the sink, the picture goes on
-            self.error = self._told(exc)
+            self._fail(exc)
             with contextlib.suppress(Exception):
                 self._sink.close()
 
@@ -103,14 +103,15 @@ class Outlet(Generic[Found]):
                 if self._ending.is_set():
                     return None
 
-    def _told(self, exc: Exception) -> RtpolypError:
+    def _fail(self, exc: Exception) -> None:
+        self._telemetry.count("recordings_failed")
         if isinstance(exc, RtpolypError):
             log.warning("%s", exc)
-            return exc
+            self.error = exc
+            return
         log.warning("%s: not written any further", self.name, exc_info=exc)
-        error = OutputError(f"{self.name}: not written any further ({exc!r}); what was written stays")
-        error.__cause__ = exc
-        return error
+        self.error = OutputError(f"{self.name}: not written any further ({exc!r}); what was written stays")
+        self.error.__cause__ = exc
 
 
 def short_reason(error: BaseException) -> str:

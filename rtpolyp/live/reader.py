@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
 from rtpolyp.live.latest import Latest
+from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.source import LiveSource
 
@@ -22,11 +23,12 @@ class Reader:
     for good, stands in `error`.
     """
 
-    def __init__(self, source: LiveSource, mailboxes: Sequence[Latest[Frame]], crop: Crop = "auto") -> None:
-        self.frames = 0  # that came out of the decoder
+    def __init__(
+        self, source: LiveSource, mailboxes: Sequence[Latest[Frame]], crop: Crop, telemetry: Telemetry
+    ) -> None:
         self.error: Exception | None = None
         self.picture: Rect | None = crop if isinstance(crop, Rect) else None  # None while it is not known
-        self._source, self._mailboxes = source, mailboxes
+        self._source, self._mailboxes, self._telemetry = source, mailboxes, telemetry
         self._finder = PictureFinder() if crop == "auto" else None
         if crop == "off" and source.size is not None:
             self.picture = Rect(0, 0, *source.size)
@@ -45,19 +47,16 @@ class Reader:
 
     def _run(self) -> None:
         try:
-            for frame in self._source:
-                self.frames += 1
+            for count, frame in enumerate(self._source, 1):
+                self._telemetry.count("frames_captured")
                 for mailbox in self._mailboxes:
                     mailbox.put(frame)
                 if self._finder is not None:
-                    self._find(self._finder, frame)
+                    self._finder.add(frame.luma())
+                    if count == PICTURE_FRAMES:
+                        self.picture, self._finder = self._finder.picture(), None
         except Exception as exc:  # the session tells it after closing everything
             self.error = exc
         finally:
             for mailbox in self._mailboxes:
                 mailbox.close()
-
-    def _find(self, finder: PictureFinder, frame: Frame) -> None:
-        finder.add(frame.luma())
-        if self.frames >= PICTURE_FRAMES:
-            self.picture, self._finder = finder.picture(), None

@@ -6,8 +6,11 @@ import threading
 import time
 from fractions import Fraction
 
+import pytest
+
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.live.outlet import Outlet, short_reason
+from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.video.array_source import ArraySource
 from rtpolyp.video.sink import VideoSink
 from rtpolyp.video.source import open_source
@@ -32,6 +35,11 @@ class BrokenSink:
 
     def close(self):
         self.closed += 1
+
+
+@pytest.fixture
+def telemetry():
+    return Telemetry()
 
 
 def frames(count, start=0):
@@ -60,53 +68,56 @@ def file_size_limit(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_everything_is_written_in_order(tmp_path):
-    with Outlet("out", video_sink(tmp_path / "out.mp4"), 50) as outlet:
+def test_everything_is_written_in_order(tmp_path, telemetry):
+    with Outlet("out", video_sink(tmp_path / "out.mp4"), 50, telemetry) as outlet:
         for frame in frames(40):
             outlet.write(frame, None)
     assert indices(tmp_path / "out.mp4") == list(range(40))
-    assert (outlet.written, outlet.dropped, outlet.error) == (40, 0, None)
+    assert outlet.error is None
+    assert telemetry.counts()["recording_frames_dropped"] == 0
 
 
-def test_a_frame_that_is_shown_again_is_written_once():
+def test_a_frame_that_is_shown_again_is_written_once(telemetry):
     sink, (first, second) = BrokenSink(), frames(2)
-    with Outlet("out", sink, 50) as outlet:
+    with Outlet("out", sink, 50, telemetry) as outlet:
         for frame in (first, first, second, first):
             outlet.write(frame, None)
     assert sink.frames == [0, 1]
 
 
-def test_a_slow_disk_drops_frames_and_holds_nobody_up(caplog):
+def test_a_slow_disk_drops_frames_and_holds_nobody_up(caplog, telemetry):
     sink = BrokenSink(block_at=0)
-    with Outlet("out.mp4", sink, 5) as outlet:
+    with Outlet("out.mp4", sink, 5, telemetry) as outlet:
         begun = time.monotonic()
         for frame in frames(50):
             outlet.write(frame, None)
         assert time.monotonic() - begun < 50 * AT_ONCE
         sink.released.set()
     assert outlet.error is None
-    assert outlet.written + outlet.dropped == 50
-    assert outlet.dropped >= 44  # five queued, one being written
+    dropped = telemetry.counts()["recording_frames_dropped"]
+    assert len(sink.frames) + dropped == 50
+    assert dropped >= 44  # five queued, one being written
     assert [record.message for record in caplog.records] == [
         "out.mp4: its disk or encoder is too slow; leaving frames out"
     ]
 
 
-def test_a_raising_sink_closes_itself_only(caplog):
+def test_a_raising_sink_closes_itself_only(caplog, telemetry):
     sink = BrokenSink(fail_at=3)
-    with Outlet("out", sink, 50) as outlet:
+    with Outlet("out", sink, 50, telemetry) as outlet:
         for frame in frames(10):
             outlet.write(frame, None)
     assert (sink.frames, sink.closed) == ([0, 1, 2], 1)
     assert isinstance(outlet.error, OutputError)
+    assert telemetry.counts()["recordings_failed"] == 1
     assert "a bug" in str(outlet.error)
     assert short_reason(outlet.error) == "cannot be written"
     assert "Traceback" in caplog.text  # of a bug, the log says where
 
 
-def test_a_full_disk_keeps_what_was_written(tmp_path):
+def test_a_full_disk_keeps_what_was_written(tmp_path, telemetry):
     path = tmp_path / "out.mp4"
-    with file_size_limit(60_000), Outlet("out", video_sink(path), 500) as outlet:
+    with file_size_limit(60_000), Outlet("out", video_sink(path), 500, telemetry) as outlet:
         for frame in frames(300):
             outlet.write(frame, None)
     assert "out.mp4: cannot be written" in str(outlet.error)
@@ -127,12 +138,12 @@ def test_the_reason_of_a_full_disk_is_said_in_two_words():
     assert short_reason(OutputError("bad")) == "cannot be written"
 
 
-def test_a_disk_that_never_answers_is_given_up(tmp_path):
+def test_a_disk_that_never_answers_is_given_up(tmp_path, telemetry):
     sink = BrokenSink(block_at=0)
-    outlet = Outlet("out.mp4", sink, 5)
+    outlet = Outlet("out.mp4", sink, 5, telemetry)
     outlet.write(*frames(1), None)
     begun = time.monotonic()
     outlet.close(timeout=0.2)
     assert time.monotonic() - begun < 1
-    assert "out.mp4: not finished within 0.2 s" in str(outlet.error)
+    assert "out.mp4: not finished in 0.2 s" in str(outlet.error)
     sink.released.set()

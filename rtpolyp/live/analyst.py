@@ -1,0 +1,129 @@
+"""Analyst: the AI plane. It looks at the newest frame, again and again, and never holds the picture up."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtpolyp.errors import EngineError, EngineUnavailable
+from rtpolyp.imaging.geometry import Rect, View, make_view
+from rtpolyp.imaging.quality import FrameQuality
+from rtpolyp.inference.engine import Engine
+from rtpolyp.live.analysis import AiState, Analysis
+from rtpolyp.live.latest import Latest
+from rtpolyp.live.outlet import Outlet
+from rtpolyp.live.telemetry import Telemetry
+from rtpolyp.settings import Settings
+from rtpolyp.tracking.alert import Alert, AlertCounters, AlertPolicy
+from rtpolyp.tracking.departure import Departures
+from rtpolyp.tracking.tracker import PolypTracker
+from rtpolyp.video.frame import Frame, Segmentation
+from rtpolyp.video.planes import plane_view
+from rtpolyp.video.scaler import NetworkScaler
+
+__all__ = ["Analyst"]
+
+log = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 0.5  # more than the rest of a frame takes; a native library may hang for longer
+ENGINE_RAISED = AiState("off", "engine error")
+
+
+class Analyst:
+    """Puts an Analysis of the newest frame into `results`, from a thread of its own that ends with `frames`.
+
+    An engine that fails turns `state` off; the next result turns it on again.
+    """
+
+    def __init__(
+        self,
+        frames: Latest[Frame],
+        engine: Engine,
+        settings: Callable[[], Settings],
+        picture: Callable[[], Rect | None],
+        *,
+        alerts: AlertPolicy,
+        telemetry: Telemetry,
+        outlets: Sequence[Outlet[Segmentation]] = (),
+        on_alert: Callable[[Alert], None],
+    ) -> None:
+        self.results: Latest[Analysis] = Latest()
+        self.state = AiState("starting", "waiting for the first result")
+        self.error: Exception | None = None  # a bug, which ended the plane; the picture goes on
+        self._frames, self._engine = frames, engine
+        self._settings, self._picture = settings, picture
+        self._tracker, self._departures, self._quality = PolypTracker(), Departures(), FrameQuality()
+        self._alerts, self._telemetry = alerts, telemetry
+        self._outlets, self._on_alert = outlets, on_alert
+        self._told = AlertCounters()  # what the telemetry knows
+        self._view: View | None = None
+        self._scaler: NetworkScaler
+        self._thread = threading.Thread(target=self._run, name="rtpolyp-analyst", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Wait for the thread, once the engine is closed, which fails whatever it has in flight."""
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            while (frame := self._frames.get()) is not None:
+                picture = self._picture()
+                if picture is not None:
+                    self._look(frame, picture)
+        except Exception as exc:
+            self.state, self.error = AiState("off", "internal error"), exc
+            log.exception("the AI has ended")
+
+    def _look(self, frame: Frame, picture: Rect) -> None:
+        view = make_view(frame.size, self._engine.spec.size, picture)
+        if view != self._view:
+            self._view, self._scaler = view, NetworkScaler(view)
+        begun = time.monotonic()
+        try:
+            prediction = self._engine.submit(self._scaler(frame)[np.newaxis]).result()
+        except EngineUnavailable as exc:
+            self.state = AiState("off", str(exc))
+            return
+        except EngineError as exc:
+            self._telemetry.count("inference_failures")
+            if self.state != ENGINE_RAISED:
+                log.warning("%s", exc)
+            self.state = ENGINE_RAISED
+            return
+        self._telemetry.time("inference", time.monotonic() - begun)
+        self._telemetry.count("inferences")
+        self._publish(frame, view, prediction.probability[0])
+        self.state = AiState("on")
+
+    def _publish(self, frame: Frame, view: View, probability: NDArray[np.uint8]) -> None:
+        pts_seconds = frame.pts_seconds
+        smoothed, polyps = self._tracker(probability, pts_seconds, view, self._settings())
+        y, u, v = (plane_view(frame.native, index) for index in range(3))
+        quality = self._quality(y, u, v, pts_seconds, view.crop)
+        suppressed_by = None if quality == "clear" else quality
+        alert = self._alerts(polyps, pts_seconds, suppressed_by=suppressed_by)
+        found = Segmentation(frame.index, pts_seconds, polyps, smoothed, view)
+        exits = self._departures(polyps, pts_seconds, view.crop)
+        latency = time.monotonic() - frame.captured_at
+        self.results.put(Analysis(found, alert, exits, quality, frame.captured_at, latency))
+        for outlet in self._outlets:
+            outlet.write(frame, found)
+        self._count(alert)
+
+    def _count(self, alert: Alert) -> None:
+        """Bring the telemetry up to the alert policy's counters."""
+        counters = self._alerts.counters
+        self._telemetry.count("activations", counters.activations - self._told.activations)
+        self._telemetry.count("activations_suppressed", counters.suppressed - self._told.suppressed)
+        if alert.started:
+            self._telemetry.time("alert_delay", counters.delay_seconds - self._told.delay_seconds)
+            self._on_alert(alert)
+        self._told = replace(counters)

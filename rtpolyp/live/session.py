@@ -1,0 +1,205 @@
+"""A live session: reader, AI, compositor, screen and recordings, wired together and ended in order."""
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rtpolyp.errors import RtpolypError
+from rtpolyp.inference.engine import Engine
+from rtpolyp.live.analyst import Analyst
+from rtpolyp.live.compositor import Compositor, Inputs, Shown, Tell
+from rtpolyp.live.controls import Controls
+from rtpolyp.live.event_log import EventLog
+from rtpolyp.live.latest import Latest
+from rtpolyp.live.metrics import serve_metrics
+from rtpolyp.live.options import LiveOptions, LiveSummary
+from rtpolyp.live.outlet import Outlet
+from rtpolyp.live.reader import Reader
+from rtpolyp.live.screen import Display, Screen
+from rtpolyp.live.snapshot import SnapshotWriter
+from rtpolyp.live.telemetry import Telemetry
+from rtpolyp.live.tone import AlertTone
+from rtpolyp.settings import Settings
+from rtpolyp.tracking.alert import Alert, AlertPolicy
+from rtpolyp.video.frame import Frame, Segmentation
+from rtpolyp.video.sink import JsonSink, VideoSink
+from rtpolyp.video.source import LiveSource
+
+__all__ = ["run_live"]
+
+log = logging.getLogger(__name__)
+
+QUEUE_SECONDS = 2.0  # of frames that a recording's disk may fall behind: 190 MiB at 1080p30
+DEFAULT_RATE, LOWEST_RATE, HIGHEST_RATE = 25.0, 1.0, 240.0  # frames/s; others are a container's mistakes
+
+
+def run_live(
+    source: LiveSource,
+    engine: Engine,
+    settings: Settings,
+    options: LiveOptions,
+    *,
+    header: Mapping[str, Any],
+    display: Display | None = None,
+    stop: threading.Event | None = None,
+) -> LiveSummary:
+    """Show `source` with what `engine` finds, until `stop` is set, the display's key for it, or its end.
+
+    To be called on the main thread where there is a display. The session owns the engine from now on and
+    closes it; the source stays the caller's. After `stop` it ends within two seconds. `header` is what JSON
+    lines and snapshots say of source, engine and versions. Raises InputError or OutputError for what cannot
+    be opened; an output that fails later ends alone and stands in the summary.
+    """
+    with contextlib.ExitStack() as stack:
+        session = _Session(source, engine, settings, options, header, display, stack)
+        return session.run(stop or threading.Event())
+
+
+class _Session:
+    """The wiring; what has to be closed in the end lies on `stack`, but for the parts with threads."""
+
+    def __init__(
+        self,
+        source: LiveSource,
+        engine: Engine,
+        settings: Settings,
+        options: LiveOptions,
+        header: Mapping[str, Any],
+        display: Display | None,
+        stack: contextlib.ExitStack,
+    ) -> None:
+        stack.callback(engine.close)
+        self._source, self._engine, self._options = source, engine, options
+        self._telemetry = telemetry = Telemetry()
+        self._tell: Tell = _tell_nobody
+        if options.log is not None:
+            self._tell = stack.enter_context(EventLog(options.log)).write
+        if options.metrics is not None:
+            stack.enter_context(serve_metrics(telemetry, options.metrics))
+        self._tone = stack.enter_context(AlertTone()) if options.tone else None
+        self._snapshots: SnapshotWriter | None = None
+        if options.snapshots is not None:
+            writer = SnapshotWriter(options.snapshots, header, deidentify=options.deidentify)
+            self._snapshots = stack.enter_context(writer)
+        rate = float(source.frame_rate or DEFAULT_RATE)
+        rate = rate if LOWEST_RATE <= rate <= HIGHEST_RATE else DEFAULT_RATE
+        self._queue = round(QUEUE_SECONDS * rate)  # frames
+        overlays = [self._recorder(options.output)] if options.output is not None else []
+        raws = [self._recorder(options.raw)] if options.raw is not None else []
+        results = []
+        if options.json is not None:
+            results.append(Outlet(str(options.json), JsonSink(options.json, header), self._queue, telemetry))
+        self._outlets: list[Outlet[Any]] = [*overlays, *raws, *results]
+
+        self._for_picture: Latest[Frame] = Latest(self._drop)
+        self._for_ai: Latest[Frame] = Latest()
+        pictures: Latest[Shown] = Latest(self._drop)
+        mailboxes = self._for_picture, self._for_ai
+        self._reader = Reader(source, mailboxes, options.crop, telemetry)
+        self._screen = Screen(
+            pictures, Controls(settings), telemetry, display=display, snapshot=self._take_snapshot
+        )
+        self._analyst = Analyst(
+            self._for_ai,
+            engine,
+            lambda: self._screen.controls.settings,
+            lambda: self._reader.picture,
+            alerts=AlertPolicy(options.alert_delay_ms),
+            telemetry=telemetry,
+            outlets=results,
+            on_alert=self._alert,
+        )
+        inputs = Inputs(
+            controls=lambda: self._screen.controls,
+            analysis=self._analyst.results.peek,
+            ai_state=lambda: self._analyst.state,
+            outage=lambda: source.outage,
+            picture=lambda: self._reader.picture,
+        )
+        self._compositor = Compositor(
+            self._for_picture,
+            pictures,
+            inputs,
+            tell=self._tell,
+            interval=1 / rate,
+            max_age_seconds=options.max_age_ms / 1000,
+            overlays=overlays,
+            raws=raws,
+            deidentify=options.deidentify,
+        )
+
+    def run(self, stop: threading.Event) -> LiveSummary:
+        """Start all parts, show, end all parts."""
+        begun = time.monotonic()
+        self._tell("start", source=self._source.name, engine=self._engine.description)
+        try:
+            for part in (self._compositor, self._analyst, self._reader):
+                part.start()
+            self._screen.run(stop)
+        finally:
+            self._end()
+        seconds = time.monotonic() - begun
+        errors = self._errors()
+        self._tell("end", seconds=round(seconds, 3), counts=self._telemetry.counts(), errors=errors)
+        return LiveSummary(
+            seconds,
+            tuple(self._telemetry.summary_lines(seconds)),
+            tuple(path for path in (self._options.output, self._options.raw, self._options.json) if path),
+            errors,
+        )
+
+    def _end(self) -> None:
+        """Tell everything to end, then wait for all of it at once."""
+        self._for_picture.close()
+        self._for_ai.close()
+        self._compositor.close()
+        endings = [self._reader.close, self._engine.close, *(outlet.close for outlet in self._outlets)]
+        _together(endings)
+        self._analyst.close()
+
+    def _errors(self) -> tuple[RtpolypError, ...]:
+        """What went wrong for good, in the order of its weight; raises what is a bug."""
+        for bug in (self._compositor.error, self._reader.error, self._analyst.error):
+            if bug is not None and not isinstance(bug, RtpolypError):
+                raise bug
+        errors = (self._reader.error, *(outlet.error for outlet in self._outlets))
+        return tuple(error for error in errors if isinstance(error, RtpolypError))
+
+    def _recorder(self, path: Path) -> Outlet[Segmentation | None]:
+        sink = VideoSink(path, self._source, audio=self._options.audio)
+        return Outlet(str(path), sink, self._queue, self._telemetry)
+
+    def _alert(self, alert: Alert) -> None:
+        self._tell("alert", track=alert.track, pts_seconds=alert.since_seconds)
+        if self._tone is not None and not self._screen.controls.muted:
+            self._tone.play()
+
+    def _take_snapshot(self, shown: Shown, controls: Controls) -> None:
+        if self._snapshots is None:
+            log.warning("no snapshot: say where to by --snapshots DIR")
+            return
+        found = shown.analysis.segmentation if shown.analysis is not None else None
+        self._snapshots.take(
+            shown.captured, found, controls.settings, shown.badges, picture=self._reader.picture
+        )
+        self._telemetry.count("snapshots")
+
+    def _drop(self) -> None:
+        self._telemetry.count("frames_dropped")
+
+
+def _tell_nobody(event: str, **fields: object) -> None:
+    """Events are for the log, and there is none."""
+
+
+def _together(endings: Sequence[Callable[[], None]]) -> None:
+    """Call all at once; each of them bounds its own time."""
+    threads = [threading.Thread(target=ending, daemon=True) for ending in endings]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
