@@ -132,3 +132,24 @@ def test_neighbouring_frames_differ_a_little() -> None:
 def test_a_senseless_phantom_fails(seconds: float, size: tuple[int, int], fps: float) -> None:
     with pytest.raises(InputError, match="give a duration and a rate above 0"):
         render_phantom(seconds, size, fps)
+
+
+def test_polyps_grow_in_the_stretches_asked_for() -> None:
+    def shown(populated: list[tuple[float, float]]) -> list[bool]:
+        return [bool(frame.mask.any()) for frame in render_phantom(26, (64, 64), 1, populated=populated)]
+
+    first, second, again = slice(2, 7), slice(11, 16), slice(20, 25)  # seconds in which each is in view
+    throughout = shown([(0, 26)])
+    assert all(throughout[first] + throughout[second] + throughout[again])
+    early = shown([(0, 2)])  # the second is out of sight for longer
+    assert early[:10] == throughout[:10]
+    assert not any(early[10:])
+    late = shown([(12, 26)])  # the second was in sight, absent, when the stretch began
+    assert not any(late[:19])
+    assert all(late[again])
+
+
+def test_a_polyp_that_is_absent_leaves_the_rest_of_the_colon_as_it_is() -> None:
+    with_polyp, bare = (next(render_phantom(1, SIZE, populated=stretch)) for stretch in ([(0, 1)], []))
+    change = np.abs(with_polyp.bgr.astype(int) - bare.bgr).max(axis=2)
+    assert (change == 0).mean() > 0.9
