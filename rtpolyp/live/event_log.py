@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ __all__ = ["EventLog"]
 
 log = logging.getLogger(__name__)
 
-WAITING = 256  # events a stuck disk may hold up before they are lost
+WAITING = 4096  # events, about 1 MiB, that a stuck disk may hold up before the log is given up
 CLOSE_SECONDS = 1.0
 
 
@@ -41,11 +42,13 @@ class EventLog:
 
     def write(self, event: str, **fields: object) -> None:
         """Append one event, at this moment; fields are what JSON knows, anything else becomes text."""
+        if self._failed:
+            return
         wall = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall)) + f".{int(wall % 1 * 1000):03d}Z"
         times = {"monotonic": round(time.monotonic(), 4), "time": stamp}
         line = json.dumps({"event": event, **times, **redacted(fields)}).encode() + b"\n"
-        if not self._failed and not self._worker.submit(lambda: self._append(line)):
+        if not self._worker.submit(lambda: self._append(line)):
             self._fail("its disk does not keep up")
 
     def close(self) -> None:
@@ -64,7 +67,7 @@ class EventLog:
     def _append(self, line: bytes) -> None:
         if self._failed:
             return
-        rest, size = line, self._file.seek(0, 2)
+        rest, size = line, os.fstat(self._file.fileno()).st_size
         try:
             while rest:  # a nearly full disk takes a part and fails at the next
                 rest = rest[self._file.write(rest) :]

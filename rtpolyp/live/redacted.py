@@ -7,7 +7,7 @@ from rtpolyp.video.address import redact
 
 __all__ = ["redacted"]
 
-URL = re.compile(r"[a-z][a-z0-9+.-]+:/\S+", re.IGNORECASE)
+URL = re.compile(r"[a-z][a-z0-9+.-]{1,15}:/\S+", re.IGNORECASE)  # bounded: unbounded is quadratic in the text
 
 
 def redacted(fields: Mapping[str, object]) -> dict[str, object]:
@@ -25,4 +25,5 @@ def _redacted(value: object) -> object:
         return redacted(value)
     if isinstance(value, (list, tuple)):
         return [_redacted(item) for item in value]
-    return URL.sub(lambda url: redact(url.group()), str(value))
+    text = str(value)
+    return URL.sub(lambda url: redact(url.group()), text) if ":/" in text else text

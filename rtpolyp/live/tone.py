@@ -23,7 +23,7 @@ PITCHES = 880.0, 1174.7  # hertz: a5, d6; rising, unlike the alarms of monitors 
 BEEP_SECONDS, FADE_SECONDS = 0.12, 0.01  # fades, or the ends would click
 LOUDNESS = 0.5  # of full scale
 PLAYERS = (["pw-play"], ["paplay"], ["aplay", "-q"], ["afplay"])  # PipeWire, PulseAudio, ALSA, macOS
-PLAY_SECONDS = 5.0  # a player that takes longer hangs
+PLAY_SECONDS = 2.0  # a player that takes longer hangs
 
 
 class AlertTone:
