@@ -12,14 +12,23 @@ HIDDEN = "***"
 # What cameras and libav name in a query without harm. All else is hidden, since a list of the names that
 # makers give to passwords, tokens and keys would never be complete.
 HARMLESS = (
-    *("channel", "codec", "fifo_size", "fps", "latency", "listen", "mode", "overrun_nonfatal", "pkt_size"),
-    *("resolution", "reuse", "stream", "subtype", "tcp", "timeout", "transport", "ttl", "udp"),
+    "channel",
+    "fifo_size",
+    "fps",
+    "listen",
+    "pkt_size",
+    "resolution",
+    "stream",
+    "subtype",
+    "timeout",
+    "udp",
 )
 
 
 def is_camera(address: str) -> bool:
-    """Whether it is a capture device: its number, or on Linux its node."""
-    return address.isdecimal() or (sys.platform.startswith("linux") and address.startswith("/dev/video"))
+    """Whether it is a capture device: its number, on Linux its node, on Windows `video=NAME`."""
+    named = {"linux": "/dev/video", "win32": "video="}.get(sys.platform)
+    return address.isdecimal() or (named is not None and address.startswith(named))
 
 
 def is_url(address: str) -> bool:

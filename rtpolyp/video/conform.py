@@ -9,6 +9,7 @@ import av
 
 from rtpolyp.video.colour import BT601, BT709, FULL, HD_LINES, LIMITED, Colour
 from rtpolyp.video.filters import FilterChain
+from rtpolyp.video.options import Deinterlace
 
 __all__ = ["Conformer"]
 
@@ -25,8 +26,12 @@ ORIENTATIONS: dict[tuple[int, ...], tuple[tuple[str, str], ...]] = {
     (-1, 0, 0, -1): (("transpose", "clock"), ("transpose", "clock")),
     (1, 0, 0, -1): (("transpose", "clock"), ("transpose", "clock"), ("hflip", "")),
 }
-# One frame out per frame in, with the same pts; progressive frames between interlaced ones pass untouched.
-DEINTERLACE = ("bwdif", "mode=send_frame:deint=interlaced")
+# One frame out per frame in, with the same pts; progressive frames between interlaced ones pass untouched,
+# unless the user says that all are interlaced.
+DEINTERLACE = {
+    "auto": ("bwdif", "mode=send_frame:deint=interlaced"),
+    "on": ("bwdif", "mode=send_frame:deint=all"),
+}
 
 
 class Conformer:
@@ -34,14 +39,17 @@ class Conformer:
 
     Frames that already conform pass through as they are, which is the common case and costs nothing. An
     interlaced frame switches deinterlacing on for the rest of the stream; it holds one frame back, which
-    `flush` releases. Images keep the pixel grid of their file, as `imaging.preprocess.read_image` does, so
-    that they fit their masks: `upright=False`.
+    `flush` releases. `deinterlace="on"` is for capture devices that do not mark such frames: all count as
+    interlaced, the upper field first unless a frame says otherwise; with "off" none does. Images keep the
+    pixel grid of their file, as `imaging.preprocess.read_image` does, so that they fit their masks:
+    `upright=False`.
     """
 
-    def __init__(self, *, upright: bool = True) -> None:
+    def __init__(self, *, upright: bool = True, deinterlace: Deinterlace = "auto") -> None:
         self._upright = upright
-        self._interlaced = False
-        self._layout: tuple[str, bool] | None = None
+        self._deinterlace = deinterlace
+        self._interlaced = deinterlace == "on"
+        self._layout: tuple[str, int, int, bool] | None = None
         self._chain: FilterChain | None = None
         self._colour = Colour()
         self._time_base = Fraction(1)
@@ -49,8 +57,8 @@ class Conformer:
 
     def __call__(self, native: av.VideoFrame) -> list[av.VideoFrame]:
         """Take one decoded frame; return the frames that are ready, usually this one."""
-        self._interlaced |= native.interlaced_frame
-        layout = native.format.name, self._interlaced
+        self._interlaced |= native.interlaced_frame and self._deinterlace != "off"
+        layout = native.format.name, native.width, native.height, self._interlaced
         ready: list[av.VideoFrame] = []
         if layout != self._layout:
             ready = self.flush()
@@ -68,7 +76,7 @@ class Conformer:
         turn = ORIENTATIONS[_display_matrix(native) if self._upright else (1, 0, 0, 1)]
         self.transposed = sum(name == "transpose" for name, _ in turn) == 1
         convert, self._colour = _to_planar_420(native, still=not self._upright)
-        steps = [*([DEINTERLACE] if self._interlaced else []), *turn, *convert]
+        steps = [*([DEINTERLACE[self._deinterlace]] if self._interlaced else []), *turn, *convert]
         self._time_base = native.time_base or Fraction(1)
         self._chain = FilterChain(native, steps) if steps else None
 

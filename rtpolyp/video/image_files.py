@@ -3,7 +3,7 @@
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,8 +25,8 @@ class ImageFiles:
 
     Their pts is their index. A frame's name is the image's stem, or its whole name where two share a stem.
     Pixels stay in the file's own grid, whatever its EXIF orientation, so that they fit their masks.
-    Raises InputError on an empty folder and, while iterating, on an image that is broken, grey, or deeper
-    than 8 bits.
+    They are those of `path`, a folder or one image, or only `files` of it. Raises InputError on an empty
+    folder and, while iterating, on an image that is broken, grey, or deeper than 8 bits.
     """
 
     is_sequence = False
@@ -36,9 +36,10 @@ class ImageFiles:
     audio = None
     duration_seconds = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Sequence[Path] | None = None) -> None:
         self.name, self.path = path.name or str(path), path
-        self._files = _images_in(path) if path.is_dir() else [path]
+        chosen = files or (_images_in(path) if path.is_dir() else [path])
+        self._files = sorted(chosen, key=_natural)
         self.frame_count = len(self._files)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -64,9 +65,11 @@ def _images_in(folder: Path) -> list[Path]:
     if not files:
         kinds = " ".join(sorted(extension[1:] for extension in IMAGES))
         raise InputError(f"{folder}: no image in it ({kinds}); give the folder that holds them")
-    return sorted(
-        files, key=lambda file: [int(p) if p.isdecimal() else p for p in re.split(r"(\d+)", file.name)]
-    )
+    return files
+
+
+def _natural(path: Path) -> list[int | str]:
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(path))]
 
 
 def _read(path: Path) -> av.VideoFrame:

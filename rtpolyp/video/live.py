@@ -1,11 +1,11 @@
-"""Outage and PacketTap: what a live source tells beside its frames."""
+"""What a live source tells beside its frames: outages, losses, and its packets."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 import av
 
-__all__ = ["Outage", "PacketTap"]
+__all__ = ["Losses", "Outage", "PacketTap"]
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,15 @@ class Outage:
 
     reason: str  # a few words for the screen and the log, without credentials
     since: float  # time.monotonic()
+
+
+@dataclass
+class Losses:
+    """What a live source has lost so far."""
+
+    outages: int = 0
+    corrupt_packets: int = 0  # damaged on the way, or refused by the decoder
+    skipped_packets: int = 0  # not decoded, to catch up with the stream
 
 
 class PacketTap(Protocol):

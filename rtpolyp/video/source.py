@@ -1,20 +1,35 @@
 """Sources: where frames come from."""
 
+import glob
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
+from rtpolyp.video.address import STDIN, is_camera, is_live, redact
+from rtpolyp.video.camera import feed_of_camera
+from rtpolyp.video.feed import feed_of_file, feed_of_stdin, feed_of_url
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.image_files import IMAGES, ImageFiles
-from rtpolyp.video.live import Outage, PacketTap
+from rtpolyp.video.live import Losses, Outage, PacketTap
+from rtpolyp.video.live_stream import LiveStream
+from rtpolyp.video.options import InputOptions
 from rtpolyp.video.stream import AudioTrack, StreamFormat
 from rtpolyp.video.video_file import VideoFile
 
-__all__ = ["LiveSource", "Outage", "PacketTap", "Source", "open_source"]
+__all__ = [
+    "InputOptions",
+    "LiveSource",
+    "Losses",
+    "Outage",
+    "PacketTap",
+    "Source",
+    "open_live",
+    "open_source",
+]
 
 ISO = (".3gp", ".m4v", ".mov", ".mp4")
 MATROSKA = (".mkv", ".webm")
@@ -94,23 +109,76 @@ class LiveSource(Source, Protocol):
     def outage(self) -> Outage | None:
         """Why no frames come at present; None while they do."""
 
+    @property
+    def losses(self) -> Losses:
+        """What was lost so far, counted."""
+
     def interrupt(self) -> None:
         """Make the iteration end within a second, from any thread, even where it waits for a frame."""
 
 
-def open_source(path: str | Path) -> Source:
-    """Open a video file, an image, or a folder of images.
+def open_source(address: str | Path, *, options: InputOptions | None = None) -> Source:
+    """Open a video file, an image, a folder or a glob of images, or a live source.
 
-    Raises InputError, one line that names the file and the remedy, when there is no such file, its
-    extension is of no known kind, or nothing in it can be decoded.
+    Those are `0` or `/dev/video0` for a camera, the URL of a stream (rtsp, http, rtmp, udp, tcp and their
+    like), and `-` for the standard input; they are LiveSources. Raises InputError, one line that names the
+    input and the remedy but no credentials, when there is no such input, its kind is unknown, or nothing in
+    it can be decoded.
     """
-    path = Path(path)
+    options = options or InputOptions()
+    if is_live(str(address)):
+        return open_live(address, options=options)
+    path = Path(address)
+    if not path.exists() and glob.has_magic(str(path)):
+        return _open_glob(path, options)
+    kind = _kind(path)
+    if kind == "video":
+        return VideoFile(path, deinterlace=options.deinterlace)
+    return ImageFiles(path)
+
+
+def open_live(
+    address: str | Path, *, options: InputOptions | None = None, repeat: bool = False
+) -> LiveSource:
+    """Open a live source, or a video file as one: played at its own pace, once or again and again.
+
+    Raises InputError as `open_source` does, and for images, which have no pace.
+    """
+    address, options = str(address), options or InputOptions()
+    if address == STDIN:
+        return LiveStream(feed_of_stdin(), options)
+    if is_camera(address):
+        return LiveStream(feed_of_camera(address, options), options)
+    if is_live(address):
+        return LiveStream(feed_of_url(address, options), options)
+    if _kind(Path(address)) != "video":
+        raise InputError(f"{address}: images have no pace of their own; give a video, a camera or a stream")
+    return LiveStream(feed_of_file(Path(address), repeat=repeat), options)
+
+
+def _kind(path: Path) -> Literal["video", "images"]:
     extension = path.suffix.lower()
     if not path.exists():
-        raise InputError(f"{path}: no such file; give a video, an image or a folder of images")
+        raise InputError(
+            f"{redact(str(path))}: no such file; give a video, an image, a folder of images, a camera or "
+            "a URL"
+        )
     if path.is_dir() or extension in IMAGES:
-        return ImageFiles(path)
+        return "images"
     if extension in VIDEOS:
-        return VideoFile(path)
+        return "video"
     kinds = " ".join(sorted(known[1:] for known in VIDEOS | IMAGES))
     raise InputError(f"{path}: extension {extension!r} is of no known kind; rename it to one of {kinds}")
+
+
+def _open_glob(pattern: Path, options: InputOptions) -> Source:
+    files = [Path(name) for name in glob.glob(str(pattern), recursive=True)]
+    images = [file for file in files if file.suffix.lower() in IMAGES]
+    if images and len(images) == len(files):
+        return ImageFiles(pattern.parent, images)
+    if len(files) == 1:
+        return open_source(files[0], options=options)
+    if not files:
+        raise InputError(f"{pattern}: matches no file; give a pattern of images, e.g. 'frames/*.png'")
+    stray = next(file for file in files if file not in images)
+    raise InputError(f"{pattern}: matches {len(files)} files, and {stray.name} is no image; give that alone")

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import av
+
 from rtpolyp.video.colour import Colour
 
 __all__ = ["AudioTrack", "StreamFormat"]
@@ -19,6 +21,19 @@ class StreamFormat:
     time_base: Fraction  # seconds: the unit of every frame's pts
     frame_rate: Fraction | None  # frames per second; the average where it varies
     sample_aspect_ratio: Fraction | None  # width / height of a pixel; None when the stream does not say
+
+    @classmethod
+    def of(cls, stream: av.VideoStream, first: av.VideoFrame, *, transposed: bool) -> "StreamFormat":
+        """What a container says of a stream whose first frame was made upright, `transposed` or not."""
+        aspect = stream.sample_aspect_ratio or None
+        return cls(
+            size=(first.width, first.height),
+            pixel_format=first.format.name,
+            colour=Colour.of(first),
+            time_base=stream.time_base or Fraction(1, av.time_base),
+            frame_rate=stream.average_rate or stream.guessed_rate or None,
+            sample_aspect_ratio=1 / aspect if aspect and transposed else aspect,
+        )
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import av
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
-from rtpolyp.video.colour import Colour
 from rtpolyp.video.conform import Conformer
 from rtpolyp.video.decoder import Decoder
 from rtpolyp.video.frame import Frame
+from rtpolyp.video.options import Deinterlace
 from rtpolyp.video.stream import AudioTrack, StreamFormat
 
 __all__ = ["VideoFile"]
@@ -28,10 +28,10 @@ class VideoFile:
 
     is_sequence = True
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, deinterlace: Deinterlace = "auto") -> None:
         self.name, self.path = path.name, path
         self._decoder = Decoder(path)
-        self._conformer = Conformer()
+        self._conformer = Conformer(deinterlace=deinterlace)
         self._delivered = 0  # frames
         self._interval = 1  # ticks from frame to frame
         self._natives = self._conformed()
@@ -43,7 +43,7 @@ class VideoFile:
             self.close()
             raise
         self._first: av.VideoFrame | None = first
-        self.format = _format(self._decoder.stream, first, transposed=self._conformer.transposed)
+        self.format = StreamFormat.of(self._decoder.stream, first, transposed=self._conformer.transposed)
         self.size, self.frame_rate = self.format.size, self.format.frame_rate
         rate, time_base = self.frame_rate, self.format.time_base
         if rate:
@@ -100,18 +100,6 @@ class VideoFile:
         if problem := problem or self._decoder.broken:
             good = f"the {self._delivered} frames before are good"
             raise InputError(f"{self.path}: {problem}; {good}, {remedy}")
-
-
-def _format(stream: av.VideoStream, first: av.VideoFrame, *, transposed: bool) -> StreamFormat:
-    aspect = stream.sample_aspect_ratio or None
-    return StreamFormat(
-        size=(first.width, first.height),
-        pixel_format=first.format.name,
-        colour=Colour.of(first),
-        time_base=stream.time_base or Fraction(1, av.time_base),
-        frame_rate=stream.average_rate or stream.guessed_rate or None,
-        sample_aspect_ratio=1 / aspect if aspect and transposed else aspect,
-    )
 
 
 def _estimate(seconds: float | None, rate: Fraction | None) -> int | None:

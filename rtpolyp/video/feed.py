@@ -1,0 +1,70 @@
+"""Feed: where a live stream comes from, and what its end means."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import av
+
+from rtpolyp.video.address import STDIN, redact
+from rtpolyp.video.options import InputOptions
+
+__all__ = ["Feed", "feed_of_file", "feed_of_stdin", "feed_of_url"]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How a LiveStream opens its input, at first and after every loss."""
+
+    name: str  # without credentials
+    open: Callable[[], av.container.InputContainer]  # raises av.FFmpegError, OSError or InputError
+    address: str = ""  # with credentials: to look its host up
+    path: Path | None = None  # of a file
+    waits: bool = False  # a file or a pipe: read no faster than its frames are taken
+    paced: bool = False  # a file: its frames are given at their own pace
+    at_end: Literal["reopen", "repeat", "end"] = "reopen"
+
+
+def feed_of_url(address: str, options: InputOptions) -> Feed:
+    """A stream from the network: opened again whenever it ends or fails.
+
+    RTSP goes over TCP, which loses nothing; `?udp` at the end of the address asks for UDP.
+    """
+    timeouts = options.open_seconds, options.stall_seconds
+    # Half a second suffices to tell a stream's traits. No `nobuffer`: it discards what was read for that, and
+    # with it the first key frame, which delays the first picture by a group of pictures.
+    settings = {"analyzeduration": "500000"}
+    if address.lower().startswith(("rtsp:", "rtsps:")):
+        settings["rtsp_transport"] = "tcp"
+    if address.lower().startswith("udp:"):
+        settings["overrun_nonfatal"] = "1"
+
+    def open_input() -> av.container.InputContainer:
+        return av.open(address, "r", options=settings, timeout=timeouts)
+
+    return Feed(redact(address), open_input, address)
+
+
+def feed_of_stdin() -> Feed:
+    """The standard input, to its end; it cannot be opened twice."""
+
+    def open_input() -> av.container.InputContainer:
+        return av.open("pipe:0", "r", options={"analyzeduration": "500000"})
+
+    return Feed("standard input", open_input, STDIN, waits=True, at_end="end")
+
+
+def feed_of_file(path: Path, *, repeat: bool = False) -> Feed:
+    """A video file, played at its own pace: once, or again and again."""
+    at_end: Literal["repeat", "end"] = "repeat" if repeat else "end"
+    return Feed(
+        path.name,
+        lambda: av.open(f"file:{path}", "r"),
+        os.fspath(path),
+        path,
+        waits=True,
+        paced=True,
+        at_end=at_end,
+    )

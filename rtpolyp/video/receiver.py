@@ -1,0 +1,168 @@
+"""Receiver: the pictures of a feed, through every loss of it."""
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Generator, Iterator
+
+import av
+
+from rtpolyp.errors import InputError
+from rtpolyp.video.conform import Conformer
+from rtpolyp.video.connection import Connection
+from rtpolyp.video.faults import CHECK, InputFault, explain
+from rtpolyp.video.feed import Feed
+from rtpolyp.video.live import Losses, Outage, PacketTap
+from rtpolyp.video.options import InputOptions
+from rtpolyp.video.packet_queue import Arrival
+from rtpolyp.video.timeline import TIME_BASE, Timeline
+
+__all__ = ["Receiver"]
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.1  # how long it waits for a packet before it looks around
+FIRST_DELAY, LONGEST_DELAY = 0.25, 4.0  # seconds, before the input is opened again
+JITTER = 0.2  # of the delay, so that many readers of one sender do not come back at once
+
+
+class Receiver:
+    """Opens a feed, decodes it, and opens it again when it ends, fails or falls silent; for one thread.
+
+    Until a picture was `delivered`, a fault raises InputError, one line without credentials.
+    """
+
+    def __init__(self, feed: Feed, options: InputOptions, stop: threading.Event) -> None:
+        self.tap: PacketTap | None = None
+        self.losses = Losses()
+        self.outage: Outage | None = None
+        self.connection: Connection
+        self._feed, self._options, self._stop = feed, options, stop
+        self._timeline = Timeline()
+        self._began = time.monotonic()
+        self._started = False
+        self._attempts = 0  # to open the input, since the last picture
+        self._untapped: list[av.Packet[av.stream.Stream]] | None = []  # of before the tap was there
+
+    def pictures(self) -> Generator[av.VideoFrame, None, None]:
+        """Conformed frames in display order, with pts in TIME_BASE where the sender gave any."""
+        while not self._stop.is_set():
+            self.connection = Connection(self._feed, audio=self._options.audio)
+            try:
+                self._wait_until_open()
+                yield from self._decoded()
+            except Exception as exc:
+                if not self._goes_on_after(exc):
+                    return
+            finally:
+                self.connection.close()
+                self.losses.skipped_packets += self.connection.packets.dropped
+            self._stop.wait(self._delay())
+
+    def delivered(self) -> None:
+        """A picture goes to whoever shows it: there is no outage."""
+        self.outage, self._started, self._attempts = None, True, 0
+
+    def start_tap(self) -> None:
+        """Tell the tap, which is set by now or never, what came before."""
+        untapped, self._untapped = self._untapped, None
+        if self.tap is not None:
+            self.tap.opened(self.connection.video, self.connection.audio)
+            for packet in untapped or ():
+                self.tap.packet(packet)
+
+    def _wait_until_open(self) -> None:
+        deadline = time.monotonic() + self._options.open_seconds
+        while not self._stop.is_set() and not self.connection.opened(TICK_SECONDS):
+            if time.monotonic() > deadline:
+                raise InputFault("no answer", CHECK)
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        """The pictures of one connection; raises EOFError or its fault at the end, and returns on `stop`."""
+        conformer = Conformer(deinterlace=self._options.deinterlace)
+        self._timeline.reopened()
+        if self.tap is not None and self._untapped is None:
+            self.tap.opened(self.connection.video, self.connection.audio)
+        while not self._stop.is_set():
+            try:
+                arrival = self.connection.get(TICK_SECONDS)
+            except EOFError:
+                yield from conformer.flush()
+                raise
+            if arrival is None or not self._started:
+                self._look_around()
+            if arrival is not None and self._told(arrival):
+                for native in self._decode(arrival):
+                    native.time_base = TIME_BASE
+                    yield from conformer(native)
+
+    def _told(self, arrival: Arrival) -> bool:
+        """Put a packet on the clock and tell the tap; False for what is not to be decoded."""
+        packet = arrival.packet
+        if packet.size:  # the last one is empty and flushes the decoder
+            if not self._timeline.place(packet, arrival.at):
+                return False
+            if self._untapped is not None:
+                self._untapped.append(packet)
+            elif self.tap is not None:
+                self.tap.packet(packet)
+        return packet.stream.type == "video"
+
+    def _decode(self, arrival: Arrival) -> list[av.VideoFrame]:
+        if not arrival.decode:
+            self.losses.skipped_packets += 1
+            return []
+        if not arrival.packet.is_corrupt:
+            with contextlib.suppress(av.FFmpegError):
+                return arrival.packet.decode()  # type: ignore[return-value]  # of a packet of video
+        if not self.losses.corrupt_packets:
+            log.warning("%s: damaged packets; skipping what cannot be decoded", self._feed.name)
+        self.losses.corrupt_packets += 1
+        return []
+
+    def _look_around(self) -> None:
+        """Notice that no picture comes; raises InputFault where opening the input again may help."""
+        now = time.monotonic()
+        if not self._started and now - self._began > self._options.open_seconds:
+            raise InputFault("no picture comes", CHECK)
+        if self.connection.packets.idle_seconds > self._options.stall_seconds:
+            reason = f"no data for {self._options.stall_seconds:g} s"
+            if self._feed.at_end == "reopen":
+                raise InputFault(reason, CHECK)
+            self._note_outage(reason)
+
+    def _goes_on_after(self, error: Exception) -> bool:
+        """Whether to open the input again after `error`, which is raised again where it is no fault of it."""
+        ended = isinstance(error, EOFError)
+        if isinstance(error, InputError):
+            raise error
+        if ended and self._started and self._feed.at_end == "repeat":
+            return True
+        fault = explain(error, self._feed.address)
+        if not self._started:
+            raise InputError(
+                f"{self._feed.name}: {fault.reason}; {fault.remedy}"
+            ) from None  # has the address
+        if self.connection.ends or self._feed.at_end == "repeat":
+            if not ended:
+                log.warning("%s: %s; it ends here", self._feed.name, fault.reason)
+            return False
+        self._note_outage(fault.reason)
+        return True
+
+    def _note_outage(self, reason: str) -> None:
+        if self.outage is None:
+            self.losses.outages += 1
+            log.warning("%s: %s; waiting for it to come back", self._feed.name, reason)
+        since = time.monotonic() if self.outage is None else self.outage.since
+        self.outage = Outage(reason, since)
+
+    def _delay(self) -> float:
+        """Seconds until the input is opened again."""
+        attempts, self._attempts = self._attempts, self._attempts + 1
+        if attempts == 0 and self._feed.at_end == "repeat":
+            return 0.0
+        delay: float = min(LONGEST_DELAY, FIRST_DELAY * 2**attempts)
+        return delay * random.uniform(1 - JITTER, 1 + JITTER)
