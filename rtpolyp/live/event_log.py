@@ -38,7 +38,7 @@ class EventLog:
                 f"{path}: cannot be written ({exc.strerror}); give another path for the log"
             ) from exc
         self._failed = False
-        self._worker = Worker("rtpolyp-log", WAITING)
+        self._worker = Worker("rtpolyp-log", WAITING, self._file.close)
 
     def write(self, event: str, **fields: object) -> None:
         """Append one event, at this moment; fields are what JSON knows, anything else becomes text."""
@@ -53,9 +53,7 @@ class EventLog:
 
     def close(self) -> None:
         """Write what waits and close the file; later calls do nothing."""
-        if self._worker.close(CLOSE_SECONDS):
-            self._file.close()
-        else:
+        if not self._worker.close(CLOSE_SECONDS):
             self._fail("its disk does not answer")
 
     def __enter__(self) -> Self:

@@ -41,7 +41,7 @@ class AlertTone:
         if not self.available:
             names = ", ".join(player[0] for player in PLAYERS)
             log.warning("no alert tone: there is none of %s; install one, or give --mute", names)
-        self._worker = Worker("rtpolyp-tone", 1)
+        self._worker = Worker("rtpolyp-tone", 1, self._folder.cleanup)
 
     def play(self) -> None:
         """Start the tone and return at once; while one sounds, at most one more waits."""
@@ -51,7 +51,6 @@ class AlertTone:
     def close(self) -> None:
         """Let the tone end, within a second; later calls do nothing."""
         self._worker.close(1.0)
-        self._folder.cleanup()
 
     def __enter__(self) -> Self:
         return self

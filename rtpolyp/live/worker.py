@@ -13,10 +13,11 @@ log = logging.getLogger(__name__)
 class Worker:
     """Does jobs one after another on a thread of its own, so that whoever gives them never waits."""
 
-    def __init__(self, name: str, capacity: int) -> None:
-        """`capacity` jobs may wait."""
+    def __init__(self, name: str, capacity: int, finish: Callable[[], None] | None = None) -> None:
+        """`capacity` jobs may wait; `finish` comes after the last one, however late that is."""
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(capacity + 1)  # one for the end
         self._capacity = capacity
+        self._finish = finish
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -38,7 +39,12 @@ class Worker:
 
     def _run(self) -> None:
         while (job := self._queue.get()) is not None:
-            try:
-                job()
-            except Exception:  # a bug in one job: the next may still work
-                log.exception("%s failed", self._thread.name)
+            self._do(job)
+        if self._finish is not None:
+            self._do(self._finish)
+
+    def _do(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except Exception:  # a bug in one job: the next may still work
+            log.exception("%s failed", self._thread.name)

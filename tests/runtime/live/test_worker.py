@@ -8,12 +8,12 @@ from rtpolyp.live.worker import Worker
 
 def test_jobs_are_done_in_order_and_before_it_closes() -> None:
     done: list[int] = []
-    worker = Worker("test", 10)
+    worker = Worker("test", 10, lambda: done.append(-1))
     for number in range(10):
         assert worker.submit(lambda number=number: done.append(number))
     assert worker.close(5.0)
     assert worker.close(5.0)
-    assert done == list(range(10))
+    assert done == [*range(10), -1]
 
 
 def test_a_full_or_closed_worker_refuses_at_once() -> None:
