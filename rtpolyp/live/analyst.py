@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rtpolyp.errors import EngineError, EngineUnavailable
 from rtpolyp.imaging.geometry import Rect, View, make_view
 from rtpolyp.imaging.quality import FrameQuality
-from rtpolyp.inference.engine import Engine
 from rtpolyp.live.analysis import AiState, Analysis
+from rtpolyp.live.engines import Engines
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.outlet import Outlet
 from rtpolyp.live.telemetry import Telemetry
@@ -42,7 +42,7 @@ class Analyst:
     def __init__(
         self,
         frames: Latest[Frame],
-        engine: Engine,
+        engines: Engines,
         settings: Callable[[], Settings],
         picture: Callable[[], Rect | None],
         *,
@@ -54,11 +54,12 @@ class Analyst:
         self.results: Latest[Analysis] = Latest()
         self.state = AiState("starting", "waiting for the first result")
         self.error: Exception | None = None  # a bug, which ended the plane; the picture goes on
-        self._frames, self._engine = frames, engine
+        self._frames, self._engines = frames, engines
         self._settings, self._picture = settings, picture
         self._tracker, self._departures, self._quality = PolypTracker(), Departures(), FrameQuality()
         self._alerts, self._telemetry = alerts, telemetry
         self._outlets, self._on_alert = outlets, on_alert
+        self._restarts = 0  # that the telemetry knows
         self._told = AlertCounters()  # what the telemetry knows
         self._view: View | None = None
         self._scaler: NetworkScaler
@@ -74,21 +75,24 @@ class Analyst:
 
     def _run(self) -> None:
         try:
+            next_index = 0
             while (frame := self._frames.get()) is not None:
                 picture = self._picture()
-                if picture is not None:
+                if picture is not None and frame.index >= next_index:
+                    next_index = frame.index + self._engines.stride
                     self._look(frame, picture)
         except Exception as exc:
             self.state, self.error = AiState("off", "internal error"), exc
             log.exception("the AI has ended")
 
     def _look(self, frame: Frame, picture: Rect) -> None:
-        view = make_view(frame.size, self._engine.spec.size, picture)
+        engine = self._engines.current
+        view = make_view(frame.size, engine.spec.size, picture)
         if view != self._view:
             self._view, self._scaler = view, NetworkScaler(view)
         begun = time.monotonic()
         try:
-            prediction = self._engine.submit(self._scaler(frame)[np.newaxis]).result()
+            prediction = engine.submit(self._scaler(frame)[np.newaxis]).result()
         except EngineUnavailable as exc:
             self.state = AiState("off", str(exc))
             return
@@ -98,10 +102,14 @@ class Analyst:
                 log.warning("%s", exc)
             self.state = ENGINE_RAISED
             return
-        self._telemetry.time("inference", time.monotonic() - begun)
+        now = time.monotonic()
+        self._telemetry.time("inference", now - begun)
         self._telemetry.count("inferences")
+        self._telemetry.count("engine_restarts", self._engines.restarts - self._restarts)
+        self._restarts = self._engines.restarts
         self._publish(frame, view, prediction.probability[0])
-        self.state = AiState("on")
+        self._engines.observe(now - frame.captured_at, now)
+        self.state = self._engines.state
 
     def _publish(self, frame: Frame, view: View, probability: NDArray[np.uint8]) -> None:
         pts_seconds = frame.pts_seconds

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rtpolyp.errors import RtpolypError
-from rtpolyp.inference.engine import Engine
 from rtpolyp.live.analyst import Analyst
 from rtpolyp.live.compositor import Compositor, Inputs, Shown, Tell
 from rtpolyp.live.controls import Controls
+from rtpolyp.live.engines import Engines
 from rtpolyp.live.event_log import EventLog
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.metrics import serve_metrics
@@ -39,7 +39,7 @@ DEFAULT_RATE, LOWEST_RATE, HIGHEST_RATE = 25.0, 1.0, 240.0  # frames/s; others a
 
 def run_live(
     source: LiveSource,
-    engine: Engine,
+    engines: Engines,
     settings: Settings,
     options: LiveOptions,
     *,
@@ -47,15 +47,15 @@ def run_live(
     display: Display | None = None,
     stop: threading.Event | None = None,
 ) -> LiveSummary:
-    """Show `source` with what `engine` finds, until `stop` is set, the display's key for it, or its end.
+    """Show `source` with what `engines` find, until `stop` is set, the display's key for it, or its end.
 
-    To be called on the main thread where there is a display. The session owns the engine from now on and
-    closes it; the source stays the caller's. After `stop` it ends within two seconds. `header` is what JSON
-    lines and snapshots say of source, engine and versions. Raises InputError or OutputError for what cannot
-    be opened; an output that fails later ends alone and stands in the summary.
+    To be called on the main thread where there is a display. The session owns the engines from now on and
+    closes them; the source stays the caller's. After `stop` it ends within two seconds. `header` is what
+    JSON lines and snapshots say of source, engine and versions. Raises InputError or OutputError for what
+    cannot be opened; an output that fails later ends alone and stands in the summary.
     """
     with contextlib.ExitStack() as stack:
-        session = _Session(source, engine, settings, options, header, display, stack)
+        session = _Session(source, engines, settings, options, header, display, stack)
         return session.run(stop or threading.Event())
 
 
@@ -65,15 +65,15 @@ class _Session:
     def __init__(
         self,
         source: LiveSource,
-        engine: Engine,
+        engines: Engines,
         settings: Settings,
         options: LiveOptions,
         header: Mapping[str, Any],
         display: Display | None,
         stack: contextlib.ExitStack,
     ) -> None:
-        stack.callback(engine.close)
-        self._source, self._engine, self._options = source, engine, options
+        stack.callback(engines.close)
+        self._source, self._engines, self._options = source, engines, options
         self._telemetry = telemetry = Telemetry()
         self._tell: Tell = _tell_nobody
         if options.log is not None:
@@ -105,7 +105,7 @@ class _Session:
         )
         self._analyst = Analyst(
             self._for_ai,
-            engine,
+            engines,
             lambda: self._screen.controls.settings,
             lambda: self._reader.picture,
             alerts=AlertPolicy(options.alert_delay_ms),
@@ -135,7 +135,7 @@ class _Session:
     def run(self, stop: threading.Event) -> LiveSummary:
         """Start all parts, show, end all parts."""
         begun = time.monotonic()
-        self._tell("start", source=self._source.name, engine=self._engine.description)
+        self._tell("start", source=self._source.name, engine=self._engines.current.description)
         try:
             for part in (self._compositor, self._analyst, self._reader):
                 part.start()
@@ -157,7 +157,7 @@ class _Session:
         self._for_picture.close()
         self._for_ai.close()
         self._compositor.close()
-        endings = [self._reader.close, self._engine.close, *(outlet.close for outlet in self._outlets)]
+        endings = [self._reader.close, self._engines.close, *(outlet.close for outlet in self._outlets)]
         _together(endings)
         self._analyst.close()
 
