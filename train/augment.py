@@ -1,7 +1,7 @@
 """Batch augmentation on tensors: uint8 frames in, normalised float images out, on whichever device they lie.
 
-Everything is vectorised over the batch: one resampling for all geometry, one 3×4 matrix per image for all
-colour, then interlacing, blur, noise and JPEG quantisation on random subsets.
+Everything is vectorised over the batch: one resampling for all geometry, what is pasted and drawn on it, one
+3×4 matrix per image for all colour, then smears, interlacing, blur, noise and JPEG on random subsets.
 """
 
 import math
@@ -9,8 +9,12 @@ import math
 import torch
 from torch.nn import functional as F
 
+from train.draws import stream, uploaded
+from train.overlays import add_borders, add_text
+from train.paste import paste_polyps
 from train.recipe import Recipe
 from train.sampling import Placement
+from train.transfer import transfer_colours
 
 __all__ = ["augment", "normalise"]
 
@@ -34,7 +38,7 @@ YIQ_TO_RGB = torch.linalg.inv(RGB_TO_YIQ)
 
 def normalise(images: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
     """RGB `images: (N, 3, H, W) float32` in 0–255 → `(images − mean) / std`, as the encoder expects."""
-    mean, std = (_uploaded(torch.tensor(values)[:, None, None], images.device) for values in (mean, std))
+    mean, std = (uploaded(torch.tensor(values)[:, None, None], images.device) for values in (mean, std))
     return (images - mean) / std
 
 
@@ -54,32 +58,57 @@ def augment(
     {0, 1}.
     """
     device = images.device
-    frames, theta = _uploaded(placement.frames, device), _uploaded(placement.theta, device)
+    pictures, target = _placed(images, masks, placement, size)
+    if placement.donors is not None:
+        rows = uploaded(placement.pasted, device)
+        donors = _placed(images, masks, placement.donors, size)
+        pictures[rows], target[rows] = paste_polyps(pictures[rows], target[rows], *donors)
+    if placement.references is not None:
+        chosen = _chosen(len(pictures), recipe.transfer, stream(generator, "transfer"))
+        if len(chosen):
+            lenders = placement.frames[chosen], placement.references[chosen]
+            own, others = (images[uploaded(frames, device)] for frames in lenders)
+            chosen = uploaded(chosen, device)
+            pictures[chosen] = transfer_colours(pictures[chosen], own, others)
+    for overlay, probability in ((add_borders, recipe.borders), (add_text, recipe.text)):
+        draws = stream(generator, overlay.__name__)
+        chosen = _chosen(len(pictures), probability, draws)
+        if len(chosen):
+            chosen = uploaded(chosen, device)
+            pictures[chosen], target[chosen] = overlay(pictures[chosen], target[chosen], draws)
+
+    pictures = _recolour(pictures, recipe, generator)
+    degradations = (
+        (_motion_blur, recipe.motion_blur, stream(generator, "motion blur")),
+        (_interlace, recipe.interlace, generator),
+        (_blur, recipe.blur, generator),
+        (_noise, recipe.noise, generator),
+        (_jpeg, recipe.jpeg, generator),
+    )
+    for degrade, probability, draws in degradations:
+        chosen = _chosen(len(pictures), probability, draws)
+        strength = torch.rand(len(chosen), generator=draws)
+        if len(chosen):
+            chosen, strength = uploaded(chosen, device), uploaded(strength, device)
+            pictures[chosen] = degrade(pictures[chosen], strength, draws)
+    return pictures.clamp_(0, 255), target
+
+
+def _placed(
+    images: torch.Tensor, masks: torch.Tensor, placement: Placement, size: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The placement's pictures and their masks in {0, 1}; black and no polyp beyond a frame."""
+    frames, theta = uploaded(placement.frames, images.device), uploaded(placement.theta, images.device)
     pictures = images[frames].permute(0, 3, 1, 2).float()
     layers = torch.cat([pictures, masks[frames][:, None].float()], dim=1)
     grid = F.affine_grid(theta, [len(frames), 4, size, size], align_corners=False)
     sampled = F.grid_sample(layers, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    pictures, target = sampled[:, :3], (sampled[:, 3:] > 127.5).float()
-
-    pictures = _recolour(pictures, recipe, generator)
-    degradations = (
-        (_interlace, recipe.interlace),
-        (_blur, recipe.blur),
-        (_noise, recipe.noise),
-        (_jpeg, recipe.jpeg),
-    )
-    for degrade, probability in degradations:
-        chosen = (torch.rand(len(frames), generator=generator) < probability).nonzero()[:, 0]
-        strength = torch.rand(len(chosen), generator=generator)
-        if len(chosen):
-            chosen, strength = _uploaded(chosen, device), _uploaded(strength, device)
-            pictures[chosen] = degrade(pictures[chosen], strength, generator)
-    return pictures.clamp_(0, 255), target
+    return sampled[:, :3], (sampled[:, 3:] > 127.5).float()
 
 
-def _uploaded(values: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """`values` from the CPU on `device`: by way of pinned memory, or the host would wait for the GPU."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+def _chosen(count: int, probability: float, generator: torch.Generator) -> torch.Tensor:
+    """Which of `count` images, each with `probability`, as indices on the CPU."""
+    return (torch.rand(count, generator=generator) < probability).nonzero()[:, 0]
 
 
 def _recolour(pictures: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
@@ -95,7 +124,7 @@ def _recolour(pictures: torch.Tensor, recipe: Recipe, generator: torch.Generator
     chroma[:, 2, 1] = saturation * torch.sin(angle)
     chroma[:, 1, 2] = -chroma[:, 2, 1]
     matrix = (gain * contrast)[:, None, None] * (YIQ_TO_RGB @ chroma @ RGB_TO_YIQ)
-    matrix, offset = (_uploaded(values, pictures.device) for values in (matrix, gain * (1 - contrast)))
+    matrix, offset = (uploaded(values, pictures.device) for values in (matrix, gain * (1 - contrast)))
     offset = offset[:, None] * pictures.mean((1, 2, 3))[:, None]
     lit = pictures.amax(1, keepdim=True) > 8  # an endoscope's black border has no contrast to change
     pixels = pictures.flatten(2)
@@ -103,10 +132,27 @@ def _recolour(pictures: torch.Tensor, recipe: Recipe, generator: torch.Generator
     return torch.where(lit, shifted, pictures).clamp_(0, 255)
 
 
+def _motion_blur(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A straight smear of 3–11 pixels in any direction, as of a moving endoscope."""
+    count, _, height, width = pictures.shape
+    angle = math.pi * uploaded(torch.rand(count, generator=generator), pictures.device)
+    half = (1 + 4 * strength)[:, None, None]  # pixels, either way
+    reach = torch.arange(-5, 6, device=pictures.device).float()
+    x, y, cos, sin = reach[None, None, :], reach[None, :, None], angle.cos(), angle.sin()
+    along = x * cos[:, None, None] + y * sin[:, None, None]
+    across = y * cos[:, None, None] - x * sin[:, None, None]
+    kernel = (1 - across.abs()).clamp(min=0) * (half + 0.5 - along.abs()).clamp(0, 1)  # an antialiased line
+    kernel = (kernel / kernel.sum((1, 2), keepdim=True)).repeat_interleave(3, dim=0)[
+        :, None
+    ]  # (3N, 1, 11, 11)
+    planes = F.pad(pictures, (5, 5, 5, 5), mode="replicate").view(1, 3 * count, height + 10, width + 10)
+    return F.conv2d(planes, kernel, groups=3 * count).view(count, 3, height, width)
+
+
 def _interlace(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Two fields of a moving picture in one frame, up to 3 % of its side apart, from combed to blended."""
     count, _, height, _ = pictures.shape
-    angle, comb = _uploaded(torch.rand(2, count, generator=generator), pictures.device)
+    angle, comb = uploaded(torch.rand(2, count, generator=generator), pictures.device)
     angle = math.tau * angle
     half = 0.03 * strength[:, None] * torch.stack([torch.cos(angle), torch.sin(angle)], 1)  # of half sides
     identity = torch.eye(2, device=pictures.device).expand(count, 2, 2)
@@ -134,7 +180,7 @@ def _blur(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.Gener
 
 def _noise(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Gaussian noise, σ 1–10 grey levels."""
-    noise = _uploaded(torch.randn(pictures.shape, generator=generator), pictures.device)
+    noise = uploaded(torch.randn(pictures.shape, generator=generator), pictures.device)
     return pictures + (1 + 9 * strength)[:, None, None, None] * noise
 
 
@@ -143,11 +189,11 @@ def _jpeg(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.Gener
     count, _, height, width = pictures.shape
     quality = 25 + 65 * strength
     scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)
-    table = (_uploaded(JPEG_TABLE, pictures.device) * scale[:, None, None]).clamp(min=1)[:, None, None]
+    table = (uploaded(JPEG_TABLE, pictures.device) * scale[:, None, None]).clamp(min=1)[:, None, None]
     index = torch.arange(8, device=pictures.device)
     cosines = torch.cos(math.pi / 8 * index[:, None] * (index[None, :] + 0.5)) / 2
     cosines[0] /= math.sqrt(2)
-    luminance = torch.einsum("c,nchw->nhw", _uploaded(RGB_TO_YIQ[0], pictures.device), pictures)
+    luminance = torch.einsum("c,nchw->nhw", uploaded(RGB_TO_YIQ[0], pictures.device), pictures)
     blocks = luminance.view(count, height // 8, 8, width // 8, 8).transpose(2, 3)
     spectrum = torch.round(cosines @ (blocks - 128) @ cosines.T / table) * table
     coded = (cosines.T @ spectrum @ cosines + 128).transpose(2, 3).reshape(count, 1, height, width)

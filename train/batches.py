@@ -1,6 +1,7 @@
 """The batches of a run, each of which can be drawn again."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 
 from train.augment import augment
 from train.data import Frames, resized
+from train.hard_crops import HardCrop
 from train.recipe import Recipe
 from train.sampling import Sampler
 
@@ -17,17 +19,17 @@ MARGIN = 1.15  # side of the frames in memory against the training size: a zoome
 
 
 class Batches:
-    """Draws from frames that lie on `device` at MARGIN times the size of the batch.
+    """Draws from frames that lie on `device` at MARGIN times the size of the batch; `hard` is the sampler's.
 
     All randomness of a batch – frames, crops, colours – comes from the seed and its number alone. So resuming
     needs no state of random generators and ends in the same weights as an uninterrupted run.
     """
 
-    def __init__(self, frames: Frames, recipe: Recipe, device: torch.device):
+    def __init__(self, frames: Frames, recipe: Recipe, device: torch.device, hard: Sequence[HardCrop] = ()):
         self.frames = frames
         self.recipe = recipe
         self.device = device
-        self.sampler = Sampler(frames, recipe)
+        self.sampler = Sampler(frames, recipe, hard)
         self.size = 0  # pixels; of the last step
         self.side = 0  # pixels; of the batch that it was scaled from
         self.number = -1  # of that batch

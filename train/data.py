@@ -16,7 +16,7 @@ import numpy as np
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.measure.dataset import Pair, load_pairs
-from rtpolyp.measure.evaluation import read_pair
+from rtpolyp.measure.evaluation import read_cropped
 from rtpolyp.spec import sha256_of
 
 __all__ = ["Frames", "Source", "TrainingFile", "load_frames", "parse_source", "resized"]
@@ -82,22 +82,23 @@ def parse_source(text: str) -> Source:
     raise InputError(f"{folder}: {problem}; {_choices(folder)}")
 
 
-def load_frames(sources: Sequence[Source], part: str, side: int) -> Frames:
+def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop: bool = False) -> Frames:
     """Decode `part` ("train" or "val") of all sources to squares of `side` pixels.
 
-    Raises InputError for an image without a mask, a mask of another size, what cannot be decoded, and a
-    source that is given twice.
+    With `picture_crop` only the endoscope's picture is taken, as of a stream. Raises InputError for an image
+    without a mask, a mask of another size, what cannot be decoded, and a source that is given twice.
     """
     names = tuple(source.name for source in sources)
     if len(set(names)) < len(names):
         raise InputError(f"{', '.join(names)}: two sources share a name. Give each once, rename a folder")
     pairs = [(index, pair) for index, source in enumerate(sources) for pair in source.pairs(part)]
+    crop = "auto" if picture_crop else "off"
     images = np.empty((len(pairs), side, side, 3), np.uint8)
     masks = np.empty((len(pairs), side, side), np.uint8)
 
     def load(position: int) -> TrainingFile:
         index, pair = pairs[position]
-        image, truth = read_pair(pair)
+        image, truth = read_cropped(pair, crop)
         images[position] = cv2.cvtColor(resize_frame(image, (side, side)), cv2.COLOR_BGR2RGB)
         masks[position] = _binary(resize_frame(truth * np.uint8(255), (side, side)))
         return TrainingFile(names[index], pair.image.name, sha256_of(pair.image))

@@ -8,7 +8,7 @@ import numpy as np
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.engine import Engine
 from rtpolyp.measure.dataset import Pair
-from rtpolyp.measure.evaluation import HALF, predict, read_pair
+from rtpolyp.measure.evaluation import HALF, predict, read_cropped, read_pair
 from rtpolyp.measure.metrics import overlap
 from train.data import Source
 
@@ -33,12 +33,16 @@ class HeldOut:
         return self.truth.any(axis=(1, 2))
 
 
-def load_held_out(sources: Sequence[Source], size: tuple[int, int]) -> HeldOut:
-    """Read the val parts of all sources at `size` = (width, height). Raises InputError for unusable files."""
+def load_held_out(sources: Sequence[Source], size: tuple[int, int], *, picture_crop: bool = False) -> HeldOut:
+    """Read the val parts of all sources at `size` = (width, height), with `picture_crop` as a stream's.
+
+    Raises InputError for unusable files.
+    """
+    crop = "auto" if picture_crop else "off"
     pairs, names, frames, truth = [], [], [], []
     for source in sources:
         for pair in source.pairs("val"):
-            image, mask = read_pair(pair)
+            image, mask = read_cropped(pair, crop)
             frames.append(resize_frame(image, size))
             truth.append(resize_frame(mask.view(np.uint8) * np.uint8(255), size) >= HALF)
             pairs.append(pair)

@@ -4,13 +4,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from rtpolyp.errors import EngineError
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.bundle import Bundle
+from rtpolyp.inference.engine import Engine
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.crops import Crop, polyp_free_crops
@@ -20,7 +21,10 @@ from train.degrade import as_recorded
 from train.heldout import HeldOut, dice_per_frame, probabilities
 from train.operating_point import PLAIN, OperatingPoint, choose_operating_point, outcome_at
 
-__all__ = ["check_cost", "judge", "mean_dice", "predict_all"]
+__all__ = ["check_cost", "judge", "mean_dice", "point_on", "predict_all", "seen_by", "views_of"]
+
+Pictures: TypeAlias = tuple[np.ndarray, np.ndarray]  # frames and polyp-free crops, (F, H, W, 3) uint8 BGR
+Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # as choose_operating_point takes it
 
 log = logging.getLogger(__name__)
 
@@ -56,26 +60,13 @@ def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint,
     The point has to hold on the frames as they are and as a stream gives them (`train.degrade`), so it is
     chosen on both together. Raises EngineError for a precision that costs more than PRECISION_COST.
     """
-    has_polyp = held_out.has_polyp
-    with_polyp = [pair for pair, polyp in zip(held_out.pairs, has_polyp, strict=True) if polyp]
-    crops = polyp_free_crops(with_polyp, min(MOST_CROPS, len(with_polyp)), seed=seed)
-    rng = np.random.default_rng(seed)
-    stills = held_out.frames, np.stack([resize_frame(image, bundle.spec.size) for image in _images(crops)])
-    views = {
-        "stills": stills,
-        "recorded": tuple(np.stack([as_recorded(one, rng) for one in images]) for images in stills),
-    }
+    views = views_of(held_out, bundle.spec.size, seed)
     point, precisions = PLAIN, {}
     for precision in OpenVinoEngine.precisions(bundle):
-        judged = {}
         with OpenVinoEngine(bundle, precision, optimise_for="throughput") as engine:
-            for view, images in views.items():
-                found, of_crops = (probabilities(engine, part) for part in images)
-                polyp_free = np.concatenate([found[~has_polyp], of_crops])
-                judged[view] = found[has_polyp], held_out.truth[has_polyp], polyp_free
+            judged = seen_by(engine, views, held_out)
         if precision == "fp32":
-            both = (np.concatenate(parts) for parts in zip(*judged.values(), strict=True))
-            point = choose_operating_point(*both)
+            point = point_on(judged)
         outcomes = {
             view: {"half": outcome_at(PLAIN, *arrays), "operating": outcome_at(point, *arrays)}
             for view, arrays in judged.items()
@@ -94,9 +85,36 @@ def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint,
     return point, {
         "processor": f"{processor.name} ({sets}), {OpenVinoEngine.library()}",
         "frames": len(held_out),
-        "polyp_free": f"{np.count_nonzero(~has_polyp)} frames without a polyp and {len(crops)} crops",
+        "polyp_free": f"{np.count_nonzero(~held_out.has_polyp)} frames without a polyp and "
+        f"{len(views['stills'][1])} crops",
         "precisions": precisions,
     }
+
+
+def views_of(held_out: HeldOut, size: tuple[int, int], seed: int) -> dict[str, Pictures]:
+    """The frames, and polyp-free crops of them, as stills and as a stream gives them; all at `size`."""
+    with_polyp = [pair for pair, polyp in zip(held_out.pairs, held_out.has_polyp, strict=True) if polyp]
+    crops = polyp_free_crops(with_polyp, min(MOST_CROPS, len(with_polyp)), seed=seed)
+    rng = np.random.default_rng(seed)
+    stills = held_out.frames, np.stack([resize_frame(image, size) for image in _images(crops)])
+    frames, free = (np.stack([as_recorded(one, rng) for one in images]) for images in stills)
+    return {"stills": stills, "recorded": (frames, free)}
+
+
+def seen_by(engine: Engine, views: dict[str, Pictures], held_out: HeldOut) -> dict[str, Judged]:
+    """What the engine makes of each view, as `choose_operating_point` takes it."""
+    has_polyp = held_out.has_polyp
+    judged = {}
+    for view, images in views.items():
+        found, of_crops = (probabilities(engine, part) for part in images)
+        polyp_free = np.concatenate([found[~has_polyp], of_crops])
+        judged[view] = found[has_polyp], held_out.truth[has_polyp], polyp_free
+    return judged
+
+
+def point_on(judged: dict[str, Judged]) -> OperatingPoint:
+    """The operating point on all views together."""
+    return choose_operating_point(*(np.concatenate(parts) for parts in zip(*judged.values(), strict=True)))
 
 
 def _dice_by_source(found: np.ndarray, held_out: HeldOut) -> dict[str, float]:

@@ -4,7 +4,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from train.batches import MARGIN, Batches
 from train.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
 from train.data import Frames, Source, load_frames
 from train.distributed import join_world
+from train.hard_crops import read_hard_crops
 from train.initial import begin_with, load_initial
 from train.journal import Journal
 from train.leaks import check_unseen
@@ -30,6 +31,8 @@ __all__ = ["fit"]
 
 log = logging.getLogger(__name__)
 
+Loader = Callable[..., Frames]  # called as train.data.load_frames is
+
 REPORT_EVERY = 20  # steps between looks at the loss; each waits for the device
 
 
@@ -41,6 +44,9 @@ def fit(
     *,
     pretrained: bool | Path | str = True,
     init: str | None = None,
+    teachers: Sequence[str] = (),
+    hard_crops: Path | None = None,
+    load: Loader = load_frames,
     resume: bool = False,
     save_minutes: float = 5.0,
     device: str = "cpu",
@@ -54,7 +60,9 @@ def fit(
     weights with the best macro Dice), `train.csv`, `val.csv` and TensorBoard events. With `resume` a run that
     `folder` holds goes on; its recipe, network and files must be the same, except that the recipe may have
     more steps. `init` names the bundle or checkpoint to begin with, see `train.initial`; a resumed run has
-    begun and does not look at it. `numerics` are measured unless given, within one `precision` where that is
+    begun and does not look at it. `teachers` are bundles or checkpoints of the same kind to learn from, and
+    `hard_crops` is a list that `train.generalise mine` wrote; both are needed again to resume. `load` decodes
+    a part of the sources. `numerics` are measured unless given, within one `precision` where that is
     given; a resumed run keeps its own. `compiles` runs the network through `torch.compile`.
 
     In processes that `torchrun` has started, each calls this alike and takes an equal share of every batch.
@@ -74,7 +82,11 @@ def fit(
     if initial:
         check_unseen(sources, initial.seen, f"what --init {init} begins with")
         begin_with(network, spec, initial)
-    kept, held_out = _load_data(sources, recipe)
+    taught_by = [load_initial(text) for text in teachers]
+    for text, teacher in zip(teachers, taught_by, strict=True):
+        check_unseen(sources, teacher.seen, f"the teacher {text}")
+    kept, held_out = _load_data(sources, recipe, load)
+    hard = read_hard_crops(hard_crops) if hard_crops else ()
     if resumed and resumed.files != kept.files:
         raise InputError(f"{folder}: was trained on other files. Give the same --data, or another -o")
     if resumed:
@@ -82,9 +94,11 @@ def fit(
     if not numerics:
         numerics = world.agree(world.on_first(fastest_numerics, network, share, where, precision))
     log.info("training with %s", numerics)
-    batches = Batches(kept, recipe, where)
-    earlier = initial.seen if initial else ()
-    trainer = Trainer(network, spec, recipe, numerics, batches, earlier, world, compiles)
+    batches = Batches(kept, recipe, where, hard)
+    before = [initial, *taught_by] if initial else taught_by
+    earlier = tuple(dict.fromkeys(file for checkpoint in before for file in checkpoint.seen))
+    networks = [load_network(teacher).to(where).requires_grad_(False) for teacher in taught_by]
+    trainer = Trainer(network, spec, recipe, numerics, batches, earlier, world, compiles, networks)
     if resumed:
         trainer.restore(resumed)
     run = _Run(trainer, held_out, folder)
@@ -192,13 +206,15 @@ def _find_run(
     return found
 
 
-def _load_data(sources: Sequence[Source], recipe: Recipe) -> tuple[Frames, Frames]:
+def _load_data(sources: Sequence[Source], recipe: Recipe, load: Loader) -> tuple[Frames, Frames]:
     """Training frames, with a margin for crops, and validation frames at the final size.
 
     Raises InputError for parts without any polyp and for a validation or test image that is trained on.
     """
-    kept = load_frames(sources, "train", math.ceil(MARGIN * max(side for side, _ in recipe.sizes)))
-    held_out = load_frames(sources, "val", recipe.sizes[-1][0])
+    crop = recipe.picture_crop
+    side = math.ceil(MARGIN * max(side for side, _ in recipe.sizes))
+    kept = load(sources, "train", side, picture_crop=crop)
+    held_out = load(sources, "val", recipe.sizes[-1][0], picture_crop=crop)
     for part, frames in (("train", kept), ("val", held_out)):
         if not frames.masks.any():
             raise InputError(

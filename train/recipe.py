@@ -11,6 +11,7 @@ from train.losses import LOSSES
 __all__ = ["OPTIMISERS", "RECIPES", "Recipe", "recipe_for"]
 
 SAMPLINGS = ("uniform", "square-root", "equal")
+DONORS = ("any", "same")
 OPTIMISERS = ("adamw", "adam", "nadam", "sgd")
 SCHEDULES = ("one-cycle", "cosine", "constant")
 SIDE_STEP = 32  # every side is a multiple of the coarsest features' stride
@@ -41,6 +42,9 @@ class Recipe:
         default=((192, 0.75), (256, 0.25)),
         metadata={"help": "progressive image size: pairs of side in pixels and share of the steps"},
     )
+    picture_crop: bool = field(
+        default=False, metadata={"help": "frames are cropped to the endoscope's picture, as a stream is"}
+    )
     scales: tuple[float, ...] = number(
         (1.0,), "each batch is trained on at these shares of its size, a step each", low=0.1, high=4
     )
@@ -48,6 +52,7 @@ class Recipe:
     sampling: str = choice("square-root", "how often a source is drawn by its frames", SAMPLINGS)
 
     loss: str = choice("bce-dice", "on every head", LOSSES)
+    distil: float = number(0.5, "share of the teachers' masks in the loss, where there are teachers", high=1)
     optimiser: str = choice("adamw", "what moves the weights", OPTIMISERS)
     momentum: float = number(0.9, "of sgd; the others keep their published ones", high=0.999)
     lr_encoder: float = number(5e-4, "peak learning rate of the pretrained encoder")
@@ -74,17 +79,28 @@ class Recipe:
     crop_zoom: float = number(
         2.5, "largest zoom of a polyp-free crop and of its matched positive", low=1, high=10
     )
+    hard_crops: float = number(
+        0.5, "share of the polyp-free crops from the list of --hard-crops, where there is one", high=1
+    )
+    copy_paste: float = number(
+        0, "share of a batch: polyp-free crops that get another crop's polyp", high=0.5
+    )
+    copy_paste_from: str = choice("any", "source of that polyp against the crop's", DONORS)
     flip: float = number(0.5, "probability of a mirror image", high=1)
     quarter_turns: int = number(3, "an image is turned by up to so many right angles", high=3)
     shift: float = number(0.1, "an image moves up to this beyond its border, in half sides", high=1)
     zoom: tuple[float, float] = number((0.7, 1.4), "range of the other images' zoom", low=0.1, high=10)
     stretch: float = number(0.1, "aspect ratio is varied by up to this, as a natural logarithm", high=1)
     rotation_degrees: float = number(20.0, "around the quarter turn, either way", high=180)
+    borders: float = number(0, "probability of a black border, round or nearly square", high=1)
+    text: float = number(0, "probability of boxes and lines of text along the sides", high=1)
+    transfer: float = number(0, "probability of another source's colour statistics (LAB)", high=1)
     brightness: float = number(0.25, "gain varies by up to this", high=1)
     contrast: float = number(0.25, "contrast varies by up to this", high=1)
     saturation: float = number(0.25, "saturation varies by up to this", high=1)
     hue_degrees: float = number(9.0, "rotation of the hue, either way", high=180)
     interlace: float = number(0.0, "probability of two fields of a moving picture in one frame", high=1)
+    motion_blur: float = number(0, "probability of a straight smear of 3–11 pixels", high=1)
     blur: float = number(0.2, "probability of a Gaussian blur of σ 0.4–1.6 pixels", high=1)
     noise: float = number(0.2, "probability of Gaussian noise of σ 1–10 grey levels", high=1)
     jpeg: float = number(0.25, "probability of JPEG quantisation at quality 25–90", high=1)

@@ -5,13 +5,17 @@ Polyp-free crops are cut from frames with polyps. Each lends its zoom and turn t
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from rtpolyp.errors import InputError
 from train.data import Frames
+from train.draws import stream
+from train.hard_crops import HardCrop
 from train.recipe import Recipe
 
 __all__ = ["Placement", "Sampler"]
@@ -26,6 +30,9 @@ class Placement:
 
     frames: torch.Tensor  # (N,) int64
     theta: torch.Tensor  # (N, 2, 3) float32, as `torch.nn.functional.affine_grid` takes it
+    references: torch.Tensor | None = None  # (N,) int64, a frame of another source for each
+    pasted: torch.Tensor | None = None  # (P,) int64, images that get a polyp …
+    donors: "Placement | None" = None  # … of these crops, of which there are P
 
 
 def linear_maps(zoom: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
@@ -42,9 +49,13 @@ def linear_maps(zoom: torch.Tensor, recipe: Recipe, generator: torch.Generator) 
 
 
 class Sampler:
-    """Draws the placements of a batch from the frames of a training set."""
+    """Draws the placements of a batch from the frames of a training set.
 
-    def __init__(self, frames: Frames, recipe: Recipe):
+    `hard` are crops of these frames that an earlier network saw a polyp in. Raises InputError for one of
+    another frame, and where colours are to be transferred between sources and there is only one.
+    """
+
+    def __init__(self, frames: Frames, recipe: Recipe, hard: Sequence[HardCrop] = ()):
         self.recipe = recipe
         masks = torch.from_numpy(frames.masks)[:, None]
         # dilated by one cell, so that a crop called polyp-free stays clear of the polyp's rim
@@ -58,20 +69,72 @@ class Sampler:
         if negatives.any():
             share = recipe.polyp_free_frames
             self.weights = (1 - share) * self.positive_weights + share * negatives / negatives.sum()
+        self.source = torch.from_numpy(frames.source_index)
+        if recipe.transfer and len(self.source[has_polyp].unique()) < 2:
+            raise InputError("transfer: takes colours of another source, and there is one. Give more --data")
+        if hard:
+            self.hard = _on_frames(hard, frames)
+            self.hard_weights = torch.tensor([crop.score for crop in hard])
+        self.hard_share = recipe.hard_crops if hard else 0.0
 
     def draw(self, generator: torch.Generator) -> Placement:
         """One batch: ordinary images, then positive crops, then as many polyp-free crops."""
         recipe = self.recipe
-        expected = recipe.polyp_free_crops * recipe.batch
         most = (recipe.batch - 1) // 2  # one ordinary image is always left
-        crops = min(int(expected + torch.rand(1, generator=generator).item()), most)
+        crops = min(self._count(recipe.polyp_free_crops, generator), most)
         ordinary = self._ordinary(recipe.batch - 2 * crops, generator)
-        if not crops:
-            return ordinary
-        polyp_free = self._polyp_free(crops, generator)
-        positive = self._positive(polyp_free.theta[:, :, :2], generator)
-        parts = (ordinary, positive, polyp_free)
-        return Placement(torch.cat([p.frames for p in parts]), torch.cat([p.theta for p in parts]))
+        parts = [ordinary]
+        if crops:
+            polyp_free = self._polyp_free(crops, generator)
+            if self.hard_share:
+                polyp_free = self._with_hard(polyp_free, stream(generator, "hard crops"))
+            parts += [self._positive(polyp_free.theta[:, :, :2], generator), polyp_free]
+        batch = Placement(torch.cat([p.frames for p in parts]), torch.cat([p.theta for p in parts]))
+        if recipe.copy_paste:
+            batch = self._with_pasted(batch, len(ordinary.frames), stream(generator, "copy-paste"))
+        if recipe.transfer:
+            others = self._among(batch.frames, same=False)
+            references = torch.multinomial(others, 1, generator=stream(generator, "references"))[:, 0]
+            batch = replace(batch, references=references)
+        return batch
+
+    def _count(self, share: float, generator: torch.Generator) -> int:
+        """Images of a batch, `share` of it on average."""
+        return int(share * self.recipe.batch + torch.rand(1, generator=generator).item())
+
+    def _among(self, frames: torch.Tensor, *, same: bool) -> torch.Tensor:
+        """(N, F) chance of each frame with a polyp of the source of each of `frames`, or of the others."""
+        return self.positive_weights * ((self.source == self.source[frames][:, None]) == same)
+
+    def _with_hard(self, crops: Placement, generator: torch.Generator) -> Placement:
+        """Some of the crops replaced from the list, the more surely found a polyp the more often."""
+        count = len(crops.frames)
+        is_hard = torch.rand(count, generator=generator) < self.hard_share
+        chosen = torch.multinomial(self.hard_weights, count, replacement=True, generator=generator)
+        upright = replace(self.recipe, rotation_degrees=0.0, stretch=0.0)  # a turned one shows more than it
+        turned = linear_maps(torch.ones(count), upright, generator)
+        theta = self.hard.theta[chosen]
+        theta = torch.cat([theta[:, :, :2] @ turned, theta[:, :, 2:]], dim=2)
+        return Placement(
+            torch.where(is_hard, self.hard.frames[chosen], crops.frames),
+            torch.where(is_hard[:, None, None], theta, crops.theta),
+        )
+
+    def _with_pasted(self, batch: Placement, ordinary: int, generator: torch.Generator) -> Placement:
+        """The last of the `ordinary` images replaced by polyp-free crops, with a donor for each."""
+        count = min(self._count(self.recipe.copy_paste, generator), ordinary - 1)
+        if count < 1:
+            return batch
+        crops = self._polyp_free(count, generator)
+        weights = self._among(crops.frames, same=True) if self.recipe.copy_paste_from == "same" else None
+        donors = self._positive(crops.theta[:, :, :2], generator, weights)
+        rows = torch.arange(ordinary - count, ordinary)
+        return Placement(
+            batch.frames.index_copy(0, rows, crops.frames),
+            batch.theta.index_copy(0, rows, crops.theta),
+            pasted=rows,
+            donors=donors,
+        )
 
     def _ordinary(self, count: int, generator: torch.Generator) -> Placement:
         frames = torch.multinomial(self.weights, count, replacement=True, generator=generator)
@@ -97,10 +160,18 @@ class Sampler:
         chosen = is_free.float().argmax(1) + CANDIDATES * torch.arange(count)
         return Placement(frames[chosen], theta[chosen])
 
-    def _positive(self, linear: torch.Tensor, generator: torch.Generator) -> Placement:
-        """Crops with the given linear maps, each of another frame with a polyp in view."""
+    def _positive(
+        self, linear: torch.Tensor, generator: torch.Generator, weights: torch.Tensor | None = None
+    ) -> Placement:
+        """Crops with the given linear maps, each of another frame with a polyp in view.
+
+        `weights: (N, F)` are the chances of the frames for each crop, by default the sources' shares.
+        """
         count = len(linear)
-        frames = torch.multinomial(self.positive_weights, count, replacement=True, generator=generator)
+        if weights is None:
+            frames = torch.multinomial(self.positive_weights, count, replacement=True, generator=generator)
+        else:
+            frames = torch.multinomial(weights, 1, generator=generator)[:, 0]
         cell = torch.multinomial(self.polyp_cells[frames].float(), 1, generator=generator)[:, 0]
         cell_xy = torch.stack([cell % COARSE, cell // COARSE], dim=1)
         polyp = (2 * cell_xy + 1) / COARSE - 1  # a polyp's cell, in the frame's coordinates −1…1
@@ -114,6 +185,21 @@ class Sampler:
 def _inside(linear: torch.Tensor) -> torch.Tensor:
     """(N, 2) largest shift that keeps a crop with these maps inside its frame, 0 where it cannot be."""
     return (1 - linear.abs().sum(2)).clamp(min=0)
+
+
+def _on_frames(crops: Sequence[HardCrop], frames: Frames) -> Placement:
+    """Where the crops lie. Raises InputError for one whose frame is not trained on."""
+    index = {file.sha256: position for position, file in enumerate(frames.files)}
+    if foreign := [crop for crop in crops if crop.sha256 not in index]:
+        raise InputError(
+            f"{foreign[0].name}: {len(foreign)} of {len(crops)} hard crops are of frames that are not "
+            "trained on. Mine them with the same --data"
+        )
+    theta = [
+        [[crop.width, 0, 2 * crop.x + crop.width - 1], [0, crop.height, 2 * crop.y + crop.height - 1]]
+        for crop in crops
+    ]
+    return Placement(torch.tensor([index[crop.sha256] for crop in crops]), torch.tensor(theta))
 
 
 def _source_weights(source_index: np.ndarray, has_polyp: np.ndarray, sampling: str) -> torch.Tensor:

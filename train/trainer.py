@@ -1,7 +1,7 @@
 """Trainer: all that an optimiser step changes, how to save it and how to go on from what was saved."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -12,6 +12,7 @@ from train.augment import normalise
 from train.batches import Batches
 from train.checkpoint import Checkpoint
 from train.data import TrainingFile
+from train.distillation import distilled_loss, soft_masks
 from train.distributed import World
 from train.losses import LOSSES
 from train.networks import NetworkSpec
@@ -26,6 +27,7 @@ class Trainer:
 
     `network` lies on the device of `batches`. Each process of `world` has a trainer of its own: all take the
     same steps, each on its share of the batch. `compiles` runs the network through `torch.compile`.
+    `teachers` are networks in evaluation mode on that device, whose masks it learns beside the true ones.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Trainer:
         earlier: tuple[TrainingFile, ...] = (),
         world: World = World(),  # noqa: B008 – frozen
         compiles: bool = False,
+        teachers: Sequence[nn.Module] = (),
     ):
         self.network = numerics.place(network).train()
         self.spec = spec
@@ -54,6 +57,7 @@ class Trainer:
         self.optimiser = create_optimiser(self.network, recipe)
         self.scaler = torch.amp.GradScaler(batches.device.type, enabled=numerics.float16)
         self.loss_of = LOSSES[recipe.loss]
+        self.teachers = teachers
         self.step = 0  # optimiser steps done
         self.best_dice = -1.0  # best macro validation Dice so far
         self.stale = 0  # validations since then
@@ -76,12 +80,16 @@ class Trainer:
         """
         images, target = (self.world.share(part) for part in self.batches.draw(self.step))
         self.learning_rate = set_learning_rate(self.optimiser, self.step, self.recipe, self.lr_scale)
+        soft = soft_masks(self.teachers, images) if self.teachers else None
         images = self.numerics.place(normalise(images, self.network.encoder.mean, self.network.encoder.std))
         self.optimiser.zero_grad()
         with _compilation(self.compiles):
             with self.numerics.autocast(images.device):
                 heads = self.forward(images)
             loss = sum(self.loss_of(head.float(), target) for head in heads)
+            if soft is not None:
+                taught = sum(distilled_loss(head.float(), soft) for head in heads)
+                loss = torch.lerp(loss, taught, self.recipe.distil)
             self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimiser)
         self.norms.append(clip_gradients(self.network.parameters(), self.recipe))

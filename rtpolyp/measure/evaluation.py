@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.geometry import make_view
+from rtpolyp.imaging.geometry import Rect, make_view
+from rtpolyp.imaging.picture import Crop, find_picture
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.imaging.postprocess import find_polyps, rasterise
 from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
@@ -29,6 +30,7 @@ __all__ = [
     "evaluate_predictions",
     "load_pairs",
     "predict",
+    "read_cropped",
     "read_pair",
     "score_frame",
 ]
@@ -98,9 +100,12 @@ def evaluate_engine(
     settings: Settings | None = None,
     *,
     include_seen: bool = False,
+    crop: Crop = "off",
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Run `engine` over the frames, whole and without temporal smoothing, and score each.
+    """Run `engine` over the frames, without temporal smoothing, and score each at its full size.
+
+    The engine sees them whole, or with `crop` what a stream with that crop shows of each.
 
     `settings` is the operating point, by default the bundle's own. Frames whose fingerprint the bundle lists
     as training data are left out unless `include_seen`. Raises InputError when none remains, and for files
@@ -116,8 +121,8 @@ def evaluate_engine(
             "take a test split, or add --include-seen"
         )
     frames = []
-    for (pair, truth), probability in predict(engine, _read(scored)):
-        frames.append(score_frame(pair, probability, truth, settings))
+    for (pair, truth, rect), probability in predict(engine, _read(scored, crop)):
+        frames.append(score_frame(pair, probability, truth, settings, rect))
         if progress is not None:
             progress(len(frames), len(scored))
     return Evaluation(engine.description, settings, tuple(frames), len(seen), include_seen)
@@ -184,15 +189,30 @@ def read_pair(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     return image, truth
 
 
+def read_cropped(pair: Pair, crop: Crop) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """`read_pair`, both cut to what a stream with this crop shows of the frame."""
+    image, truth = read_pair(pair)
+    box = _box(_cropped_to(image, crop))
+    return image[box], truth[box]
+
+
 def score_frame(
-    pair: Pair, probability: NDArray[np.uint8], truth: NDArray[np.bool_], settings: Settings
+    pair: Pair,
+    probability: NDArray[np.uint8],
+    truth: NDArray[np.bool_],
+    settings: Settings,
+    crop: Rect | None = None,
 ) -> FrameScore:
-    """Score one frame: `probability` uint8 of any size, stretched bilinearly to `truth: (H, W) bool`."""
+    """Score one frame: `probability` uint8 of any size, stretched bilinearly to `truth: (H, W) bool`.
+
+    With `crop` it belongs to that part of the frame, and around it there is no polyp.
+    """
     height, width = truth.shape
-    full = _stretch(probability, (width, height))
-    small = _stretch(probability, (SOFT_SIDE, SOFT_SIDE))
+    view = make_view((width, height), (probability.shape[1], probability.shape[0]), crop)
+    full = np.zeros((height, width), np.uint8)
+    full[_box(view.crop)] = _stretch(probability, (view.crop.width, view.crop.height))
+    small = _stretch(probability if crop is None else full, (SOFT_SIDE, SOFT_SIDE))
     small_truth = _stretch(truth.astype(np.uint8) * np.uint8(255), (SOFT_SIDE, SOFT_SIDE))
-    view = make_view((width, height), (probability.shape[1], probability.shape[0]))
     polyps = find_polyps(probability, view, settings)
     outlines = np.zeros(truth.shape, np.int32)
     for number, polyp in enumerate(polyps, 1):
@@ -213,10 +233,29 @@ def score_frame(
     )
 
 
-def _read(pairs: Iterable[Pair]) -> Iterator[tuple[tuple[Pair, NDArray[np.bool_]], NDArray[np.uint8]]]:
+def _read(
+    pairs: Iterable[Pair], crop: Crop
+) -> Iterator[tuple[tuple[Pair, NDArray[np.bool_], Rect | None], NDArray[np.uint8]]]:
     for pair in pairs:
         image, truth = read_pair(pair)
-        yield (pair, truth), image
+        rect = _cropped_to(image, crop)
+        yield (pair, truth, rect), image[_box(rect)]
+
+
+def _cropped_to(image: NDArray[np.uint8], crop: Crop) -> Rect | None:
+    """The rectangle in frame pixels, None for the whole frame."""
+    size = image.shape[1], image.shape[0]
+    if crop == "off":
+        return None
+    if crop == "auto":
+        crop = find_picture(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8))
+    return make_view(size, size, crop).crop  # on even pixels, as in a stream
+
+
+def _box(rect: Rect | None) -> tuple[slice, slice]:
+    if rect is None:
+        return slice(None), slice(None)
+    return slice(rect.y, rect.y + rect.height), slice(rect.x, rect.x + rect.width)
 
 
 def _stretch(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

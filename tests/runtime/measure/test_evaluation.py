@@ -1,4 +1,5 @@
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,8 +8,16 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import EngineError, InputError
+from rtpolyp.imaging.geometry import Rect
 from rtpolyp.measure.dataset import Pair, load_pairs
-from rtpolyp.measure.evaluation import evaluate_engine, evaluate_predictions, predict, read_pair, score_frame
+from rtpolyp.measure.evaluation import (
+    evaluate_engine,
+    evaluate_predictions,
+    predict,
+    read_cropped,
+    read_pair,
+    score_frame,
+)
 from rtpolyp.settings import Settings
 from rtpolyp.spec import image_fingerprint
 
@@ -135,6 +144,38 @@ def test_evaluate_engine(discs: Path, red_engine: Callable) -> None:
     assert reports == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert engine.most_in_flight == engine.capacity
     assert result.source == engine.description
+
+
+def test_a_crop_shows_the_engine_the_picture_and_scores_the_whole_frame(
+    discs: Path, tmp_path: Path, red_engine: Callable
+) -> None:
+    """The same frames within a black border: what is found on them stays, at its place in the wider frame."""
+    bordered = shutil.copytree(discs, tmp_path / "bordered")
+    for kind in ("images", "masks"):
+        for file in (bordered / kind).iterdir():
+            wide = cv2.copyMakeBorder(
+                cv2.imread(str(file), cv2.IMREAD_UNCHANGED), 40, 60, 80, 20, cv2.BORDER_CONSTANT
+            )
+            assert cv2.imwrite(str(file), wide)
+    with red_engine() as engine:
+        plain = evaluate_engine(engine, load_pairs(discs), HALF)
+        cropped = evaluate_engine(engine, load_pairs(bordered), HALF, crop="auto")
+        whole = evaluate_engine(engine, load_pairs(bordered), HALF)
+    for one, other, wide in zip(plain.frames, cropped.frames, whole.frames, strict=True):
+        assert other.half.total == wide.half.total > one.half.total
+        assert other.half.truth == one.half.truth
+        assert other.half.predicted == pytest.approx(one.half.predicted, rel=0.04)
+        shift = [polyp.box.x - plain.box.x for polyp, plain in zip(other.polyps, one.polyps, strict=True)]
+        assert shift == pytest.approx([80] * len(shift), abs=3)
+    assert cropped.dice == pytest.approx(plain.dice, abs=0.02)
+
+
+def test_a_cropped_pair_has_image_and_truth_alike(discs: Path) -> None:
+    pair = load_pairs(discs)[1]
+    image, truth = read_cropped(pair, Rect(20, 10, 100, 80))
+    whole, whole_truth = read_cropped(pair, "off")
+    assert np.array_equal(image, whole[10:90, 20:120])
+    assert np.array_equal(truth, whole_truth[10:90, 20:120])
 
 
 def test_evaluate_engine_takes_the_bundles_operating_point(discs: Path, red_engine: Callable) -> None:

@@ -1,0 +1,34 @@
+"""Learning an ensemble's masks beside the true ones (Hinton et al., arXiv:1503.02531).
+
+Teachers see the very pictures that the network sees, so that colours and crops need no bookkeeping.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from train.augment import normalise
+
+__all__ = ["distilled_loss", "soft_masks"]
+
+
+@torch.no_grad()
+def soft_masks(teachers: Sequence[nn.Module], images: torch.Tensor) -> torch.Tensor:
+    """Mean probability `(N, 1, H, W)` of networks in evaluation mode; `images: (N, 3, H, W)` RGB, 0–255."""
+    masks = [
+        torch.sigmoid(teacher(normalise(images, teacher.encoder.mean, teacher.encoder.std)))
+        for teacher in teachers
+    ]
+    return torch.stack(masks).mean(0)
+
+
+def distilled_loss(logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
+    """Cross entropy against the teachers' probabilities.
+
+    Their entropy, which no network can go below, is subtracted: the loss of a perfect copy is 0.
+    """
+    soft = soft.clamp(1e-6, 1 - 1e-6)
+    entropy = F.binary_cross_entropy(soft, soft)
+    return F.binary_cross_entropy_with_logits(logits, soft) - entropy
