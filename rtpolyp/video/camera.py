@@ -32,7 +32,6 @@ def feed_of_camera(address: str, options: InputOptions) -> Feed:
         format_option: options.input_format,
         "video_size": options.video_size,
         "framerate": options.frame_rate,
-        "fflags": "nonblock",  # or a device without signal would never return from a read
     }
     settings = {name: value for name, value in asked.items() if value is not None}
 
@@ -41,7 +40,9 @@ def feed_of_camera(address: str, options: InputOptions) -> Feed:
             return av.open(device, "r", format=interface, options=settings)
         except FileNotFoundError as exc:
             raise InputFault("no such device", _remedy()) from exc
-        except ValueError as exc:
+        except av.FFmpegError:
+            raise
+        except ValueError as exc:  # PyAV's own
             raise InputFault(f"this FFmpeg has no {interface}", "install PyAV's wheel from PyPI") from exc
 
     return Feed(device, open_input)

@@ -98,7 +98,7 @@ class Connection:
                     if not self.packets.put(packet):
                         return
                 return
-            except BlockingIOError:  # a device has no picture yet
+            except BlockingIOError:  # how macOS says that a camera has no picture yet
                 if self._released.is_set():
                     return
                 time.sleep(POLL_SECONDS)

@@ -6,9 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-from fractions import Fraction
 
-import av
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
@@ -23,8 +21,6 @@ from rtpolyp.video.stream import StreamFormat
 from rtpolyp.video.timeline import TIME_BASE
 
 __all__ = ["LiveStream"]
-
-HIGHEST_RATE = 240  # frames per second; what a container states beyond is its clock's
 
 
 class LiveStream:
@@ -52,7 +48,9 @@ class LiveStream:
         self._first = first
         stream = self._receiver.connection.video
         self.codec: str = stream.codec.canonical_name
-        self.format = _described(stream, first)
+        self.format = dataclasses.replace(
+            StreamFormat.of(stream, first, transposed=False), time_base=TIME_BASE
+        )
         self.size, self.frame_rate = self.format.size, self.format.frame_rate
 
     @property
@@ -106,11 +104,3 @@ class LiveStream:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _described(stream: av.VideoStream, first: av.VideoFrame) -> StreamFormat:
-    stated = StreamFormat.of(stream, first, transposed=False)
-    rate: Fraction | None = stated.frame_rate
-    if rate is not None and rate > HIGHEST_RATE:
-        rate = None
-    return dataclasses.replace(stated, time_base=TIME_BASE, frame_rate=rate)

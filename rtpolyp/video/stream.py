@@ -10,6 +10,8 @@ from rtpolyp.video.colour import Colour
 
 __all__ = ["AudioTrack", "StreamFormat"]
 
+HIGHEST_RATE = 240  # frames per second; what a container states beyond is its clock's
+
 
 @dataclass(frozen=True)
 class StreamFormat:
@@ -26,12 +28,13 @@ class StreamFormat:
     def of(cls, stream: av.VideoStream, first: av.VideoFrame, *, transposed: bool) -> "StreamFormat":
         """What a container says of a stream whose first frame was made upright, `transposed` or not."""
         aspect = stream.sample_aspect_ratio or None
+        rate = stream.average_rate or stream.guessed_rate or None
         return cls(
             size=(first.width, first.height),
             pixel_format=first.format.name,
             colour=Colour.of(first),
             time_base=stream.time_base or Fraction(1, av.time_base),
-            frame_rate=stream.average_rate or stream.guessed_rate or None,
+            frame_rate=rate if rate is None or rate <= HIGHEST_RATE else None,
             sample_aspect_ratio=1 / aspect if aspect and transposed else aspect,
         )
 

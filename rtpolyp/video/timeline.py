@@ -19,7 +19,7 @@ class Timeline:
     """
 
     def __init__(self) -> None:
-        self._began: float | None = None  # monotonic, of the first packet ever
+        self._began: float | None = None  # monotonic, of the first picture ever
         self._offset: int | None = None  # ticks, from the sender's clock to this one
         self._last = self._end = 0  # ticks: where the last picture starts, and where it ends
         self._arrived = 0.0  # ticks of wall clock, of the last picture
@@ -30,11 +30,14 @@ class Timeline:
 
     def place(self, packet: "av.Packet[av.stream.Stream]", arrived: float) -> bool:
         """Move one packet that came at `arrived` (monotonic); False for sound before the first picture."""
-        self._began = arrived if self._began is None else self._began
+        is_video = packet.stream.type == "video"
+        if self._began is None:
+            if not is_video:
+                return False
+            self._began = arrived
         elapsed = (arrived - self._began) / TIME_BASE
         unit = packet.time_base / TIME_BASE
         pts, dts = (None if stamp is None else round(stamp * unit) for stamp in (packet.pts, packet.dts))
-        is_video = packet.stream.type == "video"
         sent = pts if dts is None else dts
         if sent is None:
             pts = dts = sent = max(round(elapsed), self._end)

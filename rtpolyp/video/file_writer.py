@@ -1,0 +1,77 @@
+"""FileWriter: bytes to a disk that may be slow, full or gone."""
+
+import contextlib
+import io
+import logging
+import queue
+import threading
+from pathlib import Path
+
+from rtpolyp.errors import OutputError
+
+__all__ = ["FileWriter"]
+
+log = logging.getLogger(__name__)
+
+LIMIT_BYTES = 64 * 1024 * 1024  # that wait for the disk
+CLOSE_SECONDS = 10.0  # for what waits to be written in the end
+
+
+class FileWriter:
+    """Appends chunks to a new file on a thread of its own.
+
+    A chunk is in the file whole or not at all, so that a container stays playable to the end of it. When
+    the disk is full or gone, that ends the file with one warning, and `failed` is set. Raises OutputError
+    where the file cannot be created.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.failed = False
+        self._path = path
+        self._chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._taken = self._done = 0  # bytes; each has one writing thread
+        try:
+            self._file = path.open("wb", buffering=0)
+        except OSError as exc:
+            raise OutputError(f"{path}: cannot be written ({exc.strerror}); give another path") from exc
+        self._thread = threading.Thread(target=self._run, name="rtpolyp-file", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether so much waits for the disk that no more should come."""
+        return self._taken - self._done > LIMIT_BYTES
+
+    def put(self, chunk: bytes) -> None:
+        """Append a chunk, some time soon."""
+        self._taken += len(chunk)
+        self._chunks.put(chunk)
+
+    def close(self) -> None:
+        """Write what waits and close the file; a disk that hangs is waited for no longer than 10 s."""
+        self._chunks.put(None)
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            log.warning("%s: the disk does not answer; the last seconds may be missing", self._path)
+
+    def _run(self) -> None:
+        with self._file as file:
+            while (chunk := self._chunks.get()) is not None:
+                if not self.failed:
+                    self._append(file, chunk)
+                self._done += len(chunk)
+
+    def _append(self, file: io.FileIO, chunk: bytes) -> None:
+        whole, rest = self._done, memoryview(chunk)
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as exc:
+            self.failed = True
+            with contextlib.suppress(OSError):
+                file.truncate(whole)
+            log.warning(
+                "%s: cannot be written (%s); the recording ends here and stays playable",
+                self._path,
+                exc.strerror,
+            )
