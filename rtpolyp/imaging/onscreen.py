@@ -25,7 +25,6 @@ __all__ = [
     "OVERLAY_OFF",
     "RECORDING",
     "RESEARCH_USE",
-    "SNAPSHOT",
     "Badge",
     "ai_off",
     "ai_reduced",
@@ -79,7 +78,6 @@ FROZEN = Badge("FROZEN", "fault", "top-right")
 OVERLAY_OFF = Badge("OVERLAY OFF", "notice", "top-right")
 MUTED = Badge("MUTED", "notice", "top-right")
 RECORDING = Badge("REC", "recording", "bottom-right")
-SNAPSHOT = Badge("SNAPSHOT", "notice", "bottom-right")
 RESEARCH_USE = Badge("RESEARCH USE", "mark", "bottom-right")
 
 

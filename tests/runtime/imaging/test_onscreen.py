@@ -20,7 +20,6 @@ DUE = [  # all that can be due at once
     onscreen.RESEARCH_USE,
     onscreen.recording_failed(LONG),
     onscreen.MUTED,
-    onscreen.SNAPSHOT,
 ]
 KINDS = [
     onscreen.polyp_alert(3),
