@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -8,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rtpolyp.errors import InputError
 from rtpolyp.live.metrics import serve_metrics
+from rtpolyp.live.prometheus import TelemetryCollector
 from rtpolyp.live.telemetry import Telemetry
 
 
@@ -100,10 +103,8 @@ def test_a_client_that_never_reads_holds_nobody_up() -> None:
 
 def test_counting_goes_on_in_the_middle_of_a_scrape() -> None:
     """The lock is not held while metrics are made: a scrape that is stopped half-way blocks nothing."""
-    from rtpolyp.live.metrics import _Collector
-
     telemetry = Telemetry()
-    metrics = _Collector(telemetry).collect()
+    metrics = TelemetryCollector(telemetry).collect()
     next(metrics)
     counted = threading.Event()
 
@@ -115,3 +116,11 @@ def test_counting_goes_on_in_the_middle_of_a_scrape() -> None:
     threading.Thread(target=count, daemon=True).start()
     assert counted.wait(5)
     assert list(metrics)
+
+
+def test_prometheus_is_not_loaded_without_need() -> None:
+    script = (
+        "import sys, rtpolyp.live.metrics, rtpolyp.live.telemetry; print('prometheus_client' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"

@@ -1,0 +1,61 @@
+"""Prometheus' text over HTTP."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from typing_extensions import Self
+
+from rtpolyp.live.telemetry import AI_STATES, COUNTERS, TIMES, Telemetry
+
+__all__ = ["MetricsServer", "TelemetryCollector"]
+
+
+class MetricsServer:
+    """The HTTP server, on threads of its own; a context manager. Raises OSError where it cannot listen.
+
+    A scrape costs 1.3 ms of processor time (measured on an AMD EPYC), in which other threads wait for the
+    interpreter; at 20 a second the picture's timing was that of a session whose neighbour is scraped.
+    """
+
+    def __init__(self, telemetry: Telemetry, host: str, port: int) -> None:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(TelemetryCollector(telemetry))
+        self._server, self._thread = start_http_server(port, host, registry)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.server_port}/metrics"
+
+    def close(self) -> None:
+        """Stop serving; later calls do nothing."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class TelemetryCollector(Collector):
+    """Turns copies of the counts and times into metrics, at each scrape."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, as they are now."""
+        for counter, count in self._telemetry.counts().items():
+            yield CounterMetricFamily(f"rtpolyp_{counter}", COUNTERS[counter], value=count)
+        for name, time in self._telemetry.times().items():
+            buckets = [(f"{bound:g}", below) for bound, below in time.cumulative()]
+            buckets.append(("+Inf", time.count))
+            yield HistogramMetricFamily(
+                f"rtpolyp_{name}_seconds", TIMES[name], buckets=buckets, sum_value=time.total
+            )
+        states = GaugeMetricFamily("rtpolyp_ai_state", "1 for the state that the AI is in.", labels=["state"])
+        for state in AI_STATES:
+            states.add_metric([state], state == self._telemetry.ai_state)
+        yield states
