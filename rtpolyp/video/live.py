@@ -21,7 +21,7 @@ class Losses:
     """What a live source has lost so far."""
 
     outages: int = 0
-    corrupt_packets: int = 0  # damaged on the way, or refused by the decoder
+    corrupt_packets: int = 0  # marked as damaged on the way, or refused by the decoder
     skipped_packets: int = 0  # not decoded, to catch up with the stream
 
 

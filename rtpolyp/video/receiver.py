@@ -1,6 +1,5 @@
 """Receiver: the pictures of a feed, through every loss of it."""
 
-import contextlib
 import logging
 import random
 import threading
@@ -111,16 +110,20 @@ class Receiver:
         return packet.stream.type == "video"
 
     def _decode(self, arrival: Arrival) -> list[av.VideoFrame]:
+        """Decode a packet, even one that is marked as corrupt: a counter that jumps marks whole ones, too."""
         if not arrival.decode:
             self.losses.skipped_packets += 1
             return []
-        if not arrival.packet.is_corrupt:
-            with contextlib.suppress(av.FFmpegError):
-                return arrival.packet.decode()  # type: ignore[return-value]  # of a packet of video
-        if not self.losses.corrupt_packets:
-            log.warning("%s: damaged packets; skipping what cannot be decoded", self._feed.name)
-        self.losses.corrupt_packets += 1
-        return []
+        natives, is_corrupt = [], arrival.packet.is_corrupt
+        try:
+            natives = arrival.packet.decode()
+        except av.FFmpegError:
+            is_corrupt = True
+        if is_corrupt:
+            if not self.losses.corrupt_packets:
+                log.warning("%s: damaged packets; skipping what cannot be decoded", self._feed.name)
+            self.losses.corrupt_packets += 1
+        return natives  # type: ignore[return-value]  # of a packet of video
 
     def _look_around(self) -> None:
         """Notice that no picture comes; raises InputFault where opening the input again may help."""

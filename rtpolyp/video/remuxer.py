@@ -10,6 +10,7 @@ FRAGMENT_SECONDS = 0.5  # at most this much is lost when the process is killed
 OPTIONS = {
     "mp4": {
         "movflags": "empty_moov+default_base_moof+frag_discont",
+        "use_editlist": "0",  # there is none in an empty moov, and libav would move B-frames for it
         "frag_duration": str(round(FRAGMENT_SECONDS * 1e6)),  # microseconds
     },
     "matroska": {"cluster_time_limit": str(round(FRAGMENT_SECONDS * 1e3))},  # milliseconds

@@ -1,0 +1,195 @@
+"""Senders of live streams on loopback, for tests of sources: HTTP, TCP, UDP, RTSP, and a proxy that cuts."""
+
+import base64
+import contextlib
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.clips import Clip, make_clip
+
+__all__ = ["Proxy", "http_sender", "http_url", "rtsp_sender", "tcp_sender", "udp_sender"]
+
+TICK_SECONDS = 0.04
+DATAGRAM = 7 * 188  # bytes: seven packets of a transport stream
+ROOT = Path(__file__).resolve().parents[3]
+SYSTEM_PYTHON = "/usr/bin/python3"  # the only one that finds Debian's GStreamer
+
+
+def paced(clip: Path, seconds: float, stop: threading.Event) -> Iterator[bytes]:
+    """A transport stream of `seconds` at its own pace, again and again until `stop`."""
+    data = clip.read_bytes()
+    step = -(-int(len(data) * TICK_SECONDS / seconds) // 188) * 188
+    while True:
+        for start in range(0, len(data), step):
+            if stop.wait(TICK_SECONDS):
+                return
+            yield data[start : start + step]
+
+
+@contextlib.contextmanager
+def http_sender(clip: Path, seconds: float, user: str = "", length: bool = False) -> Iterator[int]:
+    """Serve `clip` on the port that it yields, live or by its length as a file; `user` is NAME:PASSWORD."""
+    stop = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            wanted = "Basic " + base64.b64encode(user.encode()).decode()
+            if user and self.headers["Authorization"] != wanted:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="test"')
+                self.end_headers()
+                return
+            self.send_response(200)
+            if length:
+                self.send_header("Content-Length", str(clip.stat().st_size))
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for chunk in [clip.read_bytes()] if length else paced(clip, seconds, stop):
+                    self.wfile.write(chunk)
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        stop.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def http_url(port: int, user: str = "") -> str:
+    return f"http://{user}{'@' if user else ''}127.0.0.1:{port}/live.ts"
+
+
+@contextlib.contextmanager
+def tcp_sender(clip: Path, seconds: float, stop: threading.Event | None = None) -> Iterator[int]:
+    """Send `clip` to each client that connects to the port that it yields; set `stop` to fall silent."""
+    over, silent = threading.Event(), stop or threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=send, args=(client,), daemon=True).start()
+
+    def send(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            for chunk in paced(clip, seconds, silent):
+                client.sendall(chunk)
+            over.wait()
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        over.set()
+        silent.set()
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+@contextlib.contextmanager
+def udp_sender(clip: Path, seconds: float) -> Iterator[int]:
+    """Send `clip` to the port that it yields."""
+    stop = threading.Event()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            for chunk in paced(clip, seconds, stop):
+                for start in range(0, len(chunk), DATAGRAM):
+                    with contextlib.suppress(OSError):
+                        out.sendto(chunk[start : start + DATAGRAM], ("127.0.0.1", port))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        yield port
+    finally:
+        stop.set()
+        thread.join()
+
+
+class Proxy:
+    """Forwards TCP to a port of loopback; `cut` ends every connection and refuses new ones."""
+
+    def __init__(self, target: int) -> None:
+        self._target, self.port = target, 0
+        self._open: list[socket.socket] = []
+        self.restore()
+
+    def restore(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        for end in [self._listener, *self._open]:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        self._open.clear()
+
+    def __enter__(self) -> "Proxy":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.cut()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._open += [client, server]
+                for ends in ((client, server), (server, client)):
+                    threading.Thread(target=self._forward, args=ends, daemon=True).start()
+
+    @staticmethod
+    def _forward(source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def rtsp_sender(folder: Path, *arguments: str) -> Iterator[str]:
+    """Publish a clip of 3 s by scripts/rtsp_server.py; yields its address, and skips without GStreamer."""
+    probe = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+    if (
+        not Path(SYSTEM_PYTHON).exists()
+        or subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("no GStreamer RTSP server: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi")
+    options = {"preset": "ultrafast", "tune": "zerolatency", "g": "15"}
+    clip = make_clip(folder / "published.h264", Clip(frames=75, options=options))
+    command = [SYSTEM_PYTHON, "scripts/rtsp_server.py", os.fspath(clip), "--rate", "25", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            line = server.stdout.readline()
+            if not line.startswith("ready"):
+                pytest.skip("GStreamer's RTSP server does not start: its plugins good and bad are needed")
+            yield line.split()[1]
+        finally:
+            server.kill()
+            server.stdout.close()
