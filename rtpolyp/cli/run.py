@@ -3,25 +3,25 @@
 import contextlib
 import logging
 import time
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, PictureFlags
+from rtpolyp.cli.header import header
+from rtpolyp.cli.live import live
 from rtpolyp.errors import BackendError
-from rtpolyp.imaging.geometry import Rect
-from rtpolyp.imaging.picture import Crop, parse_crop
+from rtpolyp.imaging.picture import Crop
 from rtpolyp.inference import open_engine
 from rtpolyp.inference.engine import Engine
 from rtpolyp.measure.statistics import percentile
-from rtpolyp.pipeline import draw, segment, settings_for
-from rtpolyp.settings import Settings, Style
+from rtpolyp.pipeline import draw, segment
+from rtpolyp.settings import Settings
 from rtpolyp.timing import StageTimer
+from rtpolyp.video.address import is_live
 from rtpolyp.video.sink import ImageSink, JsonSink, MaskSink, Sink, VideoSink
 from rtpolyp.video.source import Source, open_source
 from rtpolyp.video.window import CLOSED, Window
@@ -70,61 +70,44 @@ def run(
     video: str,
     /,
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
-    json: Path | None = None,
-    masks: Path | None = None,
-    display: Annotated[bool, Parameter(negative="")] = False,
-    engine: str = "pranet-if",
-    backend: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    threshold: float | None = None,
-    style: Style = "outline",
-    crop: str = "auto",
-    audio: bool = True,
+    output: OutputFlags = OutputFlags(),  # noqa: B008 # frozen
+    engine: EngineFlags = EngineFlags(),  # noqa: B008
+    picture: PictureFlags = PictureFlags(),  # noqa: B008
+    reading: InputFlags = InputFlags(),  # noqa: B008
+    live_flags: LiveFlags = LiveFlags(),  # noqa: B008
 ) -> None:
-    """Outline polyps on a video, an image or a folder of images.
+    """Outline polyps on a video, images or a live source.
 
     Parameters
     ----------
     video
-        A video file, an image, or a folder of images.
-    output
-        MP4 to write (a folder for images); by default NAME.polyps.mp4 in the current folder.
-    json
-        Write one line per frame: pts, polyps with box, area, confidence and contour.
-    masks
-        Write a PNG mask per frame into this folder.
-    display
-        Show the picture in a window as well; q or Esc ends the run.
-    engine
-        A bundle's name or folder, or a TensorRT plan's file.
-    backend
-        auto, tensorrt, onnxruntime-cuda, openvino or onnxruntime.
-    precision
-        auto, fp32, fp16, bf16 or int8; auto measures which is fastest on this processor, once.
-    threads
-        Processor threads for the engine; all by default.
-    threshold
-        Probability from which a pixel is polyp; the bundle's own by default.
-    style
-        How polyps are drawn: outline, fill or box.
-    crop
-        The endoscope's picture in the frame: auto, off, or x,y,w,h.
-    audio
-        Keep the sound.
+        A video file, an image, a folder or a glob of images; or live: a camera (0 or /dev/video0), the URL of
+        a stream (rtsp://, http://, …), - for the standard input.
     """
-    console, area = Console(), parse_crop(crop)
+    if is_live(video) if live_flags.latest is None else live_flags.latest:
+        live(video, output, engine, picture, reading, live_flags)
+        return
+    live_flags.refuse_without_live()
+    console, area = Console(), picture.area()
     with (
-        open_source(video) as source,
+        open_source(video, options=reading.options()) as source,
         open_engine(
-            engine, backend=backend, precision=precision, optimise_for="throughput", threads=threads
+            engine.engine,
+            backend=engine.backend,
+            precision=engine.precision,
+            optimise_for="throughput",
+            threads=engine.threads,
         ) as network,
     ):
         console.print(network.description, highlight=False)
-        changes = {"style": style} | ({} if threshold is None else {"threshold": threshold})
-        outputs = Outputs(output or default_output(source, video), json, masks, audio, display)
-        settings = settings_for(network.spec, **changes)
+        outputs = Outputs(
+            output.output or default_output(source, video),
+            output.json,
+            output.masks,
+            output.audio is not False,
+            output.display,
+        )
+        settings = picture.settings(network.spec)
         outcome = run_source(source, network, settings, outputs, crop=area, console=console)
     print_outcome(outcome, console)
 
@@ -181,20 +164,6 @@ def _open_sinks(
     if outputs.masks is not None:
         sinks.append(stack.enter_context(MaskSink(outputs.masks, source)))
     return sinks
-
-
-def header(source: Source, engine: Engine, settings: Settings, crop: Crop) -> dict[str, object]:
-    """What the JSONL's first line says beside its schema version."""
-    return {
-        "rtpolyp": version("rtpolyp"),
-        "source": source.name,
-        "size": source.size,
-        "engine": engine.spec.name,
-        "backend": engine.description,
-        "sha256": engine.spec.sha256,
-        "settings": asdict(settings),
-        "crop": asdict(crop) if isinstance(crop, Rect) else crop,
-    }
 
 
 def print_outcome(outcome: Outcome, console: Console) -> None:

@@ -29,7 +29,7 @@ from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.sink import JsonSink, VideoSink
 from rtpolyp.video.source import LiveSource
 
-__all__ = ["run_live"]
+__all__ = ["frame_seconds", "run_live"]
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,12 @@ def run_live(
         return session.run(stop or threading.Event())
 
 
+def frame_seconds(source: LiveSource) -> float:
+    """Time between two frames, as far as the source's statement can be believed."""
+    rate = float(source.frame_rate or DEFAULT_RATE)
+    return 1 / (rate if LOWEST_RATE <= rate <= HIGHEST_RATE else DEFAULT_RATE)
+
+
 class _Session:
     """The wiring; what has to be closed in the end lies on `stack`, but for the parts with threads."""
 
@@ -85,9 +91,7 @@ class _Session:
         if options.snapshots is not None:
             writer = SnapshotWriter(options.snapshots, header, deidentify=options.deidentify)
             self._snapshots = stack.enter_context(writer)
-        rate = float(source.frame_rate or DEFAULT_RATE)
-        rate = rate if LOWEST_RATE <= rate <= HIGHEST_RATE else DEFAULT_RATE
-        self._queue = round(QUEUE_SECONDS * rate)  # frames
+        self._queue = round(QUEUE_SECONDS / frame_seconds(source))  # frames
         overlays = [self._recorder(options.output)] if options.output is not None else []
         raws = [self._recorder(options.raw)] if options.raw is not None else []
         results = []
@@ -125,7 +129,7 @@ class _Session:
             pictures,
             inputs,
             tell=self._tell,
-            interval=1 / rate,
+            interval=frame_seconds(source),
             max_age_seconds=options.max_age_ms / 1000,
             overlays=overlays,
             raws=raws,

@@ -1,0 +1,179 @@
+"""The flags of `rtpolyp run`, in groups that both of its modes share."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Group, Parameter
+
+from rtpolyp.errors import InputError
+from rtpolyp.imaging.picture import Crop, parse_crop
+from rtpolyp.pipeline import settings_for
+from rtpolyp.settings import Settings, Style
+from rtpolyp.spec import EngineSpec
+from rtpolyp.video.options import Deinterlace, InputOptions
+
+__all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags"]
+
+Switch = Parameter(negative="")  # has no --no-…
+
+
+@Parameter(name="*", group=Group("Output", sort_key=1))
+@dataclass(frozen=True)
+class OutputFlags:
+    """Where results go.
+
+    Parameters
+    ----------
+    output
+        MP4 to write (a folder for images); by default NAME.polyps.mp4 in the current folder, and nothing of a
+        live source.
+    json
+        Write one line per frame that was analysed: pts, polyps with box, area, confidence and contour.
+    masks
+        Write a PNG mask per frame into this folder; not of a live source.
+    display
+        Show the picture in a window; q or Esc ends the run.
+    audio
+        Keep the sound: by default of a file, not of a live source.
+    """
+
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
+    json: Path | None = None
+    masks: Path | None = None
+    display: Annotated[bool, Switch] = False
+    audio: bool | None = None
+
+
+@Parameter(name="*", group=Group("Engine", sort_key=2))
+@dataclass(frozen=True)
+class EngineFlags:
+    """Which network runs, and how.
+
+    Parameters
+    ----------
+    engine
+        A bundle's name or folder, or a TensorRT plan's file.
+    backend
+        auto, tensorrt, onnxruntime-cuda, openvino or onnxruntime.
+    precision
+        auto, fp32, fp16, bf16 or int8; auto measures which is fastest on this processor, once.
+    threads
+        Processor threads for the engine; all by default.
+    """
+
+    engine: str = "pranet-if"
+    backend: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+
+
+@Parameter(name="*", group=Group("Picture", sort_key=3))
+@dataclass(frozen=True)
+class PictureFlags:
+    """What counts as a polyp, and how it is drawn.
+
+    Parameters
+    ----------
+    threshold
+        Probability from which a pixel is polyp; the bundle's own by default.
+    style
+        How polyps are drawn: outline, fill or box.
+    crop
+        The endoscope's picture in the frame: auto, off, or x,y,w,h.
+    """
+
+    threshold: float | None = None
+    style: Style = "outline"
+    crop: str = "auto"
+
+    def area(self) -> Crop:
+        """The crop, read; raises InputError."""
+        return parse_crop(self.crop)
+
+    def settings(self, spec: EngineSpec) -> Settings:
+        """The bundle's settings with what was asked for; raises InputError."""
+        changes = {"style": self.style} | ({} if self.threshold is None else {"threshold": self.threshold})
+        return settings_for(spec, **changes)
+
+
+@Parameter(name="*", group=Group("Input", sort_key=4))
+@dataclass(frozen=True)
+class InputFlags:
+    """How the input is read.
+
+    Parameters
+    ----------
+    input_format
+        A camera's pixel format: mjpeg, yuyv422, h264 …; the device's first by default.
+    video_size
+        A camera's WIDTHxHEIGHT.
+    framerate
+        A camera's frames per second.
+    deinterlace
+        auto (frames that are marked as interlaced), on (all frames) or off.
+    """
+
+    input_format: str | None = None
+    video_size: str | None = None
+    framerate: str | None = None
+    deinterlace: Deinterlace = "auto"
+
+    def options(self, *, audio: bool = False) -> InputOptions:
+        """As sources take them."""
+        return InputOptions(
+            input_format=self.input_format,
+            video_size=self.video_size,
+            frame_rate=self.framerate,
+            deinterlace=self.deinterlace,
+            audio=audio,
+        )
+
+
+@Parameter(name="*", group=Group("Live", sort_key=5))
+@dataclass(frozen=True)
+class LiveFlags:
+    """What only a live source has.
+
+    Parameters
+    ----------
+    latest
+        The newest frame wins, as on every live source: --latest plays a file like one, --every-frame waits
+        for each frame's own result.
+    max_age
+        Milliseconds from a frame's capture, after which its result is not drawn any more.
+    alert_delay
+        Milliseconds that a polyp must be outlined without a break until it alerts.
+    tone
+        Sound at each alert.
+    record_raw
+        Record the stream as it comes, without encoding it again (MP4 or Matroska).
+    snapshots
+        Folder for the pictures that the key s takes.
+    deidentify
+        Make everything outside the endoscope's picture black in all that is shown and written.
+    metrics
+        Serve Prometheus' text at :PORT, of this machine only, or at HOST:PORT.
+    log
+        Append one JSON line an event to this file.
+    fallback_engine
+        A smaller network's bundle, for when the engine cannot keep up.
+    """
+
+    latest: Annotated[bool | None, Parameter(negative="--every-frame")] = None
+    max_age: float = 150.0
+    alert_delay: float = 200.0
+    tone: Annotated[bool, Parameter(negative="--mute")] = False
+    record_raw: Path | None = None
+    snapshots: Path | None = None
+    deidentify: Annotated[bool, Switch] = False
+    metrics: str | None = None
+    log: Path | None = None
+    fallback_engine: str | None = None
+
+    def refuse_without_live(self) -> None:
+        """Raise InputError for a flag that a file, processed frame by frame, would silently ignore."""
+        for field in fields(self):
+            if field.name != "latest" and getattr(self, field.name) != field.default:
+                flag = field.name.replace("_", "-")
+                raise InputError(f"--{flag} is for live sources: leave it out, or play the file by --latest")
