@@ -1,5 +1,6 @@
 """What runs in an isolated engine's process: open an engine, then answer requests until the pipe ends."""
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -23,10 +24,11 @@ from rtpolyp.inference.engine import Engine, Prediction, Timing
 from rtpolyp.inference.ring import FrameRing
 from rtpolyp.spec import EngineSpec
 
-__all__ = ["Answer", "Opened", "Recipe", "serve"]
+__all__ = ["FOR_THE_PROGRAM", "Answer", "Opened", "Recipe", "serve"]
 
 Recipe = Callable[[], Engine]  # picklable: it is called in the process
 
+FOR_THE_PROGRAM = (signal.SIGINT, signal.SIGTERM)  # a terminal or a service manager sends them to all
 PR_SET_PDEATHSIG = 1
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 FIRST_VICTIM = "500"  # of 1000: when memory runs out, the system ends this process before the picture's
@@ -82,7 +84,8 @@ def serve(connection: Connection, recipe: Recipe, log_level: int) -> None:
     """
     _become_subordinate()
     outbox = _Outbox(connection)
-    logging.basicConfig(level=log_level, handlers=[_LogToProgram(outbox)])  # type: ignore[arg-type] # it only puts
+    logging.getLogger().setLevel(log_level)
+    logging.getLogger().addHandler(_LogToProgram(outbox))  # type: ignore[arg-type] # it only puts
     try:
         engine = _open(recipe)
         opened = Opened(engine.spec, engine.description, engine.capacity, engine.batch)
@@ -98,11 +101,13 @@ def serve(connection: Connection, recipe: Recipe, log_level: int) -> None:
 
 
 def _become_subordinate() -> None:
-    """End with the program, before it when memory runs out, and not by the Ctrl-C that is meant for it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End with the program, before it when memory runs out, and not by a Ctrl-C that is meant for it."""
+    for number in FOR_THE_PROGRAM:
+        signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        OOM_SCORE.write_text(FIRST_VICTIM)
+        with contextlib.suppress(OSError):  # a sandbox may forbid it
+            OOM_SCORE.write_text(FIRST_VICTIM)
 
 
 def _open(recipe: Recipe) -> Engine:

@@ -10,7 +10,7 @@ from multiprocessing import resource_tracker
 
 from rtpolyp.errors import EngineError, RtpolypError
 from rtpolyp.inference.base import one_line
-from rtpolyp.inference.isolated_child import Answer, Opened, Recipe, serve
+from rtpolyp.inference.isolated_child import FOR_THE_PROGRAM, Answer, Opened, Recipe, serve
 from rtpolyp.inference.ring import FrameRing
 
 __all__ = ["EngineProcess", "ProcessFault"]
@@ -48,7 +48,7 @@ class EngineProcess:
             target=serve,
             args=(theirs, recipe, logging.getLogger().getEffectiveLevel()),
             name="rtpolyp-engine",
-            daemon=True,  # a program that ends without `close` does not wait for it
+            daemon=True,  # multiprocessing does not wait for its end when the program ends
         )
         try:
             with theirs:
@@ -78,7 +78,9 @@ class EngineProcess:
         except Exception as exc:  # the end of the pipe, or what a broken process wrote into it
             raise self._end() from exc
         if isinstance(message, logging.LogRecord):
-            logging.getLogger(message.name).handle(message)
+            logger = logging.getLogger(message.name)
+            if logger.isEnabledFor(message.levelno):
+                logger.handle(message)
             return None
         return message
 
@@ -132,10 +134,10 @@ class EngineProcess:
 
 
 def _start(process: multiprocessing.process.BaseProcess) -> None:
-    """Start with SIGINT blocked: a terminal sends Ctrl-C to all, and one that still loads would end by it."""
-    resource_tracker.ensure_running()  # up to Python 3.11 it unblocks SIGINT in the thread that starts it
+    """Start with the program's signals blocked: a process that still loads, and ignores none, would end."""
+    resource_tracker.ensure_running()  # up to Python 3.11 it unblocks signals in the thread that starts it
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited by the process, for good
+        signal.pthread_sigmask(signal.SIG_BLOCK, FOR_THE_PROGRAM)  # inherited by the process, for good
     try:
         process.start()
     except Exception as exc:

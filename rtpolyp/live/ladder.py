@@ -10,8 +10,8 @@ result takes L seconds from the frame's capture, and frames come every F seconds
 A rung's limit is the smaller of the two, and a result that takes longer is late. The engine *cannot keep up*
 when more than LATE_SHARE of the results of the last DOWN_SECONDS were late: then the ladder steps down. It
 steps up when all but TIGHT_SHARE of the results of UP_SECONDS would have met HEADROOM of the upper rung's
-limit, had that rung's engine computed them. All of this is in seconds, so a fast stream and a slow one degrade
-alike.
+limit, had that rung's engine computed them. All of this is in seconds, so that a fast stream and a slow one
+degrade alike.
 
 A step up is a trial: one that is taken back within TRIAL_SECONDS doubles the time before the next, up to
 LONGEST_SECONDS, which bounds how often an engine that nobody can predict is tried.
