@@ -35,6 +35,8 @@ def train(
     backbone_weights: str | None = None,
     random_init: Annotated[bool, Parameter(negative="")] = False,
     init: str | None = None,
+    teachers: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
+    hard_crops: Annotated[Path | None, Parameter(name="--hard-crop-list")] = None,
     stride4: bool | None = None,
     head: str | None = None,
     recipe: str = "ours",
@@ -64,6 +66,10 @@ def train(
         Start the encoder from random weights.
     init
         Begin with all weights of a bundle (a shipped one's name, or a folder) or of a run's best.pt.
+    teachers
+        Bundles, or best.pt of runs, whose masks are learned beside the true ones; see --distil.
+    hard_crops
+        Polyp-free crops that python -m train.generalise mine wrote; see --hard-crops.
     stride4
         Fuse the encoder's stride-4 features too; default: with light encoders.
     head
@@ -91,6 +97,8 @@ def train(
         out,
         pretrained=False if random_init else backbone_weights_for(spec, sources, backbone_weights),
         init=init,
+        teachers=teachers,
+        hard_crops=hard_crops,
         resume=resume,
         save_minutes=save_minutes,
         device=device,

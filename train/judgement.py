@@ -1,9 +1,7 @@
 """What a bundle's precisions are worth on validation frames, and the operating point that goes with them."""
 
 import logging
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import groupby
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,8 +12,7 @@ from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.engine import Engine
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.inference.processor import this_processor
-from rtpolyp.measure.crops import Crop, polyp_free_crops
-from rtpolyp.measure.evaluation import read_pair
+from rtpolyp.measure.crops import crop_images, polyp_free_crops
 from rtpolyp.spec import Precision
 from train.degrade import as_recorded
 from train.heldout import HeldOut, dice_per_frame, probabilities
@@ -96,7 +93,7 @@ def views_of(held_out: HeldOut, size: tuple[int, int], seed: int) -> dict[str, P
     with_polyp = [pair for pair, polyp in zip(held_out.pairs, held_out.has_polyp, strict=True) if polyp]
     crops = polyp_free_crops(with_polyp, min(MOST_CROPS, len(with_polyp)), seed=seed)
     rng = np.random.default_rng(seed)
-    stills = held_out.frames, np.stack([resize_frame(image, size) for image in _images(crops)])
+    stills = held_out.frames, np.stack([resize_frame(image, size) for _, image in crop_images(crops)])
     frames, free = (np.stack([as_recorded(one, rng) for one in images]) for images in stills)
     return {"stills": stills, "recorded": (frames, free)}
 
@@ -123,11 +120,3 @@ def _dice_by_source(found: np.ndarray, held_out: HeldOut) -> dict[str, float]:
     dice, sources = dice_per_frame(found, held_out.truth[is_polyp]), np.array(held_out.sources)[is_polyp]
     means = {name: dice[sources == name] for name in dict.fromkeys(held_out.sources)}
     return {name: float(values.mean()) for name, values in means.items() if len(values)}
-
-
-def _images(crops: Sequence[Crop]) -> Iterator[np.ndarray]:
-    """The crops' pixels `(h, w, 3) uint8 BGR`; crops of one frame follow each other, which is read once."""
-    for pair, of_frame in groupby(crops, key=lambda crop: crop.pair):
-        image, _ = read_pair(pair)
-        for rect in (crop.rect for crop in of_frame):
-            yield image[rect.y : rect.y + rect.height, rect.x : rect.x + rect.width]

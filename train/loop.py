@@ -86,6 +86,8 @@ def fit(
     for text, teacher in zip(teachers, taught_by, strict=True):
         check_unseen(sources, teacher.seen, f"the teacher {text}")
     kept, held_out = _load_data(sources, recipe, load)
+    if hard_crops and recipe.picture_crop:
+        raise InputError(f"{hard_crops}: lists parts of whole frames. Leave picture_crop or the list out")
     hard = read_hard_crops(hard_crops) if hard_crops else ()
     if resumed and resumed.files != kept.files:
         raise InputError(f"{folder}: was trained on other files. Give the same --data, or another -o")

@@ -80,7 +80,7 @@ class Recipe:
         2.5, "largest zoom of a polyp-free crop and of its matched positive", low=1, high=10
     )
     hard_crops: float = number(
-        0.5, "share of the polyp-free crops from the list of --hard-crops, where there is one", high=1
+        0.5, "share of the polyp-free crops from --hard-crop-list, where there is one", high=1
     )
     copy_paste: float = number(
         0, "share of a batch: polyp-free crops that get another crop's polyp", high=0.5

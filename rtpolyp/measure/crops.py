@@ -21,7 +21,16 @@ from rtpolyp.measure.evaluation import HALF, Progress, predict, read_pair
 from rtpolyp.measure.statistics import Interval, clopper_pearson
 from rtpolyp.settings import Settings
 
-__all__ = ["SCALES", "Crop", "CropScore", "OutlineRate", "evaluate_crops", "outline_rate", "polyp_free_crops"]
+__all__ = [
+    "SCALES",
+    "Crop",
+    "CropScore",
+    "OutlineRate",
+    "crop_images",
+    "evaluate_crops",
+    "outline_rate",
+    "polyp_free_crops",
+]
 
 SCALES = (0.35, 0.5, 0.7)  # crop's side over that of the largest rectangle of its aspect in the frame
 PER_FRAME = 6  # crops of one frame and scale at most: more would be the same mucosa again
@@ -117,7 +126,7 @@ def evaluate_crops(
 ) -> list[CropScore]:
     """Run the engine on crops, each stretched to the network's input as a frame would be."""
     scores = []
-    for crop, probability in predict(engine, _crop_images(crops)):
+    for crop, probability in predict(engine, crop_images(crops)):
         view = make_view((crop.rect.width, crop.rect.height), engine.spec.size)
         outlined = bool(find_polyps(probability, view, settings))
         scores.append(CropScore(crop, bool((probability >= HALF).any()), outlined))
@@ -146,7 +155,7 @@ def crop_rates(crops: Sequence[CropScore]) -> dict[str, dict[str, OutlineRate]]:
     }
 
 
-def _crop_images(crops: Sequence[Crop]) -> Iterator[tuple[Crop, NDArray[np.uint8]]]:
+def crop_images(crops: Sequence[Crop]) -> Iterator[tuple[Crop, NDArray[np.uint8]]]:
     """Crops of one frame follow each other, so each frame is read once."""
     name, image = None, np.empty((0, 0, 3), np.uint8)
     for crop in crops:

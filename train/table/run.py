@@ -15,7 +15,7 @@ from train.table.report import write_report
 from train.table.results import read_lines
 from train.table.training import Machine, is_finished, run_cell
 
-__all__ = ["run_cells"]
+__all__ = ["keep_numerics", "kept_numerics", "run_cells"]
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +35,16 @@ def run_cells(cells: Sequence[Cell], folder: Path, machine: Machine, budget_minu
             log.info("budget spent, %d cells left; the same command goes on", len(left) - number)
             return
         log.info("cell %d of %d: %s", len(cells) - len(left) + number + 1, len(cells), cell.name)
-        numerics = run_cell(cell, folder / cell.name, machine, _numerics(folder, machine.precision))
-        _keep(numerics, folder)
+        numerics = run_cell(cell, folder / cell.name, machine, kept_numerics(folder, machine.precision))
+        keep_numerics(numerics, folder)
         write_report(read_lines(folder), folder)
 
 
-def _numerics(folder: Path, precision: str | None) -> Numerics | None:
-    """What the table's first cell measured: one arithmetic for all, or the arms would differ by it."""
+def kept_numerics(folder: Path, precision: str | None) -> Numerics | None:
+    """What the table's first cell measured: one arithmetic for all, or the arms would differ by it.
+
+    Raises InputError for a broken file, and where the precision is another one.
+    """
     file = folder / "numerics.json"
     if not file.is_file():
         return None
@@ -54,7 +57,8 @@ def _numerics(folder: Path, precision: str | None) -> Numerics | None:
     return numerics
 
 
-def _keep(numerics: Numerics, folder: Path) -> None:
+def keep_numerics(numerics: Numerics, folder: Path) -> None:
+    """Write them down for the next cell. Raises OutputError where the folder cannot be written."""
     file = folder / "numerics.json"
     try:
         file.write_text(json.dumps(asdict(numerics)) + "\n")

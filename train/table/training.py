@@ -34,7 +34,16 @@ from train.table.plan import Cell, recipe_as_json
 from train.table.protocols import PROTOCOLS
 from train.table.torch_engine import TorchEngine
 
-__all__ = ["Machine", "csv_name", "engine_of", "is_finished", "read_cells", "run_cell"]
+__all__ = [
+    "Machine",
+    "csv_name",
+    "engine_of",
+    "is_finished",
+    "read_cells",
+    "replace_file",
+    "run_cell",
+    "training_seconds",
+]
 
 SCHEMA = 1
 TIMED_IMAGES = 10
@@ -74,7 +83,7 @@ def run_cell(cell: Cell, folder: Path, machine: Machine, numerics: Numerics | No
     with engine_of(checkpoint, device) as engine:
         for source in cell.sources:
             evaluation = _score(engine, source)
-            _replace(folder / csv_name(source.name), partial(write_csv, evaluation))
+            replace_file(folder / csv_name(source.name), partial(write_csv, evaluation))
             tests[source.name] = to_dict(evaluation)
     network = load_network(checkpoint)
     content = {
@@ -90,7 +99,7 @@ def run_cell(cell: Cell, folder: Path, machine: Machine, numerics: Numerics | No
         "steps": checkpoint.recipe.steps,
         "scored_step": checkpoint.step,
         "validation_dice": checkpoint.best_dice,
-        "training_seconds": _training_seconds(folder),
+        "training_seconds": training_seconds(folder),
         "parameters": parameter_count(network),
         "giga_macs": giga_macs(network, side),
         "images_per_second": _images_per_second(network.to(device), side),
@@ -100,7 +109,7 @@ def run_cell(cell: Cell, folder: Path, machine: Machine, numerics: Numerics | No
         "torch": torch.__version__,
         "tests": tests,
     }
-    _replace(folder / "cell.json", partial(write_json, content))
+    replace_file(folder / "cell.json", partial(write_json, content))
     return checkpoint.numerics
 
 
@@ -171,7 +180,7 @@ def _images_per_second(network: nn.Module, side: int) -> float:
     return 1 / statistics.median(seconds[1:])  # the first warms caches and kernels up
 
 
-def _training_seconds(folder: Path) -> float:
+def training_seconds(folder: Path) -> float:
     """All steps of the run, over all its interruptions, without validation and checkpoints."""
     with (folder / "train.csv").open(newline="") as stream:
         rows = [(int(row["step"]), float(row["s/step"])) for row in csv.DictReader(stream)]
@@ -179,7 +188,7 @@ def _training_seconds(folder: Path) -> float:
     return sum((step - start) * pace for start, (step, pace) in zip(before, rows, strict=False))
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write to a file beside and rename, so that `path` is whole or absent."""
     beside = path.with_name(path.name + ".partial")
     write(beside)

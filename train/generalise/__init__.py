@@ -1,0 +1,1 @@
+"""Does a recipe travel? Training on all hospitals but one, judged on that one."""

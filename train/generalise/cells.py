@@ -1,0 +1,138 @@
+"""One training of the protocol: a fold, a recipe and a seed; trained, scored and written down.
+
+A cell is a run folder of `train.loop.fit` that also holds `frames.csv`, a row for each scored frame, and
+`cell.json`, written last. What is interrupted goes on, what is finished is left alone.
+"""
+
+import logging
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from rtpolyp.errors import InputError
+from rtpolyp.measure.crops import evaluate_crops, polyp_free_crops
+from rtpolyp.measure.evaluation import evaluate_engine, read_pair
+from rtpolyp.measure.report import to_dict, write_csv, write_json
+from rtpolyp.settings import Settings
+from rtpolyp.spec import sha256_of
+from train.checkpoint import load_checkpoint
+from train.generalise.frames import FrameStore
+from train.generalise.hospitals import Fold
+from train.generalise.ingredients import BASELINE
+from train.generalise.mining import mine
+from train.hard_crops import write_hard_crops
+from train.heldout import load_held_out
+from train.judgement import point_on, seen_by, views_of
+from train.loop import fit
+from train.networks import NetworkSpec
+from train.optimisation import Numerics
+from train.recipe import Recipe
+from train.table.plan import Start, recipe_as_json
+from train.table.training import Machine, engine_of, replace_file, training_seconds
+
+__all__ = ["Cell", "run_cell"]
+
+log = logging.getLogger(__name__)
+
+SCHEMA = 1
+CROPS = 400  # polyp-free crops of the left-out hospital's frames
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained, and what it is scored on."""
+
+    stage: str  # "screen" or "full"
+    label: str  # BASELINE, an ingredient, or "final"
+    fold: Fold
+    parts: tuple[str, ...]  # of the left-out hospital that are scored
+    spec: NetworkSpec
+    recipe: Recipe  # with the cell's seed
+    start: Start
+    mines: bool = False
+    teachers: tuple[str, ...] = ()  # labels of cells of the same fold and seed
+
+    @property
+    def name(self) -> str:
+        """Its folder's path in that of the whole protocol."""
+        return self.path_of(self.label)
+
+    def path_of(self, label: str) -> str:
+        """The folder of another recipe's cell of this fold and seed."""
+        return f"{self.stage}/{self.fold.left_out}/{label}/seed{self.recipe.seed}"
+
+
+def run_cell(
+    cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics: Numerics | None
+) -> Numerics:
+    """Train and score; return the numerics, which are measured where None is given.
+
+    Raises what `fit` raises: after a signal KeyboardInterrupt, and the same call goes on.
+    """
+    folder = out / cell.name
+    teachers = [str(_finished(out / cell.path_of(label))) for label in cell.teachers]
+    fit(
+        cell.spec,
+        cell.recipe,
+        cell.fold.sources,
+        folder,
+        pretrained=cell.start.pretrained(cell.spec, cell.fold.sources),
+        teachers=teachers,
+        hard_crops=_hard_crops(cell, out, machine) if cell.mines else None,
+        load=store.load,
+        resume=True,
+        numerics=numerics,
+        **asdict(machine),
+    )
+    checkpoint = load_checkpoint(folder / "best.pt")
+    side, crops_frames = checkpoint.recipe.sizes[-1][0], checkpoint.recipe.picture_crop
+    scored = cell.fold.scored(cell.parts)
+    with_polyp = [pair for pair in scored if read_pair(pair)[1].any()]
+    crops = polyp_free_crops(with_polyp, min(CROPS, 2 * len(with_polyp)))  # the same in every recipe
+    with engine_of(checkpoint, machine.device) as engine:
+        held_out = load_held_out(cell.fold.sources, (side, side), picture_crop=crops_frames)
+        point = point_on(seen_by(engine, views_of(held_out, (side, side), seed=0), held_out))
+        settings = Settings(**asdict(point))
+        evaluation = evaluate_engine(engine, scored, settings, crop="auto" if crops_frames else "off")
+        crop_scores = evaluate_crops(engine, crops, settings)
+    if evaluation.seen:
+        raise InputError(f"{cell.name}: {evaluation.seen} frames to score were trained on. Check the splits")
+    replace_file(folder / "frames.csv", partial(write_csv, evaluation))
+    content = {
+        "schema": SCHEMA,
+        "stage": cell.stage,
+        "fold": cell.fold.left_out,
+        "label": cell.label,
+        "seed": cell.recipe.seed,
+        "scored_parts": list(cell.parts),
+        "network": asdict(cell.spec),
+        "recipe": recipe_as_json(cell.recipe),
+        "numerics": asdict(checkpoint.numerics),
+        "teachers": {
+            label: sha256_of(Path(file)) for label, file in zip(cell.teachers, teachers, strict=True)
+        },
+        "scored_step": checkpoint.step,
+        "validation_dice": checkpoint.best_dice,
+        "training_seconds": training_seconds(folder),
+        "checkpoint_sha256": sha256_of(folder / "best.pt"),
+        "scores": to_dict(evaluation, crops=crop_scores),
+    }
+    replace_file(folder / "cell.json", partial(write_json, content))
+    return checkpoint.numerics
+
+
+def _finished(folder: Path) -> Path:
+    if not (folder / "cell.json").is_file():
+        raise InputError(f"{folder}: no finished cell to learn from. Run it first, with the same -o")
+    return folder / "best.pt"
+
+
+def _hard_crops(cell: Cell, out: Path, machine: Machine) -> Path:
+    """The list that the baseline's network of this fold and seed fell for; mined once."""
+    file = out / cell.path_of(BASELINE) / "hard_crops.csv"
+    if not file.is_file():
+        checkpoint = load_checkpoint(_finished(file.parent))
+        log.info("mining hard crops for %s", cell.name)
+        with engine_of(checkpoint, machine.device) as engine:
+            write_hard_crops(mine(engine, cell.fold.sources, cell.recipe.seed), file)
+    return file

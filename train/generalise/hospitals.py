@@ -1,0 +1,83 @@
+"""The hospitals of the public data, and folds that leave one of them out.
+
+What may decide what: the train parts of the other hospitals make the weights, their val parts choose the
+checkpoint and the operating point, and the one left out only scores. While ingredients are screened it scores
+with its train and val parts; its test part joins in the full protocol, when nothing is left to choose. One
+hospital stays sealed: no fold trains on it, and it is scored once, with the final recipe.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtpolyp.errors import InputError
+from rtpolyp.measure.dataset import Pair
+from train.data import Source
+
+__all__ = ["HOSPITALS", "SEALED", "Fold", "fold_of"]
+
+# hospital → folder below the data and splits; PolypGen's are families of its file names (extra/groups.csv),
+# which also hold its frames without a polyp
+HOSPITALS = {
+    "kvasir-seg": ("kvasir-seg", ("paper80-10-10",)),
+    "cvc-612": ("cvc-612", ("sequence80-10-10",)),
+    "bkai": ("extra/bkai-neopolyp", ("bkai-neopolyp",)),
+    "polypgen-C3": ("extra/polypgen", ("polypgen",)),
+    "polypgen-endocv": ("extra/polypgen", ("polypgen",)),
+    "polypgen-numbered": ("extra/polypgen", ("polypgen", "negatives")),
+    "polypgen-olcv": ("extra/polypgen", ("polypgen", "negatives")),
+}
+SEALED = "polypgen-olcv"
+
+
+@dataclass(frozen=True)
+class FamilySource(Source):
+    """The frames of one family, where a folder and its splits hold several."""
+
+    family: str
+
+    @property
+    def name(self) -> str:
+        """Family and split."""
+        return f"{self.family}:{self.split}"
+
+    def pairs(self, part: str) -> list[Pair]:
+        """The family's frames of `part`."""
+        return [pair for pair in super().pairs(part) if pair.family == self.family]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One hospital left out."""
+
+    left_out: str  # key of HOSPITALS, or "" where none is
+    sources: tuple[Source, ...]  # to train and to choose on
+    held_out: tuple[Source, ...]  # the hospital left out
+
+    def scored(self, parts: Sequence[str]) -> list[Pair]:
+        """The left-out hospital's frames of these parts."""
+        return [pair for source in self.held_out for part in parts for pair in source.pairs(part)]
+
+
+def fold_of(left_out: str, data: Path, *, unseal: bool = False) -> Fold:
+    """The fold that leaves this hospital out; `data` holds the folders of HOSPITALS.
+
+    Raises InputError for an unknown hospital, and for the sealed one unless `unseal`.
+    """
+    if left_out and left_out not in HOSPITALS:
+        raise InputError(f"fold {left_out!r} is unknown; there are: {', '.join(HOSPITALS)}")
+    if left_out == SEALED and not unseal:
+        raise InputError(f"fold {SEALED}: sealed while recipes are chosen. Score it once: full --unseal")
+    kept = [name for name in HOSPITALS if name not in (left_out, SEALED)]
+    sources = tuple(source for name in kept for source in _sources(name, data))
+    return Fold(left_out, sources, _sources(left_out, data) if left_out else ())
+
+
+def _sources(hospital: str, data: Path) -> tuple[Source, ...]:
+    path, splits = HOSPITALS[hospital]
+    folder = (data / path).resolve()
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder. Give --data the folder that holds {path}")
+    if folder.parent.name == "extra":
+        return tuple(FamilySource(folder, split, hospital) for split in splits)
+    return tuple(Source(folder, split) for split in splits)

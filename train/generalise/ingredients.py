@@ -1,0 +1,71 @@
+"""What may be added to the baseline, each a change of the recipe that can be tried alone.
+
+The baseline is the recipe of the first shipped network (`train.recipe.OURS`: sources by the square root of
+their frames, 9 % polyp-free crops). Several changes of one field exclude each other.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rtpolyp.errors import InputError
+
+__all__ = ["BASELINE", "INGREDIENTS", "NOT_BUILT", "Ingredient", "combined", "ingredient"]
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Ingredient:
+    """One change, or several that were combined."""
+
+    changes: dict[str, Any] = field(default_factory=dict)  # fields of Recipe
+    encoder: str | None = None  # in place of the command's
+    mines: bool = False  # trains on crops that the baseline's network of the same fold and seed fell for
+    is_taught: bool = False  # learns from networks of the same fold and seed
+
+
+INGREDIENTS = {
+    "share-uniform": Ingredient({"sampling": "uniform"}),
+    "share-equal": Ingredient({"sampling": "equal"}),
+    "polyp-free-20": Ingredient({"polyp_free_crops": 0.2}),
+    "transfer": Ingredient({"transfer": 0.25}),
+    "picture-crop": Ingredient({"picture_crop": True}),
+    "borders-text": Ingredient({"borders": 0.2, "text": 0.3}),
+    "wide-geometry": Ingredient({"zoom": (0.5, 1.6), "rotation_degrees": 180.0}),
+    "copy-paste": Ingredient({"copy_paste": 0.125}),
+    "copy-paste-same": Ingredient({"copy_paste": 0.125, "copy_paste_from": "same"}),
+    "distillation": Ingredient(is_taught=True),
+    "hard-crops": Ingredient(mines=True),
+    "hue": Ingredient({"hue_degrees": 14.4}),  # 0.04 of the circle
+    "motion-blur": Ingredient({"motion_blur": 0.2}),
+    "structure-loss": Ingredient({"loss": "structure"}),
+    "second-training": Ingredient(
+        {
+            "interlace": 0.15, "noise": 0.35, "blur": 0.3, "jpeg": 0.3, "hue_degrees": 12.0,
+            "saturation": 0.35, "brightness": 0.3, "contrast": 0.3,
+        }
+    ),  # what the shipped network's second training changed
+}  # fmt: skip
+NOT_BUILT = ("efficientnet-lite1", "efficientnet-lite2", "averaged branches of one checkpoint")
+
+
+def ingredient(name: str) -> Ingredient:
+    """By name; the baseline changes nothing. Raises InputError for an unknown one."""
+    if name == BASELINE:
+        return Ingredient()
+    if name not in INGREDIENTS:
+        raise InputError(f"ingredient {name!r} is unknown; there are: {', '.join(INGREDIENTS)}")
+    return INGREDIENTS[name]
+
+
+def combined(names: list[str]) -> Ingredient:
+    """All of them at once; of two that change one field, the later decides."""
+    parts = [ingredient(name) for name in names]
+    changes = {key: value for part in parts for key, value in part.changes.items()}
+    encoders = [part.encoder for part in parts if part.encoder]
+    return Ingredient(
+        changes,
+        encoders[-1] if encoders else None,
+        any(part.mines for part in parts),
+        any(part.is_taught for part in parts),
+    )

@@ -1,0 +1,56 @@
+"""The log of the sealed hospital: who looked at it, with which weights, and what was seen."""
+
+import csv
+import datetime
+from pathlib import Path
+from typing import Any
+
+from rtpolyp.errors import InputError, OutputError
+
+__all__ = ["check_unopened", "log_opening"]
+
+COLUMNS = ("date", "fold", "recipe", "seed", "checkpoint_sha256", "dice", "dice_operating")
+
+
+def check_unopened(log: Path, fold: str, recipe: str, seed: int) -> None:
+    """Raise InputError where the log says that this recipe and seed have been scored before."""
+    if opened := _opening(log, fold, recipe, seed):
+        raise InputError(
+            f"{log}: {fold} was scored with recipe {recipe}, seed {seed}, on {opened['date']}. "
+            "It is scored once"
+        )
+
+
+def log_opening(log: Path, cell: dict[str, Any]) -> None:
+    """Append the scores of a finished cell, unless they are there. Raises OutputError where that fails."""
+    if _opening(log, cell["fold"], cell["label"], cell["seed"]):
+        return
+    figures = cell["scores"]["figures"]
+    row = {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "fold": cell["fold"],
+        "recipe": cell["label"],
+        "seed": cell["seed"],
+        "checkpoint_sha256": cell["checkpoint_sha256"],
+        "dice": f"{figures['at_half']['dice']:.4f}",
+        "dice_operating": f"{figures['operating']['dice']:.4f}",
+    }
+    try:
+        is_new = not log.exists()
+        with log.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+    except OSError as exc:
+        raise OutputError(f"{log}: cannot be written ({exc.strerror}). Give another --seal-log") from exc
+
+
+def _opening(log: Path, fold: str, recipe: str, seed: int) -> dict[str, str] | None:
+    if not log.is_file():
+        return None
+    with log.open(newline="", encoding="utf-8") as stream:
+        for row in csv.DictReader(stream):
+            if (row["fold"], row["recipe"], row["seed"]) == (fold, recipe, str(seed)):
+                return row
+    return None
