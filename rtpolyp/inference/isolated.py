@@ -87,13 +87,15 @@ class IsolatedEngine(LocalEngine):
         self._watcher = threading.Thread(
             target=self._watch, args=(first,), name="IsolatedEngine-watcher", daemon=True
         )
+        # a program that ends meanwhile, or forgets to close, would wait for a process that takes no notice
+        atexit.register(self._end)
         self._watcher.start()
         try:
             first.result()
         except BaseException:  # Ctrl-C too
+            atexit.unregister(self._end)
             self._stop.set()
             raise
-        atexit.register(self.close)  # for a program that forgets to: else the process would seem to crash
 
     @property
     def ready(self) -> bool:
@@ -115,7 +117,7 @@ class IsolatedEngine(LocalEngine):
         with self._changed:
             self._closed = True
             self._changed.wait_for(lambda: self._unresolved == 0, CLOSE_SECONDS)
-        atexit.unregister(self.close)
+        atexit.unregister(self._end)
         self._end()
 
     def _begin(self, request: Request) -> None:
