@@ -14,19 +14,19 @@ __all__ = ["FileWriter"]
 log = logging.getLogger(__name__)
 
 LIMIT_BYTES = 64 * 1024 * 1024  # that wait for the disk
-CLOSE_SECONDS = 10.0  # for what waits to be written in the end
+CLOSE_SECONDS = 1.2  # for what waits to be written in the end: a session ends within 2 s
 
 
 class FileWriter:
     """Appends chunks to a new file on a thread of its own.
 
     A chunk is in the file whole or not at all, so that a container stays playable to the end of it. When
-    the disk is full or gone, that ends the file with one warning, and `failed` is set. Raises OutputError
+    the disk is full or gone, that ends the file with one warning, and `error` says why. Raises OutputError
     where the file cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
-        self.failed = False
+        self.error: OutputError | None = None
         self._path = path
         self._chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._taken = self._done = 0  # bytes; each has one writing thread
@@ -48,16 +48,16 @@ class FileWriter:
         self._chunks.put(chunk)
 
     def close(self) -> None:
-        """Write what waits and close the file; a disk that hangs is waited for no longer than 10 s."""
+        """Write what waits and close the file; a disk that hangs is waited for no longer than 1.2 s."""
         self._chunks.put(None)
         self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
-            log.warning("%s: the disk does not answer; the last seconds may be missing", self._path)
+            self._fail("the disk does not answer; the last seconds may be missing")
 
     def _run(self) -> None:
         with self._file as file:
             while (chunk := self._chunks.get()) is not None:
-                if not self.failed:
+                if self.error is None:
                     self._append(file, chunk)
                 self._done += len(chunk)
 
@@ -67,11 +67,13 @@ class FileWriter:
             while rest:
                 rest = rest[file.write(rest) :]
         except OSError as exc:
-            self.failed = True
             with contextlib.suppress(OSError):
                 file.truncate(whole)
-            log.warning(
-                "%s: cannot be written (%s); the recording ends here and stays playable",
-                self._path,
-                exc.strerror,
-            )
+            said = exc.strerror
+            self._fail(f"cannot be written ({said}); the recording ends here and stays playable", exc)
+
+    def _fail(self, why: str, cause: OSError | None = None) -> None:
+        error = OutputError(f"{self._path}: {why}")
+        error.__cause__ = cause
+        self.error = error
+        log.warning("%s", error)

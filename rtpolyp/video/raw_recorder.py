@@ -49,6 +49,7 @@ class RawRecorder:
             path = path.with_suffix(".mkv")
         prepare_file(path, source)
         self.written: list[Path] = []  # in order
+        self._error: OutputError | None = None  # of a file that is finished
         self.lost_packets = 0  # not recorded: the disk was behind, or the container refused them
         self._path, self._container = path, CONTAINERS[path.suffix.lower()]
         self._writer: FileWriter | None = self._next_file()
@@ -57,6 +58,11 @@ class RawRecorder:
         self._wants_key = True
         self._base: int | None = 0  # ticks, where the file's clock starts; None: at its first packet
         self._last: dict[str, int] = {}  # dts by kind of packet
+
+    @property
+    def error(self) -> OutputError | None:
+        """Why nothing is recorded any more, or has not been to the end; its cause is the system's error."""
+        return self._error or (self._writer.error if self._writer is not None else None)
 
     def opened(self, video: av.VideoStream, audio: av.AudioStream | None) -> None:
         """Go on in the same file if the stream is of the same kind as before, else in the next one."""
@@ -75,13 +81,14 @@ class RawRecorder:
                 self._remuxer, self._parameters = Remuxer(self._container, video, audio), parameters
                 self._last.clear()
         except (av.FFmpegError, ValueError, OutputError) as exc:  # ValueError: PyAV's, of a codec
-            log.warning("%s: the raw recording ends here (%s)", self._path, exc)
+            self._error = OutputError(f"{self._path}: the raw recording ends here ({exc})")
+            log.warning("%s", self._error)
             self._finish_file()
 
     def packet(self, packet: "av.Packet[av.stream.Stream]") -> None:
         """Record one packet; those before a key frame are of no use."""
         writer, kind, pts, dts = self._writer, packet.stream.type, packet.pts, packet.dts
-        if self._remuxer is None or writer is None or writer.failed or pts is None or dts is None:
+        if self._remuxer is None or writer is None or writer.error or pts is None or dts is None:
             return
         if writer.is_behind:
             self._wants_key = True
@@ -137,6 +144,7 @@ class RawRecorder:
             if remuxer is not None:
                 writer.put(remuxer.finish())
         writer.close()
+        self._error = self._error or writer.error
 
 
 def _parameters(stream: av.VideoStream | av.AudioStream) -> object:
