@@ -1,0 +1,130 @@
+"""Flicker and false activations on stretches of which the truth is known, with the tracker and without.
+
+python scripts/score_stretches.py phantom|pans-val|pans-test [--data ../shared/data] [--engine pranet-if]
+
+phantom: `--clips` clips of `--seconds` each, every one another colon, with polyps in the first 20 s of each
+minute and none after; it shows how the pipeline behaves, not how well it sees. pans-val, pans-test: slow pans
+over the polyp-free stills of real endoscopies of that part; a tracker may be chosen on val, never on test. The
+engine runs once; "tracked" is what `rtpolyp run` shows, "alone" is each frame without its past. The report,
+docs/results/stretches-WHAT.json, is written after each clip.
+"""
+
+import argparse
+import json
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtpolyp.imaging.preprocess import read_image
+from rtpolyp.inference import Engine, open_engine
+from rtpolyp.measure.dataset import load_pairs
+from rtpolyp.measure.video_evaluation import Observation, observe, untracked
+from rtpolyp.measure.video_score import VideoScore, score_video, to_dict
+from rtpolyp.measure.video_truth import Polyps, Truth, no_polyps, regions
+from rtpolyp.phantom import render_phantom
+from rtpolyp.phantom.pan import pan
+from rtpolyp.tracking.smoothing import TemporalSmoother
+from rtpolyp.tracking.tracker import PolypTracker
+from rtpolyp.video.array_source import ArraySource
+
+RATE = Fraction(25)
+SIZE = (640, 512)  # of the phantom
+POPULATED_SECONDS, CYCLE_SECONDS = 20, 60  # polyps may grow in the first of these of each of those
+TRACKERS = {"tracked": PolypTracker, "alone": lambda: untracked}
+
+
+def phantom(seed: int, seconds: float) -> tuple[ArraySource, Truth]:
+    """A phantom clip and its truth, both rendered as they are asked for: a mask waits for its frame only."""
+    masks: deque[NDArray[np.bool_]] = deque()
+    starts = range(0, int(seconds) + 1, CYCLE_SECONDS)
+    populated = [(start, start + POPULATED_SECONDS) for start in starts]
+
+    def pictures() -> Iterator[NDArray[np.uint8]]:
+        for frame in render_phantom(seconds, SIZE, RATE, seed, populated=populated):
+            masks.append(frame.mask)
+            yield frame.bgr
+
+    def polyps() -> Iterator[Polyps]:
+        while masks:
+            yield regions(masks.popleft())
+
+    return ArraySource(pictures(), SIZE, RATE, f"phantom {seed}"), Truth(polyps(), None)
+
+
+def pans(data: Path, part: str, seconds: float) -> Iterator[tuple[ArraySource, Truth]]:
+    """A pan over each polyp-free still of a part."""
+    for pair in load_pairs(data / "extra" / "polypgen", f"negatives_{part}"):
+        still = read_image(pair.image)
+        height, width, _ = next(pan(still, 1)).shape
+        yield ArraySource(pan(still, seconds, RATE), (width, height), RATE, pair.name), no_polyps()
+
+
+def scores(engine: Engine, clips: Iterable[tuple[ArraySource, Truth]]) -> Iterator[dict[str, Any]]:
+    """Score clips, each a sequence of its own, with the tracker and without; yield the sums after each."""
+    seen: dict[str, list[list[Observation]]] = {name: [] for name in TRACKERS}
+    for source, truth in clips:
+        for name, sequences in observe(source, engine, truth=truth, trackers=TRACKERS).items():
+            seen[name] += sequences
+        tracked, alone = (score_video(sequences) for sequences in seen.values())
+        report = {"tracked": to_dict(tracked), "alone": to_dict(alone)}
+        yield _rounded(report) | {"tracked over alone": _ratios(tracked, alone)}
+
+
+def _ratios(tracked: VideoScore, alone: VideoScore) -> dict[str, float | None]:
+    """What the tracker leaves of the flicker; None where there was none to begin with."""
+
+    def ratio(a: float, b: float) -> float | None:
+        return round(a / b, 4) if b else None
+
+    ratios = {"returns": ratio(tracked.returns, alone.returns)}
+    if tracked.polyps is not None and alone.polyps is not None:
+        flicker = (value.flicker_per_second for value in (tracked.polyps, alone.polyps))
+        ratios["flicker_per_second"] = ratio(*flicker)
+    return ratios
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to four decimals, in lists and dicts as deep as they go."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    return [_rounded(entry) for entry in value] if isinstance(value, (list, tuple)) else value
+
+
+def main() -> None:
+    """Score, and write the report after each clip."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=("phantom", "pans-val", "pans-test"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--engine", default="pranet-if")
+    parser.add_argument("--clips", type=int, default=10)
+    parser.add_argument("--seconds", type=float, help="of a clip; 60 of phantom, 20 of a pan")
+    parser.add_argument("-o", "--output", type=Path)
+    options = parser.parse_args()
+    output = options.output or Path(f"docs/results/stretches-{options.what}.json")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if options.what == "phantom":
+        clips = (phantom(seed, options.seconds or 60.0) for seed in range(options.clips))
+    else:
+        clips = pans(options.data, options.what.removeprefix("pans-"), options.seconds or 20.0)
+    with open_engine(options.engine, optimise_for="throughput") as engine:
+        header = {
+            "engine": engine.description,
+            "sha256": engine.spec.sha256,
+            "load average at the start": [round(value, 1) for value in os.getloadavg()],
+            "smoothing delay ms": round(TemporalSmoother().delay_ms, 1),
+        }
+        for report in scores(engine, clips):
+            output.write_text(json.dumps(header | report, indent=1) + "\n")
+            print(f"{report['tracked']['seconds']:.0f} s: {report['tracked over alone']}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
