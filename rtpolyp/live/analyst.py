@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,6 @@ from rtpolyp.imaging.quality import FrameQuality
 from rtpolyp.live.analysis import AiState, Analysis
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.latest import Latest
-from rtpolyp.live.outlet import Outlet
 from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import Alert, AlertCounters, AlertPolicy
@@ -48,7 +47,7 @@ class Analyst:
         *,
         alerts: AlertPolicy,
         telemetry: Telemetry,
-        outlets: Sequence[Outlet[Segmentation]] = (),
+        on_result: Callable[[Frame, Segmentation], None],
         on_alert: Callable[[Alert], None],
     ) -> None:
         self.results: Latest[Analysis] = Latest()
@@ -58,7 +57,7 @@ class Analyst:
         self._settings, self._picture = settings, picture
         self._tracker, self._departures, self._quality = PolypTracker(), Departures(), FrameQuality()
         self._alerts, self._telemetry = alerts, telemetry
-        self._outlets, self._on_alert = outlets, on_alert
+        self._on_result, self._on_alert = on_result, on_alert
         self._restarts = 0  # that the telemetry knows
         self._told = AlertCounters()  # what the telemetry knows
         self._view: View | None = None
@@ -122,8 +121,7 @@ class Analyst:
         exits = self._departures(polyps, pts_seconds, view.crop)
         latency = time.monotonic() - frame.captured_at
         self.results.put(Analysis(found, alert, exits, quality, frame.captured_at, latency))
-        for outlet in self._outlets:
-            outlet.write(frame, found)
+        self._on_result(frame, found)
         self._count(alert)
 
     def _count(self, alert: Alert) -> None:

@@ -17,8 +17,9 @@ from rtpolyp.live.ai_status import AiStatus
 from rtpolyp.live.analysis import AiState, Analysis
 from rtpolyp.live.controls import Controls
 from rtpolyp.live.latest import Latest
-from rtpolyp.live.outlet import Outlet, short_reason
-from rtpolyp.video.frame import Frame, Segmentation
+from rtpolyp.live.outlet import short_reason
+from rtpolyp.live.recordings import Recordings
+from rtpolyp.video.frame import Frame
 from rtpolyp.video.source import Outage
 
 __all__ = ["Compositor", "Inputs", "Shown", "Tell"]
@@ -62,9 +63,9 @@ class Compositor:
     """Draws results and badges on the newest frame, at the latest 1.5 frame intervals after the last picture.
 
     Runs on a thread of its own, which waits for `frames` and for nothing else. Each picture goes to `screen`
-    and to the `overlays`, and without outlines and badges to the `raws`; these outlets leave out what does
-    not grow in time. A result is drawn while the frame it was computed from left the decoder at most
-    `max_age_seconds` before the moment of drawing, so that it expires on a picture that stands still as well.
+    and to the `recordings`, which leave out what does not grow in time. A result is drawn while the frame it
+    was computed from left the decoder at most `max_age_seconds` before the moment of drawing, so that it
+    expires on a picture that stands still as well.
     """
 
     def __init__(
@@ -72,17 +73,16 @@ class Compositor:
         frames: Latest[Frame],
         screen: Latest[Shown],
         inputs: Inputs,
+        recordings: Recordings,
         *,
         tell: Tell,
         interval: float,
         max_age_seconds: float,
-        overlays: Sequence[Outlet[Segmentation | None]] = (),
-        raws: Sequence[Outlet[Segmentation | None]] = (),
         deidentify: bool = False,
     ) -> None:
         self._frames, self._screen, self._inputs = frames, screen, inputs
         self._interval, self._max_age, self._deidentify = interval, max_age_seconds, deidentify
-        self._overlays, self._raws = overlays, raws
+        self._recordings = recordings
         self._status = AiStatus(max_age_seconds)
         self._tell, self._told_ai, self._told_outage = tell, AiState("starting"), False
         self.error: Exception | None = None  # a bug, which ended the plane
@@ -130,10 +130,7 @@ class Compositor:
         if repeated and outage is not None:  # recorded as well, at its own time; both are copies by now
             drawn, clean = _restamped(drawn, now), _restamped(clean, now) if self._deidentify else clean
         found = analysis.segmentation if analysis is not None else None
-        for outlet in self._overlays:
-            outlet.write(drawn, found)
-        for outlet in self._raws:
-            outlet.write(clean, found)
+        self._recordings.write_picture(drawn, clean, found)
 
     def _tell_changes(self, ai: AiState, outage: Outage | None) -> None:
         if ai != self._told_ai:
@@ -157,13 +154,12 @@ class Compositor:
             badges.append(onscreen.ai_off(ai.reason))
         if not controls.settings.overlay:
             badges.append(onscreen.OVERLAY_OFF)
-        outlets = (*self._overlays, *self._raws)
-        failures = [outlet.error for outlet in outlets if outlet.error is not None]
-        if outlets:
+        videos = self._recordings.videos
+        if videos:
             badges.append(onscreen.RESEARCH_USE)
-        if len(failures) < len(outlets):
+        if None in videos:
             badges.append(onscreen.RECORDING)
-        badges.extend(onscreen.recording_failed(short_reason(error)) for error in failures)
+        badges.extend(onscreen.recording_failed(short_reason(error)) for error in videos if error is not None)
         if controls.muted:
             badges.append(onscreen.MUTED)
         return tuple(badges)

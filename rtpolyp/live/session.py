@@ -4,8 +4,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from rtpolyp.errors import RtpolypError
@@ -17,16 +16,16 @@ from rtpolyp.live.event_log import EventLog
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.metrics import serve_metrics
 from rtpolyp.live.options import LiveOptions, LiveSummary
-from rtpolyp.live.outlet import Outlet
 from rtpolyp.live.reader import Reader
+from rtpolyp.live.recordings import Recordings
 from rtpolyp.live.screen import Display, Screen
 from rtpolyp.live.snapshot import SnapshotWriter
 from rtpolyp.live.telemetry import Telemetry
+from rtpolyp.live.together import together
 from rtpolyp.live.tone import AlertTone
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import Alert, AlertPolicy
-from rtpolyp.video.frame import Frame, Segmentation
-from rtpolyp.video.sink import JsonSink, VideoSink
+from rtpolyp.video.frame import Frame
 from rtpolyp.video.source import LiveSource
 
 __all__ = ["frame_seconds", "run_live"]
@@ -91,13 +90,9 @@ class _Session:
         if options.snapshots is not None:
             writer = SnapshotWriter(options.snapshots, header, deidentify=options.deidentify)
             self._snapshots = stack.enter_context(writer)
-        self._queue = round(QUEUE_SECONDS / frame_seconds(source))  # frames
-        overlays = [self._recorder(options.output)] if options.output is not None else []
-        raws = [self._recorder(options.raw)] if options.raw is not None else []
-        results = []
-        if options.json is not None:
-            results.append(Outlet(str(options.json), JsonSink(options.json, header), self._queue, telemetry))
-        self._outlets: list[Outlet[Any]] = [*overlays, *raws, *results]
+        capacity = round(QUEUE_SECONDS / frame_seconds(source))
+        self._recordings = Recordings(source, options, header, telemetry, capacity=capacity)
+        stack.callback(self._recordings.close)
 
         self._for_picture: Latest[Frame] = Latest(self._drop)
         self._for_ai: Latest[Frame] = Latest()
@@ -114,7 +109,7 @@ class _Session:
             lambda: self._reader.picture,
             alerts=AlertPolicy(options.alert_delay_ms),
             telemetry=telemetry,
-            outlets=results,
+            on_result=self._recordings.write_result,
             on_alert=self._alert,
         )
         inputs = Inputs(
@@ -128,11 +123,10 @@ class _Session:
             self._for_picture,
             pictures,
             inputs,
+            self._recordings,
             tell=self._tell,
             interval=frame_seconds(source),
             max_age_seconds=options.max_age_ms / 1000,
-            overlays=overlays,
-            raws=raws,
             deidentify=options.deidentify,
         )
 
@@ -161,21 +155,17 @@ class _Session:
         self._for_picture.close()
         self._for_ai.close()
         self._compositor.close()
-        endings = [self._reader.close, self._engines.close, *(outlet.close for outlet in self._outlets)]
-        _together(endings)
+        together((self._reader.close, self._engines.close))
         self._analyst.close()
+        self._recordings.close()
 
     def _errors(self) -> tuple[RtpolypError, ...]:
         """What went wrong for good, in the order of its weight; raises what is a bug."""
         for bug in (self._compositor.error, self._reader.error, self._analyst.error):
             if bug is not None and not isinstance(bug, RtpolypError):
                 raise bug
-        errors = (self._reader.error, *(outlet.error for outlet in self._outlets))
-        return tuple(error for error in errors if isinstance(error, RtpolypError))
-
-    def _recorder(self, path: Path) -> Outlet[Segmentation | None]:
-        sink = VideoSink(path, self._source, audio=self._options.audio)
-        return Outlet(str(path), sink, self._queue, self._telemetry)
+        ended = self._reader.error
+        return (*([ended] if isinstance(ended, RtpolypError) else ()), *self._recordings.errors())
 
     def _alert(self, alert: Alert) -> None:
         self._tell("alert", track=alert.track, pts_seconds=alert.since_seconds)
@@ -198,12 +188,3 @@ class _Session:
 
 def _tell_nobody(event: str, **fields: object) -> None:
     """Events are for the log, and there is none."""
-
-
-def _together(endings: Sequence[Callable[[], None]]) -> None:
-    """Call all at once; each of them bounds its own time."""
-    threads = [threading.Thread(target=ending, daemon=True) for ending in endings]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
