@@ -138,14 +138,15 @@ class Ladder:
         return self.rung
 
     def refuse(self) -> Rung:
-        """Leave out the present rung for good, because its engine does not open; return the rung above.
+        """Leave out the present rung for good, because its engine does not open; return the one before it.
 
-        Raises ValueError on the top rung, whose engine the session was given.
+        Raises ValueError on the rung that the ladder began with, whose engine is open.
         """
-        if self._index == 0:
-            raise ValueError("the top rung cannot be left out")
+        before = self._index if self._on_trial else self._index - 1  # the one below moves up to its place
+        if before < 0:
+            raise ValueError("the first rung cannot be left out")
         del self._rungs[self._index], self._limits[self._index]
-        self._go_to(self._index - 1, on_trial=False)
+        self._go_to(before, on_trial=False)
         return self.rung
 
     def _cannot_keep_up(self, now: float) -> bool:

@@ -1,5 +1,6 @@
 """The ladder against simulated engines: an AI plane by the clock of the simulation, no time is slept."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -145,3 +146,98 @@ def test_no_steady_engine_makes_it_flap(milliseconds: int, noise: float):
     run = simulate(Ladder(rungs(), FRAME, MAX_AGE), lambda t: milliseconds / 1000, 600.0, noise=noise)
     assert len([when for when, _ in run.changes if when > 300]) <= 2
     assert len(run.changes) <= 12
+
+
+@pytest.mark.parametrize("switch_seconds", [0.0, 3.0])
+@pytest.mark.parametrize("overloaded_ms", [45, 70, 110])
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_an_overload_that_goes_away(overloaded_ms: int, noise: float, switch_seconds: float):
+    """20 ms, but for ten seconds more: down while it lasts, and up again to the top, each once."""
+    run = simulate(
+        Ladder(rungs(), FRAME, MAX_AGE),
+        lambda t: overloaded_ms / 1000 if 30 <= t < 40 else 0.02,
+        120.0,
+        noise=noise,
+        switch_seconds=switch_seconds,
+    )
+    texts = ["full", *(text for _, text in run.changes)]
+    order = [rung.text for rung in rungs()]
+    positions = [order.index(text) for text in texts]
+    deepest = max(positions)
+    assert positions == [*range(deepest + 1), *reversed(range(deepest))]
+    assert 30 < run.changes[0][0] < 32.5
+    assert 40 < run.changes[-1][0] < 45 + deepest * (5.5 + switch_seconds)
+    assert run.coverage(70.0, 119.0) >= COVERAGE
+    assert run.coverage(33.0 + 2 * switch_seconds, 40.0) >= COVERAGE
+
+
+@pytest.mark.parametrize("every", [5, 10])
+def test_single_late_results_change_nothing(every: int):
+    ladder = Ladder(rungs(), FRAME, MAX_AGE)
+    for n in range(3000):
+        ladder.observe(0.5 if n % every == 0 else 0.02, n * FRAME)
+    assert ladder.rung.text == "full"
+
+
+def test_a_few_results_in_which_everything_is_late_are_enough():
+    """600 ms each: a window of a second never holds four."""
+    ladder = Ladder(rungs(), FRAME, MAX_AGE)
+    fell = [ladder.observe(0.6, 0.6 * n).text for n in range(1, 6)]
+    assert fell == ["full"] * 3 + ["every 2nd frame"] * 2
+
+
+def test_an_engine_whose_cost_nobody_knows_is_tried_ever_more_rarely():
+    """200 ms, and none of the network's sizes will do; the fallback takes a tenth of it."""
+    run = simulate(Ladder(rungs(fallback="small-net"), FRAME, MAX_AGE), lambda t: 0.2, 1800.0)
+    trials = [when for when, text in run.changes if when > 6 and text == "input 192x192"]
+    pauses = np.diff(trials)
+    assert 4 <= len(trials) <= 9
+    assert all(later > 1.5 * earlier for earlier, later in itertools.pairwise(pauses))
+    assert run.last == "network small-net"
+    assert run.coverage(100.0, 1790.0) >= COVERAGE
+
+
+def test_the_fallback_is_left_once_the_network_would_do():
+    run = simulate(
+        Ladder(rungs(fallback="small-net"), FRAME, MAX_AGE), lambda t: 0.2 if t < 30 else 0.02, 200.0
+    )
+    assert run.changes[3][1] == "network small-net"
+    assert run.last == "full"
+
+
+def test_an_engine_that_does_not_open_is_left_out():
+    ladder = Ladder(rungs(), FRAME, MAX_AGE)
+    fall(ladder, 2)
+    assert ladder.rung.text == "input 224x224"
+    assert ladder.refuse().text == "every 2nd frame"
+    fall(ladder, 1)
+    assert ladder.rung.text == "input 192x192"
+    assert ladder.refuse().text == "every 2nd frame"
+    fall(ladder, 3)
+    assert ladder.rung.text == "every 2nd frame"  # there is nothing below
+
+
+def test_an_engine_that_does_not_open_on_the_way_up_is_left_out():
+    ladder = Ladder(rungs(), FRAME, MAX_AGE)
+    fall(ladder, 3)
+    assert ladder.rung.text == "input 192x192"
+    seconds = 0.0
+    for refused in ("input 224x224", "every 2nd frame", "full"):
+        while ladder.rung.text != refused:
+            seconds += FRAME
+            ladder.observe(0.001, seconds)
+        assert ladder.refuse().text == "input 192x192"  # whose engine is open, and goes on
+    assert {ladder.observe(0.001, seconds + n * FRAME).text for n in range(1000)} == {"input 192x192"}
+
+
+def test_leaving_the_first_rung_out_fails():
+    with pytest.raises(ValueError, match="the first rung cannot be left out"):
+        Ladder(rungs(), FRAME, MAX_AGE).refuse()
+
+
+def fall(ladder: Ladder, rungs: int) -> None:
+    """Late results until so many rungs down, or for 10 s a rung."""
+    start, texts = 0.0, {ladder.rung.text}
+    while len(texts) <= rungs and start < 10.0 * rungs:
+        start += FRAME
+        texts.add(ladder.observe(0.2, start).text)
