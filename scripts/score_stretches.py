@@ -4,9 +4,9 @@ python scripts/score_stretches.py phantom|pans-val|pans-test [--data ../shared/d
 
 phantom: `--clips` clips of `--seconds` each, every one another colon, with polyps in the first 20 s of each
 minute and none after; it shows how the pipeline behaves, not how well it sees. pans-val, pans-test: slow pans
-over the polyp-free stills of real endoscopies of that part; a tracker may be chosen on val, never on test. The
-engine runs once; "tracked" is what `rtpolyp run` shows, "alone" is each frame without its past. The report,
-docs/results/stretches-WHAT.json, is written after each clip.
+over the polyp-free stills of real endoscopies of that part; a tracker may be chosen on val, never on test.
+The engine runs once; "tracked" is what `rtpolyp run` shows, "alone" is each frame without its past. The
+report, docs/results/stretches-WHAT.json, is written after each clip.
 """
 
 import argparse
@@ -79,12 +79,12 @@ def scores(engine: Engine, clips: Iterable[tuple[ArraySource, Truth]]) -> Iterat
 def _ratios(tracked: VideoScore, alone: VideoScore) -> dict[str, float | None]:
     """What the tracker leaves of the flicker; None where there was none to begin with."""
 
-    def ratio(a: float, b: float) -> float | None:
-        return round(a / b, 4) if b else None
+    def ratio(a: float | None, b: float | None) -> float | None:
+        return round(a / b, 4) if a is not None and b else None
 
     ratios = {"returns": ratio(tracked.returns, alone.returns)}
     if tracked.polyps is not None and alone.polyps is not None:
-        flicker = (value.flicker_per_second for value in (tracked.polyps, alone.polyps))
+        flicker = (polyps.flicker_per_second for polyps in (tracked.polyps, alone.polyps))
         ratios["flicker_per_second"] = ratio(*flicker)
     return ratios
 

@@ -22,7 +22,9 @@ app.command(
     "rtpolyp.cli.demo:demo", help="Render a phantom clip, outline its polyps, compare with the known masks."
 )
 app.command(
-    "rtpolyp.cli.eval:evaluate", name="eval", help="Score a network, or predictions, on images with masks."
+    "rtpolyp.cli.eval:evaluate",
+    name="eval",
+    help="Score a network on images with masks, or on a video over time.",
 )
 app.command("rtpolyp.cli.compare:compare_runs", name="compare", help="Compare two runs on the same frames.")
 app.command("rtpolyp.cli.bench:bench", help="Measure how fast this machine runs a network.")

@@ -1,39 +1,41 @@
-"""`rtpolyp eval`: Dice, IoU and false outlines of an engine, or of anybody's masks, on a data set."""
+"""`rtpolyp eval`: Dice, IoU and false outlines of an engine, or of anybody's masks, on a data set.
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+A video goes to `eval_video`.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from rtpolyp.errors import InputError, OutputError
+from rtpolyp.cli.eval_output import check_outputs, make_console, progress_bar, say_written
+from rtpolyp.cli.eval_video import VideoTruth, evaluate_videos, is_video
+from rtpolyp.errors import InputError
 from rtpolyp.inference import open_engine
 from rtpolyp.measure.crops import CropScore, crop_rates, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.dataset import Pair, load_pairs
-from rtpolyp.measure.evaluation import Evaluation, Progress, evaluate_engine, evaluate_predictions
+from rtpolyp.measure.evaluation import Evaluation, evaluate_engine, evaluate_predictions
 from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv, write_json
 from rtpolyp.measure.sheet import write_sheet
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval
 from rtpolyp.pipeline import settings_for
 from rtpolyp.settings import Settings
+from rtpolyp.tracking.alert import DELAY_MS
 
 __all__ = ["evaluate"]
 
+VIDEO = Group("Videos")
 WORST = 12  # cases on a contact sheet
-PIPED_WIDTH = 120  # columns where no terminal says how wide it is
 
 
 def evaluate(
     data: Path,
     /,
-    *,
+    *more: Path,
     split: str | None = None,
     engine: str = "pranet-if",
     backend: str = "auto",
@@ -46,13 +48,20 @@ def evaluate(
     sheet: Path | None = None,
     csv: Path | None = None,
     json: Path | None = None,
+    truth: Annotated[list[Path] | None, Parameter(negative="", group=VIDEO)] = None,
+    sequences: Annotated[Path | None, Parameter(group=VIDEO)] = None,
+    polyp_free: Annotated[bool, Parameter(negative="", group=VIDEO)] = False,
+    alert_delay: Annotated[float, Parameter(group=VIDEO)] = DELAY_MS,
 ) -> None:
-    """Score an engine, or masks made elsewhere, on images with ground truth.
+    """Score an engine, or masks made elsewhere, on images with ground truth; or an engine on videos.
 
     Parameters
     ----------
     data
         A folder with images/ and masks/; a mask has the image's name and size, and is empty without polyp.
+        Or a video, of which flicker, delays and false activations are scored.
+    more
+        More videos, each a sequence of its own.
     split
         A text file with one frame name a line, or its name in splits/ in or beside the folder; all images
         by default.
@@ -79,32 +88,70 @@ def evaluate(
         Write every figure of every frame.
     json
         Write the report.
+    truth
+        What is known of a video: a folder of masks named by the frame's index, or a JSON file of boxes. Once
+        for each video, in their order.
+    sequences
+        JSON that says which sequence each frame belongs to: nothing is smoothed or counted across two.
+    polyp_free
+        The videos have no polyp.
+    alert_delay
+        Milliseconds of support after which an outline alerts.
     """
+    image_options = {
+        "--split": split,
+        "--predictions": predictions,
+        "--include-seen": include_seen,
+        "--polyp-free-crops": crop_count,
+        "--worst": worst,
+        "--sheet": sheet,
+        "--csv": csv,
+    }
+    if is_video(data):
+        _refuse(image_options, f"scores images with masks, and {data} is a video")
+        evaluate_videos(
+            (data, *more),
+            VideoTruth(truth or (), sequences, polyp_free),
+            engine=engine,
+            backend=backend,
+            precision=precision,
+            threshold=threshold,
+            alert_delay_ms=alert_delay,
+            json=json,
+        )
+        return
+    video_options = {
+        "a second path": more,
+        "--truth": truth,
+        "--sequences": sequences,
+        "--polyp-free": polyp_free,
+    }
+    _refuse(video_options, f"is for videos, and {data} is none")
     pairs = load_pairs(data, split)
     if worst is not None or sheet is not None:
         worst = WORST if worst is None else worst
         sheet = sheet or Path(f"{data.resolve().name}.worst.png")
     _check(pairs, threshold, worst, crop_count, predictions, outputs=(sheet, csv, json))
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = make_console()
     scores: list[CropScore] = []
     context: dict[str, object] = {"data": str(data), "split": split}
     if predictions is not None:
         settings = Settings(0.5 if threshold is None else threshold, minimum_area=0.0, minimum_confidence=0.0)
-        with _progress(console, "frames") as progress:
+        with progress_bar(console, "frames") as progress:
             evaluation = evaluate_predictions(predictions, pairs, settings, progress=progress)
     else:
         with open_engine(engine, backend=backend, precision=precision, optimise_for="throughput") as network:
             spec = network.spec
             context |= {"bundle": spec.name, "sha256": spec.sha256}
             settings = settings_for(spec, **({} if threshold is None else {"threshold": threshold}))
-            with _progress(console, "frames") as progress:
+            with progress_bar(console, "frames") as progress:
                 evaluation = evaluate_engine(
                     network, pairs, settings, include_seen=include_seen, progress=progress
                 )
             if crop_count:
                 scored = [frame.pair for frame in evaluation.frames]
                 crops = polyp_free_crops(scored, crop_count, aspect=spec.width / spec.height)
-                with _progress(console, "crops") as progress:
+                with progress_bar(console, "crops") as progress:
                     scores = evaluate_crops(network, crops, settings, progress=progress)
     print_evaluation(evaluation, scores, console)
     if csv is not None:
@@ -113,8 +160,7 @@ def evaluate(
         write_json(to_dict(evaluation, crops=scores, **context), json)
     if sheet is not None and worst is not None:
         write_sheet(evaluation, worst, sheet)
-    for path in filter(None, (sheet, csv, json)):
-        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    say_written((sheet, csv, json), console)
 
 
 def print_evaluation(evaluation: Evaluation, crops: Sequence[CropScore], console: Console) -> None:
@@ -203,14 +249,6 @@ def _rate(count: int, total: int, interval: Interval | None) -> str:
     return text if interval is None else f"{text} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
-@contextmanager
-def _progress(console: Console, unit: str) -> Iterator[Progress]:
-    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(unit, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def _check(
     pairs: Sequence[Pair],
     threshold: float | None,
@@ -228,11 +266,10 @@ def _check(
         raise InputError(f"polyp-free crops {crop_count}: give at least 1, or 0 for none")
     if crop_count and predictions is not None:
         raise InputError("--polyp-free-crops needs an engine to run on them: leave --predictions out")
-    inputs = {path.resolve() for pair in pairs for path in (pair.image, pair.mask)}
-    for path in filter(None, outputs):
-        if path.resolve() in inputs:
-            raise OutputError(f"{path}: is one of the frames to score; choose another file")
-        if path.is_dir() or not path.resolve().parent.is_dir():
-            raise OutputError(
-                f"{path}: is a folder or lies in none that exists; give a file in an existing folder"
-            )
+    check_outputs(outputs, (path for pair in pairs for path in (pair.image, pair.mask)))
+
+
+def _refuse(options: Mapping[str, object], reason: str) -> None:
+    for name, value in options.items():
+        if value not in (None, False, 0, ()):
+            raise InputError(f"{name} {reason}: leave it out")

@@ -54,7 +54,7 @@ class PolypScore:
     found: int  # of these, those that an outline met
     appearances: int  # polyps, each counted from coming into view to leaving it
     seconds: float  # that they were in view, summed
-    flicker_per_second: float  # presence changes
+    flicker_per_second: float | None  # presence changes; None where no time passed
     missed: int  # appearances without any outline
     first_outline_ms: tuple[float, ...]  # of the others, each from its first frame on
     unalerted: int  # appearances without an alert
@@ -141,12 +141,13 @@ def _polyp_score(sequences: Sequences) -> PolypScore:
     outline = [appearance.first_outline_ms for appearance in seen]
     alert = [appearance.first_alert_ms for appearance in seen]
     dices = [f.dice for sequence in sequences for f in sequence if f.polyps and not np.isnan(f.dice)]
+    seconds = sum(appearance.seconds for appearance in seen)
     return PolypScore(
         annotated=sum(len(appearance.found) for appearance in seen),
         found=sum(int(appearance.found.sum()) for appearance in seen),
         appearances=len(seen),
-        seconds=sum(appearance.seconds for appearance in seen),
-        flicker_per_second=flicker_rate(seen),
+        seconds=seconds,
+        flicker_per_second=flicker_rate(seen) if seconds else None,
         missed=outline.count(None),
         first_outline_ms=tuple(delay for delay in outline if delay is not None),
         unalerted=alert.count(None),
