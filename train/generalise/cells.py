@@ -57,6 +57,12 @@ class Cell:
         """Its folder's path in that of the whole protocol."""
         return self.path_of(self.label)
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Paths of the cells that must be finished before this one begins."""
+        labels = (*self.teachers, *([BASELINE] if self.mines else []))
+        return tuple(map(self.path_of, labels))
+
     def path_of(self, label: str) -> str:
         """The folder of another recipe's cell of this fold and seed."""
         return f"{self.stage}/{self.fold.left_out}/{label}/seed{self.recipe.seed}"
@@ -70,7 +76,7 @@ def run_cell(
     Raises what `fit` raises: after a signal KeyboardInterrupt, and the same call goes on.
     """
     folder = out / cell.name
-    teachers = [str(_finished(out / cell.path_of(label))) for label in cell.teachers]
+    teachers = [str(out / cell.path_of(label) / "best.pt") for label in cell.teachers]
     fit(
         cell.spec,
         cell.recipe,
@@ -121,17 +127,11 @@ def run_cell(
     return checkpoint.numerics
 
 
-def _finished(folder: Path) -> Path:
-    if not (folder / "cell.json").is_file():
-        raise InputError(f"{folder}: no finished cell to learn from. Run it first, with the same -o")
-    return folder / "best.pt"
-
-
 def _hard_crops(cell: Cell, out: Path, machine: Machine) -> Path:
     """The list that the baseline's network of this fold and seed fell for; mined once."""
     file = out / cell.path_of(BASELINE) / "hard_crops.csv"
     if not file.is_file():
-        checkpoint = load_checkpoint(_finished(file.parent))
+        checkpoint = load_checkpoint(file.with_name("best.pt"))
         log.info("mining hard crops for %s", cell.name)
         with engine_of(checkpoint, machine.device) as engine:
             write_hard_crops(mine(engine, cell.fold.sources, cell.recipe.seed), file)

@@ -97,7 +97,8 @@ def verdict(arm: Arm, baseline: Arm) -> str:
     outlined, before = (
         sum((score.outlined for score in of), Count(0, 0)) for of in zip(*scores, strict=True)
     )
-    is_quieter = outlined.rate <= QUIETER * before.rate and before.part > 0 and min(gains) > -GAIN
+    fewest = QUIETER * before.part * outlined.whole  # cross-multiplied: 45 of 200 are 3/4 of 60 of 200
+    is_quieter = before.part > 0 and outlined.part * before.whole <= fewest and min(gains) > -GAIN
     return "keep" if min(gains) >= GAIN or is_quieter else "drop"
 
 

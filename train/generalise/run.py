@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from rtpolyp.errors import InputError
 from train.generalise.cells import Cell, run_cell
 from train.generalise.frames import FrameStore
 from train.generalise.hospitals import SEALED
@@ -27,12 +28,14 @@ def run_cells(
     """Train and score what is not finished, and write the report after each cell.
 
     With a budget, the cell that is being trained then is saved and left for the next call. Raises InputError
-    before the first training for finished cells of other settings, and for a seal that was broken before.
+    before the first training for finished cells of other settings, for a seal that was broken before, and
+    for cells that need others.
     """
     left = [cell for cell in cells if not is_finished(cell, out / cell.name)]
     for cell in left:
         if cell.fold.left_out == SEALED:
             check_unopened(seal_log, SEALED, cell.label, cell.recipe.seed)
+    _check_needs(cells, out)
     _log_openings(out, seal_log)  # a crash may have come between scores and log
     store = FrameStore()
     with _budget(budget_minutes) as is_spent:
@@ -48,6 +51,16 @@ def run_cells(
             keep_numerics(numerics, out)
             _log_openings(out, seal_log)
             write_report(read_arms(out), out)
+
+
+def _check_needs(cells: Sequence[Cell], out: Path) -> None:
+    """Raise InputError for a cell that learns from one which is neither finished nor planned before it."""
+    planned: set[str] = set()
+    for cell in cells:
+        for path in cell.needs:
+            if path not in planned and not (out / path / "cell.json").is_file():
+                raise InputError(f"{out / path}: {cell.label} learns from this cell. Run that recipe first")
+        planned.add(cell.name)
 
 
 def _log_openings(out: Path, seal_log: Path) -> None:

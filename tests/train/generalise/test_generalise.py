@@ -185,7 +185,8 @@ def test_a_users_error_is_one_line(stage, options, line, hospitals, tmp_path, ca
 def test_a_teacher_that_is_not_finished_is_named(hospitals, tmp_path, capsys):
     options = {"ingredient": ("distillation",), "teachers": ("hue",), "fold": ("bkai",)}
     error = fails(capsys, "screen", hospitals, tmp_path / "out", **options)
-    assert "screen/bkai/hue/seed0: no finished cell to learn from" in error
+    assert "screen/bkai/hue/seed0: distillation learns from this cell. Run that recipe first" in error
+    assert not list((tmp_path / "out").glob("*/*/*/last.pt"))
 
 
 def test_mining_is_a_command_of_its_own(hospitals, screened, tmp_path):
