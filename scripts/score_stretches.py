@@ -73,7 +73,7 @@ def scores(engine: Engine, clips: Iterable[tuple[ArraySource, Truth]]) -> Iterat
             seen[name] += sequences
         tracked, alone = (score_video(sequences) for sequences in seen.values())
         report = {"tracked": to_dict(tracked), "alone": to_dict(alone)}
-        yield _rounded(report) | {"tracked over alone": _ratios(tracked, alone)}
+        yield report | {"tracked over alone": _ratios(tracked, alone)}
 
 
 def _ratios(tracked: VideoScore, alone: VideoScore) -> dict[str, float | None]:
@@ -89,21 +89,13 @@ def _ratios(tracked: VideoScore, alone: VideoScore) -> dict[str, float | None]:
     return ratios
 
 
-def _rounded(value: Any) -> Any:
-    """Floats to four decimals, in lists and dicts as deep as they go."""
-    if isinstance(value, float):
-        return round(value, 4)
-    if isinstance(value, dict):
-        return {key: _rounded(entry) for key, entry in value.items()}
-    return [_rounded(entry) for entry in value] if isinstance(value, (list, tuple)) else value
-
-
 def main() -> None:
     """Score, and write the report after each clip."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("what", choices=("phantom", "pans-val", "pans-test"))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--engine", default="pranet-if")
+    parser.add_argument("--precision", default="int8", help="what the calibration takes on most processors")
     parser.add_argument("--clips", type=int, default=10)
     parser.add_argument("--seconds", type=float, help="of a clip; 60 of phantom, 20 of a pan")
     parser.add_argument("-o", "--output", type=Path)
@@ -114,7 +106,7 @@ def main() -> None:
         clips = (phantom(seed, options.seconds or 60.0) for seed in range(options.clips))
     else:
         clips = pans(options.data, options.what.removeprefix("pans-"), options.seconds or 20.0)
-    with open_engine(options.engine, optimise_for="throughput") as engine:
+    with open_engine(options.engine, precision=options.precision, optimise_for="throughput") as engine:
         header = {
             "engine": engine.description,
             "sha256": engine.spec.sha256,

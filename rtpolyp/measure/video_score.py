@@ -110,7 +110,7 @@ def score_video(sequences: Sequences) -> VideoScore:
 
 
 def to_dict(score: VideoScore) -> dict[str, Any]:
-    """Everything in it and the rates that follow, ready for JSON."""
+    """Everything in it and the rates that follow, ready for JSON; floats to four decimals."""
     content = dataclasses.asdict(score)
     content["returns_per_minute"] = score.returns_per_minute
     if score.polyps is not None:
@@ -118,7 +118,7 @@ def to_dict(score: VideoScore) -> dict[str, Any]:
         for name in ("first_outline_ms", "first_alert_ms"):
             if delays := getattr(score.polyps, name):
                 content["polyps"][f"{name}_median"] = percentile(delays, 50)
-    return content
+    return {key: _rounded(value) for key, value in content.items()}
 
 
 def appearances(sequence: Sequence[Observation]) -> list[Appearance]:
@@ -181,3 +181,11 @@ def _free_score(sequences: Sequences) -> PolypFreeScore:
 
 def _times(sequence: Sequence[Observation]) -> NDArray[np.float64]:
     return np.array([frame.pts_seconds for frame in sequence])
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    return [_rounded(entry) for entry in value] if isinstance(value, (list, tuple)) else value
