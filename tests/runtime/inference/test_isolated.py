@@ -1,10 +1,9 @@
-"""IsolatedEngine: faults of the engine's process, and how it ends with the program."""
+"""IsolatedEngine: faults of the engine's process."""
 
 import logging
 import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -13,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from rtpolyp.errors import EngineError, EngineUnavailable, InputError
@@ -23,9 +21,9 @@ from rtpolyp.inference.isolated import EngineRecipe, IsolatedEngine
 from rtpolyp.inference.stub import StubEngine
 from tests.runtime import faulty_engine
 from tests.runtime.faulty_engine import Faulty, OpensThen
+from tests.runtime.processes import WAIT_SECONDS, gone, shared_memory_names, wait_until
 from tests.runtime.tiny_bundle import red_square
 
-WAIT_SECONDS = 30.0  # for what takes a second on a quiet machine
 CLOSE_SECONDS = 2.0  # promised
 HANG_ENDS = faulty_engine.HANG_SECONDS - 1.0  # later the hang ends by itself, and nothing is proved
 frames = red_square()[np.newaxis]
@@ -33,15 +31,10 @@ frames = red_square()[np.newaxis]
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_in_shared_memory():
-    """SharedMemory's names, those of other processes' left out by whose they are."""
+    """Names of SharedMemory; another program's may be there for the milliseconds in which they are needed."""
     before = shared_memory_names()
     yield
-    assert shared_memory_names() <= before
-
-
-def shared_memory_names() -> set[str]:
-    folder = Path("/dev/shm")
-    return {path.name for path in folder.glob("psm_*")} if folder.is_dir() else set()
+    wait_until(lambda: shared_memory_names() <= before)
 
 
 @pytest.fixture
@@ -51,17 +44,6 @@ def faulty(bundle: Bundle, tmp_path: Path) -> Callable[..., Faulty]:
 
 def answer(engine: IsolatedEngine) -> np.ndarray:
     return engine.submit(frames).result(WAIT_SECONDS).probability
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_bundle_by_recipe(bundle: Bundle):
@@ -240,122 +222,3 @@ def test_it_is_the_first_to_go_when_memory_runs_out(bundle: Bundle):
     with IsolatedEngine(partial(StubEngine, bundle.spec)) as engine:
         own, score = (Path(f"/proc/{pid}/oom_score_adj") for pid in (os.getpid(), engine._process.pid))
         assert int(score.read_text()) == 500 > int(own.read_text())
-
-
-PROGRAM = """
-import os, signal, sys, time
-from functools import partial
-import numpy as np
-from pathlib import Path
-from rtpolyp.inference.isolated import IsolatedEngine
-from rtpolyp.inference.stub import StubEngine
-from rtpolyp.spec import read_spec
-from tests.runtime import faulty_engine
-
-spec = read_spec(Path(sys.argv[1]))
-frames = np.zeros((1, 64, 96, 3), np.uint8)
-
-def main():
-{body}
-
-{guard}
-    main()
-"""
-
-
-def program(bundle: Bundle, tmp_path: Path, body: str, guard: str = 'if __name__ == "__main__":'):
-    """A script in a process group of its own, whose output is read."""
-    script = tmp_path / "script.py"
-    script.write_text(
-        PROGRAM.format(body="\n".join(f"    {line}" for line in body.splitlines()), guard=guard)
-    )
-    return subprocess.Popen(
-        [sys.executable, str(script), str(bundle.folder / "spec.json"), str(tmp_path / "starts")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
-        start_new_session=True,
-    )
-
-
-@pytest.mark.parametrize("fault", ["hang", "hang with the GIL"])
-def test_it_ends_with_a_program_that_is_killed(bundle: Bundle, tmp_path: Path, fault: str):
-    body = f"""
-recipe = faulty_engine.Faulty(spec, Path(sys.argv[2]), {fault!r})
-engine = IsolatedEngine(recipe, deadline_seconds=60)
-engine.submit(frames)
-print(engine._process.pid, flush=True)
-time.sleep(60)
-"""
-    with program(bundle, tmp_path, body) as process:
-        pid = int(process.stdout.readline())
-        time.sleep(0.1)
-        begun = time.monotonic()
-        process.kill()
-        wait_until(lambda: gone(pid))
-        assert time.monotonic() - begun < HANG_ENDS
-        assert process.stderr.read() == ""
-
-
-def test_a_program_that_forgets_to_close_ends(bundle: Bundle, tmp_path: Path):
-    body = """
-engine = IsolatedEngine(partial(StubEngine, spec))
-print(engine._process.pid, flush=True)
-"""
-    with program(bundle, tmp_path, body) as process:
-        out, err = process.communicate(timeout=WAIT_SECONDS)
-    assert (process.returncode, err) == (0, "")
-    assert gone(int(out))
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_to_all_is_meant_for_the_program(bundle: Bundle, tmp_path: Path, number: signal.Signals):
-    body = f"""
-interrupts = []
-signal.signal({int(number)}, lambda *_: interrupts.append(1))
-print("opening", flush=True)
-with IsolatedEngine(partial(StubEngine, spec)) as engine:
-    print("open", flush=True)
-    while len(interrupts) < 2:
-        time.sleep(0.01)
-    engine.submit(frames).result(20)
-    print("restarts", engine.restarts, flush=True)
-"""
-    with program(bundle, tmp_path, body) as process:
-        assert process.stdout.readline() == "opening\n"
-        wait_until(lambda: any("spawn_main" in " ".join(p.cmdline()) for p in children(process.pid)))
-        os.killpg(process.pid, number)  # while Python itself starts
-        assert process.stdout.readline() == "open\n"
-        os.killpg(process.pid, number)
-        out, err = process.communicate(timeout=WAIT_SECONDS)
-    assert (out, err) == ("restarts 0\n", "")
-
-
-def children(pid: int) -> list[psutil.Process]:
-    return psutil.Process(pid).children()
-
-
-def test_the_programs_input_is_its_own(bundle: Bundle, tmp_path: Path):
-    body = """
-with IsolatedEngine(partial(faulty_engine.reads_the_input, spec)):
-    print(sys.stdin.read())
-"""
-    with program(bundle, tmp_path, body) as process:
-        out, err = process.communicate("for the program", timeout=WAIT_SECONDS)
-    assert (out, err) == ("for the program\n", "")
-
-
-def test_a_script_without_the_guard_is_told_of_it(bundle: Bundle, tmp_path: Path):
-    body = """
-try:
-    IsolatedEngine(partial(StubEngine, spec))
-except Exception as exc:
-    print(exc)
-    sys.exit(7)
-"""
-    with program(bundle, tmp_path, body, guard="if True:") as process:
-        out, _ = process.communicate(timeout=WAIT_SECONDS)
-    assert process.returncode == 7
-    assert 'in a script open it under if __name__ == "__main__":' in out.splitlines()[-1]
