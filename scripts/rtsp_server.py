@@ -61,7 +61,8 @@ def _access_units(clip: str) -> list[bytes]:
 def _factory(clip: str, rate: Fraction) -> GstRtspServer.RTSPMediaFactory:
     units = _access_units(clip)
     factory = GstRtspServer.RTSPMediaFactory()
-    caps = f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={rate.numerator}/{rate.denominator}"
+    hertz = f"{rate.numerator}/{rate.denominator}"
+    caps = f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={hertz}"
     factory.set_launch(
         f"( appsrc name=pictures format=time is-live=true block=true max-buffers=4 caps={caps} "
         "! h264parse config-interval=-1 ! rtph264pay name=pay0 )"

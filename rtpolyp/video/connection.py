@@ -6,6 +6,7 @@ import time
 import av
 from av.stream import Discard
 
+from rtpolyp.video.decoder import codec_threads
 from rtpolyp.video.faults import InputFault
 from rtpolyp.video.feed import Feed
 from rtpolyp.video.packet_queue import Arrival, PacketQueue
@@ -82,9 +83,10 @@ class Connection:
         for stream in container.streams:
             if stream not in (video, self.audio):
                 stream.discard = Discard.all
-        video.thread_type = "SLICE"  # a frame's thread would hold back a frame each
+        video.thread_type = "SLICE"  # threads by frame hold back a frame each
+        video.codec_context.thread_count = codec_threads()
         self.video = video
-        if self._feed.address.startswith("http"):
+        if self._feed.address.lower().startswith("http"):
             # What has a length is a recording. It comes all at once, as each part of a playlist does.
             playlist = container.format.name.startswith("hls")
             self.ends = container.duration is not None or (container.size > 0 and not playlist)

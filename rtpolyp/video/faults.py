@@ -1,7 +1,6 @@
 """Fault: why a live input could not be opened or read, in a few words, and what to do about it."""
 
 import errno
-import os
 import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -27,10 +26,10 @@ class InputFault(Exception):
         self.fault = Fault(reason, remedy)
 
 
-# Errors of libav have its own negative tags, those of the system their errno.
 CHECK = "check the address and that the sender runs"
 CREDENTIALS = "give SCHEME://USER:PASSWORD@HOST/…"
-FAULTS = {
+# By errno, for errors that the system and libav share, or by class, for libav's own.
+FAULTS: dict[int | type[Exception], Fault] = {
     errno.ECONNREFUSED: Fault("connection refused", CHECK),
     errno.ECONNRESET: Fault("connection lost", CHECK),
     errno.EPIPE: Fault("connection lost", CHECK),
@@ -70,7 +69,7 @@ def explain(error: BaseException, address: str) -> Fault:
     code = error.errno or 0
     if code == errno.EIO and not _host_is_known(address):  # libav tells no more
         return Fault("no host of that name", "check the address and the network")
-    return FAULTS.get(code) or Fault(os.strerror(code).lower(), CHECK)
+    return FAULTS.get(code) or Fault((error.strerror or f"error {code}").lower(), CHECK)
 
 
 def _host_is_known(address: str) -> bool:

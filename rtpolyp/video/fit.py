@@ -17,13 +17,13 @@ class Fitter:
 
     def __init__(self, target: StreamFormat) -> None:
         self._target = target
-        self._wanted = (target.size, target.pixel_format, target.colour)
-        self._layout = self._wanted
+        self._wanted = _layout(target.size, target.pixel_format, target.colour)
+        self._layout: tuple[object, ...] | None = None  # that the chain takes
         self._chain: FilterChain | None = None
 
     def __call__(self, native: av.VideoFrame) -> av.VideoFrame:
         """Fit one frame; pts, time base and duration stay."""
-        layout = (native.width, native.height), native.format.name, Colour.of(native)
+        layout = _layout((native.width, native.height), native.format.name, Colour.of(native))
         if layout == self._wanted:
             return native
         if self._chain is None or layout != self._layout:
@@ -45,3 +45,8 @@ class Fitter:
         )
         steps = [("scale", scale), ("pad", f"{width}:{height}:-1:-1"), ("format", self._target.pixel_format)]
         return FilterChain(native, steps)
+
+
+def _layout(size: tuple[int, int], pixel_format: str, colour: Colour) -> tuple[object, ...]:
+    """What makes two frames look alike: a tag that is missing counts as what players assume."""
+    return size, pixel_format, colour.swscale_matrix(size), colour.swscale_range

@@ -42,6 +42,7 @@ class Receiver:
         self._timeline = Timeline()
         self._began = time.monotonic()
         self._started = False
+        self._barren: float | None = None  # monotonic, of the first of the packets without a picture
         self._attempts = 0  # to open the input, since the last picture
         self._untapped: list[av.Packet[av.stream.Stream]] | None = []  # of before the tap was there
 
@@ -82,6 +83,7 @@ class Receiver:
         """The pictures of one connection; raises EOFError or its fault at the end, and returns on `stop`."""
         conformer = Conformer(deinterlace=self._options.deinterlace)
         self._timeline.reopened()
+        self._barren = None
         if self.tap is not None and self._untapped is None:
             self.tap.opened(self.connection.video, self.connection.audio)
         while not self._stop.is_set():
@@ -90,10 +92,11 @@ class Receiver:
             except EOFError:
                 yield from conformer.flush()
                 raise
-            if arrival is None or not self._started:
-                self._look_around()
+            self._look_around(is_idle=arrival is None)
             if arrival is not None and self._told(arrival):
-                for native in self._decode(arrival):
+                natives = self._decode(arrival)
+                self._barren = None if natives else self._barren or arrival.at
+                for native in natives:
                     native.time_base = TIME_BASE
                     yield from conformer(native)
 
@@ -125,16 +128,17 @@ class Receiver:
             self.losses.corrupt_packets += 1
         return natives  # type: ignore[return-value]  # of a packet of video
 
-    def _look_around(self) -> None:
+    def _look_around(self, *, is_idle: bool) -> None:
         """Notice that no picture comes; raises InputFault where opening the input again may help."""
-        now = time.monotonic()
+        now, patience = time.monotonic(), self._options.stall_seconds
         if not self._started and now - self._began > self._options.open_seconds:
             raise InputFault("no picture comes", CHECK)
-        if self.connection.packets.idle_seconds > self._options.stall_seconds:
-            reason = f"no data for {self._options.stall_seconds:g} s"
+        if is_idle and self.connection.packets.idle_seconds > patience:
             if self._feed.at_end == "reopen":
-                raise InputFault(reason, CHECK)
-            self._note_outage(reason)
+                raise InputFault(f"no data for {patience:g} s", CHECK)
+            self._note_outage(f"no data for {patience:g} s")
+        elif self._started and self._barren is not None and now - self._barren > patience:
+            self._note_outage("nothing that can be decoded")  # until the next key frame, perhaps
 
     def _goes_on_after(self, error: Exception) -> bool:
         """Whether to open the input again after `error`, which is raised again where it is no fault of it."""

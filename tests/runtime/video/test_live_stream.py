@@ -35,7 +35,21 @@ class Device:
         for packet in itertools.islice(self._container.demux(*streams), self._count):
             time.sleep(0.04)
             yield packet
-        self._after()
+        yield from self._after() or ()
+
+    def junk(self):
+        """Packets that no decoder takes, for a second, and then the clip again."""
+        stream = self.streams.video[0]
+        for number in range(25):
+            packet = av.Packet(b"\xff" * 100)
+            packet.stream, packet.time_base = stream, stream.time_base
+            packet.pts = packet.dts = 512 * (self._count + number)
+            time.sleep(0.04)
+            yield packet
+        self._container.seek(0)
+        for packet in self._container.demux(stream):
+            time.sleep(0.04)
+            yield packet
 
     def close(self) -> None:
         self._container.close()
@@ -165,6 +179,20 @@ def test_a_decoder_that_is_behind_leaps_to_the_newest_key_frame(tmp_path):
         frames = list(itertools.islice(source, 10))
         assert source.losses.skipped_packets == 49
     assert [code_of(frame.to_bgr()) for frame in frames] == [0, *range(50, 59)]
+
+
+def test_packets_that_cannot_be_decoded_are_counted_and_an_outage(clip, caplog):
+    device = Device(clip, 10, lambda: device.junk())
+    with caplog.at_level(logging.WARNING), LiveStream(feed_of(lambda: device, waits=True), QUICK) as source:
+        outages = []
+        threading.Timer(1.3, lambda: outages.append(source.outage)).start()
+        frames = list(itertools.islice(source, 20))
+        assert source.losses.corrupt_packets == 25
+        assert source.losses.outages == 1
+        assert source.outage is None
+    assert outages[0].reason == "nothing that can be decoded"
+    assert [code_of(frame.to_bgr()) for frame in frames] == [*range(10), *range(10)]
+    assert len([record for record in caplog.records if "damaged packets" in record.message]) == 1
 
 
 def test_a_file_at_its_own_pace(clip):
