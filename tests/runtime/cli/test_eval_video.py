@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from rtpolyp.cli import run_command_line
+from tests.runtime.clips import Clip, make_clip
 from tests.runtime.discs import write_discs
-from tests.runtime.red_disc import disc_clip
+from tests.runtime.red_disc import disc
 from tests.runtime.tiny_bundle import write_tiny_bundle
 
 FRAMES = 20
@@ -21,7 +22,12 @@ def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """0.8 s of a disc that moves to the right."""
     monkeypatch.chdir(tmp_path)
     write_tiny_bundle(tmp_path / "tiny")
-    return disc_clip(tmp_path / "disc.mp4", frames=FRAMES)
+    noise = np.random.default_rng(0).integers(-45, 45, (SIZE[1], SIZE[0], 1))  # enough to count as clear
+
+    def draw(index: int, size: tuple[int, int]) -> np.ndarray:
+        return np.clip(disc(index, size) + noise, 0, 255).astype(np.uint8)
+
+    return make_clip(tmp_path / "disc.mp4", Clip(SIZE, FRAMES), draw)
 
 
 def write_masks(folder: Path, count: int = FRAMES, size: tuple[int, int] = SIZE) -> Path:

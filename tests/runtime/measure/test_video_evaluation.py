@@ -34,7 +34,7 @@ def mask_at(place: tuple[int, int]) -> np.ndarray:
 
 def clip(*patterns: tuple[str, tuple[int, int]]) -> ArraySource:
     """A red disc at each place in the frames marked with #, on textured mucosa."""
-    noise = np.random.default_rng(0).integers(-12, 12, (*SIZE[::-1], 1))
+    noise = np.random.default_rng(0).integers(-45, 45, (*SIZE[::-1], 1))  # enough to count as clear
     pictures = []
     for marks in zip(*(marks for marks, _ in patterns), strict=True):
         picture = np.clip(np.array(MUCOSA) + noise, 0, 255).astype(np.uint8)
