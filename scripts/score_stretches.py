@@ -33,7 +33,7 @@ from rtpolyp.tracking.smoothing import TemporalSmoother
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.array_source import ArraySource
 
-RATE = Fraction(25)
+RATE = Fraction(25)  # frames per second
 SIZE = (640, 512)  # of the phantom
 POPULATED_SECONDS, CYCLE_SECONDS = 20, 60  # polyps may grow in the first of these of each of those
 TRACKERS = {"tracked": PolypTracker, "alone": lambda: untracked}
