@@ -50,7 +50,7 @@ class RawRecorder:
         prepare_file(path, source)
         self.written: list[Path] = []  # in order
         self._error: OutputError | None = None  # of a file that is finished
-        self.lost_packets = 0  # not recorded: the disk was behind, or the container refused them
+        self.lost_packets = 0  # not recorded: before a key frame, or the disk was behind
         self._path, self._container = path, CONTAINERS[path.suffix.lower()]
         self._writer: FileWriter | None = self._next_file()
         self._remuxer: Remuxer | None = None
@@ -90,10 +90,9 @@ class RawRecorder:
         writer, kind, pts, dts = self._writer, packet.stream.type, packet.pts, packet.dts
         if self._remuxer is None or writer is None or writer.error or pts is None or dts is None:
             return
-        if writer.is_behind:
-            self._wants_key = True
-        if self._wants_key and (kind != "video" or not packet.is_keyframe or writer.is_behind):
-            self.lost_packets += writer.is_behind
+        self._wants_key |= writer.is_behind
+        if self._wants_key and (writer.is_behind or kind != "video" or not packet.is_keyframe):
+            self.lost_packets += 1
             return
         self._wants_key = False
         if self._base is None:

@@ -51,8 +51,8 @@ class Receiver:
         while not self._stop.is_set():
             self.connection = Connection(self._feed, audio=self._options.audio)
             try:
-                self._wait_until_open()
-                yield from self._decoded()
+                if self._is_open():
+                    yield from self._decoded()
             except Exception as exc:
                 if not self._goes_on_after(exc):
                     return
@@ -73,11 +73,15 @@ class Receiver:
             for packet in untapped or ():
                 self.tap.packet(packet)
 
-    def _wait_until_open(self) -> None:
+    def _is_open(self) -> bool:
+        """Wait for the connection; False on `stop`."""
         deadline = time.monotonic() + self._options.open_seconds
-        while not self._stop.is_set() and not self.connection.opened(TICK_SECONDS):
+        while not self.connection.opened(TICK_SECONDS):
+            if self._stop.is_set():
+                return False
             if time.monotonic() > deadline:
                 raise InputFault("no answer", CHECK)
+        return True
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """The pictures of one connection; raises EOFError or its fault at the end, and returns on `stop`."""

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import pytest
@@ -142,6 +143,22 @@ def test_a_driver_that_hangs_is_left_behind(clip):
         assert list(stream) == []
         assert time.monotonic() - began < 1.2
     assert code_of(frames[10].to_bgr()) == 0
+    hang.set()
+
+
+def test_interrupt_while_the_input_is_opened_again(clip):
+    hang, told = threading.Event(), []
+
+    def hung():
+        hang.wait()
+        absent()
+
+    feed = feed_of(lambda: Device(clip, 10, unplug), hung, waits=True)
+    with LiveStream(feed) as source:
+        source.tap = SimpleNamespace(opened=lambda *_: told.append("opened"), packet=lambda _: None)
+        threading.Timer(1.2, source.interrupt).start()
+        assert len(list(source)) == 10
+    assert told == ["opened"]
     hang.set()
 
 
