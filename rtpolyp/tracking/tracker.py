@@ -18,6 +18,7 @@ from rtpolyp.tracking.smoothing import TemporalSmoother
 __all__ = ["DROP_MS", "PolypTracker"]
 
 HOLD_THRESHOLD = 0.5  # probability from which a pixel belongs to a polyp whose track has started
+HOLD_CONFIDENCE = 0.6  # mean probability that its region then needs
 KEEP_MS = 40.0  # without a region for which the last outline stays, smoothing's delay included
 DROP_MS = 400.0  # without a region after which a track ends
 TOLERANCE_MS = 0.01  # of timestamps in floating point
@@ -39,7 +40,7 @@ class PolypTracker:
     """Smooths one stream's probability maps, outlines polyps with hysteresis, and says which is which.
 
     A track starts with a region at the operating point, `settings.threshold` and
-    `settings.minimum_confidence`. While it lives, the region at HOLD_THRESHOLD and of any confidence is its
+    `settings.minimum_confidence`. While it lives, the region at HOLD_THRESHOLD and HOLD_CONFIDENCE is its
     outline, so that a polyp which the network doubts for a moment does not flicker: the two levels of Canny
     (1986), in time. A region goes on with the nearest track in reach. Without any, the outline stays where it
     was for up to KEEP_MS, one frame at 25 or 30 frames/s, and the track ends after DROP_MS.
@@ -70,22 +71,16 @@ class PolypTracker:
         elapsed_ms = 1000 * (pts_seconds - self._pts_seconds)
         self._pts_seconds = pts_seconds
         smoothed = self._smoother(probability, pts_seconds)
-        held = min(HOLD_THRESHOLD, settings.threshold)
-        low = dataclasses.replace(settings, threshold=held, minimum_confidence=0.0)
-        regions = find_polyps(smoothed, view, low)
-        sure = _holding(regions, find_polyps(smoothed, view, settings)) if regions else set()
-
+        regions, sure = _regions(smoothed, view, settings)
         self._tracks = {n: t for n, t in self._tracks.items() if self._age_ms(t) <= DROP_MS + TOLERANCE_MS}
         owners = self._match(regions, sure)
         started = {index: next(self._numbers) for index in sorted(sure - owners.keys())}
         for index, number in (owners | started).items():
             polyp = dataclasses.replace(regions[index], track=number)
             self._tracks[number] = _Track(polyp, pts_seconds)
-        # Smoothing delays an end by whole frames, none below 83 frames/s. A polyp that jumped out of reach is
-        # a track of its own at once, and must not leave its old outline behind.
-        delay_ms = self._smoother.delay_ms - self._smoother.delay_ms % elapsed_ms
-        keep_ms = 0.0 if started else max(0.0, KEEP_MS - delay_ms)
-        shown = [t.polyp for t in self._tracks.values() if self._age_ms(t) <= keep_ms + TOLERANCE_MS]
+        shown = [track.polyp for track in self._tracks.values() if track.seen_seconds == pts_seconds]
+        if not started:  # a polyp that jumped out of reach must not leave its old outline behind
+            shown += self._kept(shown, elapsed_ms)
         return smoothed, tuple(sorted(shown, key=lambda polyp: -polyp.area))
 
     def reset(self) -> None:
@@ -97,7 +92,18 @@ class PolypTracker:
     def _age_ms(self, track: _Track) -> float:
         return 1000 * (self._pts_seconds - track.seen_seconds)
 
-    def _match(self, regions: tuple[Polyp, ...], sure: set[int]) -> dict[int, int]:
+    def _kept(self, shown: list[Polyp], elapsed_ms: float) -> list[Polyp]:
+        """Last outlines of tracks that lost their region a moment ago, where no other outline touches."""
+        # Smoothing delays an end by whole frames, and by none below 83 frames/s.
+        delay_ms = self._smoother.delay_ms - self._smoother.delay_ms % elapsed_ms
+        return [
+            track.polyp
+            for track in self._tracks.values()
+            if 0 < self._age_ms(track) <= KEEP_MS - delay_ms + TOLERANCE_MS
+            and all(_distance(track.polyp.box, polyp.box) >= 1 for polyp in shown)
+        ]
+
+    def _match(self, regions: list[Polyp], sure: set[int]) -> dict[int, int]:
         """Which region goes on with which track: nearest first, at most one of each."""
         pairs = [
             (distance, number, index)
@@ -113,14 +119,25 @@ class PolypTracker:
         return owners
 
 
-def _holding(regions: tuple[Polyp, ...], seeds: tuple[Polyp, ...]) -> set[int]:
-    """Indices of the regions that hold a seed: level sets are nested, so each seed lies in just one."""
-    found = set()
+def _regions(smoothed: NDArray[np.uint8], view: View, settings: Settings) -> tuple[list[Polyp], set[int]]:
+    """The regions at the lower point, and the indices of those that start a track.
+
+    These hold a region of the operating point and may be of any confidence. Level sets are nested, so each
+    region of the higher threshold lies in just one of the lower.
+    """
+    threshold = min(HOLD_THRESHOLD, settings.threshold)
+    low = find_polyps(
+        smoothed, view, dataclasses.replace(settings, threshold=threshold, minimum_confidence=0)
+    )
+    seeds = find_polyps(smoothed, view, settings) if low else ()
+    holding = set()
     for seed in seeds:
         point = float(seed.contour[0, 0]), float(seed.contour[0, 1])
-        depths = [cv2.pointPolygonTest(region.contour, point, True) for region in regions]
-        found.add(int(np.argmax(depths)))
-    return found
+        depths = [cv2.pointPolygonTest(region.contour, point, True) for region in low]
+        holding.add(int(np.argmax(depths)))
+    confidence = min(HOLD_CONFIDENCE, settings.minimum_confidence)
+    kept = [index for index, region in enumerate(low) if index in holding or region.confidence >= confidence]
+    return [low[index] for index in kept], {k for k, index in enumerate(kept) if index in holding}
 
 
 def _distance(a: Rect, b: Rect) -> float:

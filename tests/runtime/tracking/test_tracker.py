@@ -12,7 +12,7 @@ from rtpolyp.tracking.tracker import DROP_MS, PolypTracker
 
 VIEW = make_view((640, 480), (160, 120))
 POINT = Settings(threshold=0.7, minimum_area=0.0, minimum_confidence=0.85)
-SURE, DOUBT, NOTHING = 250, 150, 90  # above the operating point, between the two levels, under both
+SURE, DOUBT, NOTHING = 250, 160, 90  # above the operating point, between the two levels, under both
 FPS = 25
 DELAY_LIMIT_MS = 40.0
 
@@ -65,6 +65,16 @@ def test_doubt_alone_starts_nothing():
     assert tracks(PolypTracker(), [at(DOUBT)] * 10) == [[]] * 10
 
 
+def test_a_sure_core_counts_however_faint_its_surroundings():
+    probability = drawn((20, 20, 90, 130), (60, 60, 12, SURE))  # mean .52 at the lower threshold
+    _, polyps = PolypTracker()(probability, 0.0, VIEW, POINT)
+    assert [polyp.track for polyp in polyps] == [1]
+
+
+def test_what_is_hardly_above_one_half_does_not_hold():
+    assert tracks(PolypTracker(TemporalSmoother(0)), [at(SURE), at(130), at(130)])[-1] == []
+
+
 def test_doubt_elsewhere_is_not_held():
     assert tracks(PolypTracker(), [at(SURE), [*at(SURE), (110, 40, 30, DOUBT)]]) == [[1], [1]]
 
@@ -112,7 +122,7 @@ def test_two_that_merge_are_one_and_have_their_ids_back_when_they_part():
     merged = [*apart, (45, 50, 20, SURE)]
     seen = tracks(PolypTracker(), [apart, apart, merged, merged, merged, apart])
     assert seen[0] == seen[-1]
-    assert [len(ids) for ids in seen] == [2, 2, 2, 1, 1, 2]  # one outline is kept for a frame
+    assert [len(ids) for ids in seen] == [2, 2, 1, 1, 1, 2]
     assert set(seen[3]) < set(seen[0])
 
 
