@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import logging
+import math
 import threading
 import time
 from concurrent.futures import Future
@@ -132,12 +133,13 @@ class IsolatedEngine(LocalEngine):
         """Have one process after another, until `close`; `first` learns of the first's success or failure."""
         pause = 0.0
         while not self._stop.wait(pause):
-            born = time.monotonic()
+            adopted = math.inf
             with contextlib.ExitStack() as stack:
                 try:
                     process = EngineProcess(self._recipe, self._stop, self._start_seconds)
                     stack.callback(process.close)
                     self._adopt(process, first)
+                    adopted = time.monotonic()
                     self._serve(process)
                     fault: Exception = ProcessFault("closed", "was closed")
                 except Exception as exc:  # whatever it is, this thread goes on
@@ -146,7 +148,7 @@ class IsolatedEngine(LocalEngine):
                     first.set_exception(_at_first(fault))
                     return
                 self._retire(fault)
-            sound = time.monotonic() - born > SOUND_SECONDS
+            sound = time.monotonic() - adopted > SOUND_SECONDS
             pause = FIRST_PAUSE_SECONDS if sound or not pause else min(2 * pause, LAST_PAUSE_SECONDS)
             if not self._stop.is_set():
                 log.warning("%s; starting another in %g s", self._told(fault), pause)
@@ -206,7 +208,7 @@ class IsolatedEngine(LocalEngine):
             requests = [request for request, _ in self._in_flight.values()]
             self._in_flight.clear()
         for request in requests:
-            self._resolve(request, EngineError(f"{self._told(fault)}; it is started again"))
+            self._resolve(request, EngineError(self._told(fault)))
 
     def _told(self, fault: Exception) -> str:
         if isinstance(fault, ProcessFault):

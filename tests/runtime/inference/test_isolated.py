@@ -106,7 +106,7 @@ def test_a_process_that_is_lost_is_started_again(faulty, caplog, fault: str, bad
             if error is None:
                 continue  # the other slot's, where it was done before
             assert isinstance(error, EngineError)
-            assert f"tiny: the engine's process {told}" in str(error)
+            assert str(error) == f"tiny: the engine's process {told}"
         assert time.monotonic() - begun < HANG_ENDS
         with pytest.raises(EngineUnavailable, match=re.escape(f"engine restarting ({badge})")):
             engine.submit(frames)
