@@ -22,7 +22,6 @@ from rtpolyp.measure.video_truth import Polyps, Truth
 from rtpolyp.pipeline import segment, settings_for
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import DELAY_MS, AlertPolicy
-from rtpolyp.tracking.smoothing import TemporalSmoother
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.planes import plane_view
@@ -82,8 +81,7 @@ def observe(
         for observations in seen.values():
             observations.append([])
         motion, quality = _Motion(), FrameQuality()
-        raw = PolypTracker(TemporalSmoother(0))  # leaves the probability as the engine gave it
-        for frame, found in segment(part, engine, settings, tracker=raw):
+        for frame, found in segment(part, engine, settings, tracker=_Raw()):
             y, u, v = (plane_view(frame.native, index) for index in range(3))
             scene = _Scene(
                 frame.pts_seconds,
@@ -108,6 +106,15 @@ def observe(
 def untracked(probability: NDArray[np.uint8], pts_seconds: float, view: View, settings: Settings) -> Outlines:
     """The outlines of each frame alone: a Tracker to compare others with."""
     return probability, find_polyps(probability, view, settings)
+
+
+class _Raw(PolypTracker):
+    """Leaves the probability as the engine gave it: the trackers to observe come after it."""
+
+    def __call__(
+        self, probability: NDArray[np.uint8], pts_seconds: float, view: View, settings: Settings
+    ) -> Outlines:
+        return probability, ()
 
 
 @dataclass(frozen=True)
