@@ -31,6 +31,7 @@ __all__ = [
     "draw_arrow",
     "draw_badges",
     "draw_track_ids",
+    "load_font",
     "no_signal",
     "polyp_alert",
     "recording_failed",
@@ -152,6 +153,11 @@ def draw_arrow(planes: Planes, picture: Rect, at: tuple[float, float], *, full_r
     cv2.fillPoly(planes[0], [luma], colour[0], cv2.LINE_AA, 4)
     for plane, value in zip(planes[1:], colour[1:], strict=True):
         cv2.fillPoly(plane, [fixed_point(outline.astype(np.float32), 2)], value, cv2.LINE_AA, 4)
+
+
+def load_font() -> None:
+    """Get this thread ready to draw: OpenCV 5 unpacks its font at each thread's first text, for 20 ms."""
+    _text_width("A", 9)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from rtpolyp.live.controls import Controls
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.outlet import short_reason
 from rtpolyp.live.recordings import Recordings
+from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.source import Outage
 
@@ -76,6 +77,7 @@ class Compositor:
         recordings: Recordings,
         *,
         tell: Tell,
+        telemetry: Telemetry,
         interval: float,
         max_age_seconds: float,
         deidentify: bool = False,
@@ -84,7 +86,8 @@ class Compositor:
         self._interval, self._max_age, self._deidentify = interval, max_age_seconds, deidentify
         self._recordings = recordings
         self._status = AiStatus(max_age_seconds)
-        self._tell, self._told_ai, self._told_outage = tell, AiState("starting"), False
+        self._tell, self._telemetry = tell, telemetry
+        self._told_ai, self._told_outage, self._told_failures = AiState("starting"), False, 0
         self.error: Exception | None = None  # a bug, which ended the plane
         self._thread = threading.Thread(target=self._run, name="rtpolyp-picture", daemon=True)
 
@@ -98,6 +101,7 @@ class Compositor:
 
     def _run(self) -> None:
         try:
+            onscreen.load_font()
             newest = frame = self._frames.get()
             while newest is not None:
                 begun = time.monotonic()
@@ -139,6 +143,11 @@ class Compositor:
         if (outage is not None) != self._told_outage:
             self._told_outage = outage is not None
             self._tell("source", signal=outage is None, reason="" if outage is None else outage.reason)
+            self._telemetry.count("source_outages", self._told_outage)
+        failed = [error for error in self._recordings.videos if error is not None]
+        for error in failed[self._told_failures :]:
+            self._tell("recording failed", error=error)
+        self._told_failures = len(failed)
 
     def _badges(
         self, controls: Controls, analysis: Analysis | None, outage: Outage | None, ai: AiState, now: float

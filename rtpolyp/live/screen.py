@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from rtpolyp.imaging.onscreen import FROZEN, draw_badges
+from rtpolyp.imaging.onscreen import FROZEN, draw_badges, load_font
 from rtpolyp.live.compositor import Shown
 from rtpolyp.live.controls import Controls, press
 from rtpolyp.live.latest import Latest
@@ -50,6 +50,7 @@ class Screen:
 
     def run(self, stop: threading.Event) -> None:
         """Show pictures until `stop`, the key for it, or the end of the stream."""
+        load_font()
         while not (stop.is_set() or self.controls.quit):
             shown = self._pictures.get(POLL_SECONDS)
             if shown is not None:

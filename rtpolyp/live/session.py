@@ -125,6 +125,7 @@ class _Session:
             inputs,
             self._recordings,
             tell=self._tell,
+            telemetry=telemetry,
             interval=frame_seconds(source),
             max_age_seconds=options.max_age_ms / 1000,
             deidentify=options.deidentify,
