@@ -47,9 +47,12 @@ class FileWriter:
         self._taken += len(chunk)
         self._chunks.put(chunk)
 
-    def close(self) -> None:
-        """Write what waits and close the file; a disk that hangs is waited for no longer than 1.2 s."""
+    def end(self) -> None:
+        """No more chunks come: the file is closed once what waits is written."""
         self._chunks.put(None)
+
+    def close(self) -> None:
+        """Wait for that, after `end`; for a disk that hangs, no longer than 1.2 s."""
         self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
             self._fail("the disk does not answer; the last seconds may be missing")
@@ -69,8 +72,8 @@ class FileWriter:
         except OSError as exc:
             with contextlib.suppress(OSError):
                 file.truncate(whole)
-            said = exc.strerror
-            self._fail(f"cannot be written ({said}); the recording ends here and stays playable", exc)
+            why = f"cannot be written ({exc.strerror}); the recording ends here and stays playable"
+            self._fail(why, exc)
 
     def _fail(self, why: str, cause: OSError | None = None) -> None:
         error = OutputError(f"{self._path}: {why}")

@@ -49,7 +49,8 @@ class RawRecorder:
             path = path.with_suffix(".mkv")
         prepare_file(path, source)
         self.written: list[Path] = []  # in order
-        self._error: OutputError | None = None  # of a file that is finished
+        self._error: OutputError | None = None  # of a file that could not be begun
+        self._writers: list[FileWriter] = []  # of all files
         self.lost_packets = 0  # not recorded: before a key frame, or the disk was behind
         self._path, self._container = path, CONTAINERS[path.suffix.lower()]
         self._writer: FileWriter | None = self._next_file()
@@ -62,7 +63,8 @@ class RawRecorder:
     @property
     def error(self) -> OutputError | None:
         """Why nothing is recorded any more, or has not been to the end; its cause is the system's error."""
-        return self._error or (self._writer.error if self._writer is not None else None)
+        errors = (writer.error for writer in self._writers)
+        return self._error or next((error for error in errors if error is not None), None)
 
     def opened(self, video: av.VideoStream, audio: av.AudioStream | None) -> None:
         """Go on in the same file if the stream is of the same kind as before, else in the next one."""
@@ -109,8 +111,10 @@ class RawRecorder:
             self.lost_packets += 1
 
     def close(self) -> None:
-        """Finish the file; later calls do nothing."""
+        """Finish the file and wait for the disk; later calls do nothing."""
         self._finish_file()
+        for writer in self._writers:
+            writer.close()
 
     def __enter__(self) -> Self:
         return self
@@ -131,10 +135,12 @@ class RawRecorder:
         number = len(self.written) + 1
         path = self._path if number == 1 else self._path.with_suffix(f".{number}{self._path.suffix}")
         writer = FileWriter(path)
+        self._writers.append(writer)
         self.written.append(path)
         return writer
 
     def _finish_file(self) -> None:
+        """Write no more into the current file; does not wait for the disk."""
         remuxer, writer = self._remuxer, self._writer
         self._remuxer = self._writer = None
         if writer is None:
@@ -142,8 +148,7 @@ class RawRecorder:
         with contextlib.suppress(av.FFmpegError):
             if remuxer is not None:
                 writer.put(remuxer.finish())
-        writer.close()
-        self._error = self._error or writer.error
+        writer.end()
 
 
 def _parameters(stream: av.VideoStream | av.AudioStream) -> object:

@@ -1,10 +1,12 @@
 """RawRecorder: the packets of a live source, copied into files that always play."""
 
+import itertools
 import logging
 import os
 import signal
 import subprocess
 import sys
+import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -217,6 +219,22 @@ def test_a_slow_disk_costs_packets_and_not_the_stream(tmp_path, monkeypatch):
     shown, recorder = record(clip, tmp_path / "raw.mp4")
     assert len(shown) == 40
     assert recorder.lost_packets == 40
+
+
+def test_a_disk_that_hangs_holds_up_no_picture(tmp_path, monkeypatch):
+    hang = threading.Event()
+    monkeypatch.setattr("rtpolyp.video.file_writer.FileWriter._append", lambda *_: hang.wait())
+    clips = [
+        make_clip(tmp_path / "one.mp4", Clip(frames=20)),
+        make_clip(tmp_path / "two.mp4", Clip(frames=20, size=(320, 240))),
+    ]
+    with LiveStream(feed_of(*clips)) as source, RawRecorder(tmp_path / "raw.mp4", source) as recorder:
+        source.tap = recorder
+        frames = list(itertools.islice(source, 40))  # into the second file, while the first one hangs
+        hang.set()
+    assert frames[20].captured_at - frames[19].captured_at < 1.0
+    assert [path.name for path in recorder.written] == ["raw.mp4", "raw.2.mp4"]
+    assert recorder.error is None  # it came back in time
 
 
 def test_raw_video_fails(tmp_path):
