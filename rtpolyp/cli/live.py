@@ -12,6 +12,7 @@ from rich.console import Console
 from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, PictureFlags
 from rtpolyp.cli.header import header
 from rtpolyp.errors import BackendError, InputError
+from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.isolated import EngineRecipe, IsolatedEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, rungs_for
@@ -43,6 +44,8 @@ def live(
     """
     console, options = Console(), _options(output, picture, flags)
     recipe = EngineRecipe(engine.engine, engine.backend, engine.precision, engine.threads)
+    if flags.fallback_engine is not None:
+        load_bundle(flags.fallback_engine)  # now, and not when it is needed
     with contextlib.ExitStack() as stack:
         network = stack.enter_context(IsolatedEngine(recipe, deadline_seconds=DEADLINE_SECONDS))
         source = stack.enter_context(open_live(video, options=reading.options(audio=options.audio)))

@@ -5,7 +5,9 @@ import logging
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -67,7 +69,7 @@ class Outcome:
 
 
 def run(
-    video: str,
+    video: Annotated[str, Parameter(allow_leading_hyphen=True)],  # for -
     /,
     *,
     output: OutputFlags = OutputFlags(),  # noqa: B008 # frozen
