@@ -28,9 +28,9 @@ __all__ = ["Ladder", "Rung", "rungs_for"]
 
 COVERAGE = 0.9  # of the displayed frames, with an unexpired result
 STRIDES = {2: "every 2nd frame", 3: "every 3rd frame"}
-# Of the input's sides. Of 288, that is 224 and 192, where the shipped network takes 0.66 and 0.51 of the time
-# (INT8, one thread), and Dice at 0.5 goes from 0.941 to 0.932 and 0.928 on Kvasir-SEG's 100 test frames, from
-# 0.839 to 0.810 and 0.776 on CVC-612's 61, which share no sequence with its training.
+# Of the input's sides. Of 288, that is 224 and 192, where the shipped network takes 0.62 and 0.48 of the time
+# (INT8, one thread, median of 90 pairs). Dice at 0.5 goes from 0.941 to 0.932 and 0.928 on Kvasir-SEG's 100
+# test frames, from 0.839 to 0.810 and 0.776 on CVC-612's 61, which share no sequence with its training.
 SMALLER = (3 / 4, 2 / 3)
 MULTIPLE = 32  # of an input's sides: the networks' coarsest stride
 
