@@ -1,5 +1,6 @@
 """The training loop: `fit` takes a network to its best averaged weights and can be cut off at any step."""
 
+import hashlib
 import logging
 import math
 import signal
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from rtpolyp.errors import InputError, OutputError, RtpolypError
+from rtpolyp.spec import sha256_of
 from train.batches import MARGIN, Batches
 from train.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
 from train.data import Frames, Source, load_frames
@@ -89,6 +91,11 @@ def fit(
     if hard_crops and recipe.picture_crop:
         raise InputError(f"{hard_crops}: lists parts of whole frames. Leave picture_crop or the list out")
     hard = read_hard_crops(hard_crops) if hard_crops else ()
+    lessons = (*map(_digest, taught_by), *([sha256_of(hard_crops)] if hard_crops else []))
+    if resumed and resumed.lessons != lessons:
+        raise InputError(
+            f"{folder}: was trained with other teachers or hard crops. Give the same, or another -o"
+        )
     if resumed and resumed.files != kept.files:
         raise InputError(f"{folder}: was trained on other files. Give the same --data, or another -o")
     if resumed:
@@ -100,7 +107,7 @@ def fit(
     before = [initial, *taught_by] if initial else taught_by
     earlier = tuple(dict.fromkeys(file for checkpoint in before for file in checkpoint.seen))
     networks = [load_network(teacher).to(where).requires_grad_(False) for teacher in taught_by]
-    trainer = Trainer(network, spec, recipe, numerics, batches, earlier, world, compiles, networks)
+    trainer = Trainer(network, spec, recipe, numerics, batches, earlier, world, compiles, networks, lessons)
     if resumed:
         trainer.restore(resumed)
     run = _Run(trainer, held_out, folder)
@@ -206,6 +213,14 @@ def _find_run(
             f"{last}: this run has other settings: {listed}. Give the same (steps may grow), or another -o"
         )
     return found
+
+
+def _digest(checkpoint: Checkpoint) -> str:
+    """SHA-256 of the averaged weights."""
+    digest = hashlib.sha256()
+    for name, tensor in checkpoint.ema.items():
+        digest.update(name.encode() + tensor.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _load_data(sources: Sequence[Source], recipe: Recipe, load: Loader) -> tuple[Frames, Frames]:

@@ -27,7 +27,8 @@ class Trainer:
 
     `network` lies on the device of `batches`. Each process of `world` has a trainer of its own: all take the
     same steps, each on its share of the batch. `compiles` runs the network through `torch.compile`.
-    `teachers` are networks in evaluation mode on that device, whose masks it learns beside the true ones.
+    `teachers` are networks in evaluation mode on that device, whose masks it learns beside the true ones;
+    `lessons` are hashes that name them in checkpoints.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Trainer:
         world: World = World(),  # noqa: B008 – frozen
         compiles: bool = False,
         teachers: Sequence[nn.Module] = (),
+        lessons: tuple[str, ...] = (),
     ):
         self.network = numerics.place(network).train()
         self.spec = spec
@@ -58,6 +60,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(batches.device.type, enabled=numerics.float16)
         self.loss_of = LOSSES[recipe.loss]
         self.teachers = teachers
+        self.lessons = lessons
         self.step = 0  # optimiser steps done
         self.best_dice = -1.0  # best macro validation Dice so far
         self.stale = 0  # validations since then
@@ -160,6 +163,7 @@ class Trainer:
             std=tuple(self.network.encoder.std),
             files=self.batches.frames.files,
             earlier=self.earlier,
+            lessons=self.lessons,
             best_dice=self.best_dice,
             stale=self.stale,
             lr_scale=self.lr_scale,
