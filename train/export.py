@@ -65,12 +65,13 @@ def export_bundle(
     _check_sources(checkpoint, trained, sources)
     files = dict(FILES)
     spec = EngineSpec(name, trained.spec.name, trained.spec.encoder, side, side, **asdict(PLAIN), files=files)
-    held_out = load_held_out(sources, spec.size)
+    crops = trained.recipe.picture_crop
+    held_out = load_held_out(sources, spec.size, picture_crop=crops)
     log.info("%d validation frames", len(held_out))
     with published(folder, "spec.json") as staging:
         bundle = Bundle(staging, spec)
         exact, parity = _write_fp32(load_network(trained), bundle, held_out)
-        calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed)
+        calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed, picture_crop=crops)
         _write_int8(exact, bundle, held_out, calibration)
         save_weights(trained, bundle.model("weights"))
         point, validation = judge(bundle, held_out, seed)

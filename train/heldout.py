@@ -8,7 +8,7 @@ import numpy as np
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.engine import Engine
 from rtpolyp.measure.dataset import Pair
-from rtpolyp.measure.evaluation import HALF, predict, read_cropped, read_pair
+from rtpolyp.measure.evaluation import HALF, predict, read_cropped
 from rtpolyp.measure.metrics import overlap
 from train.data import Source
 
@@ -50,11 +50,14 @@ def load_held_out(sources: Sequence[Source], size: tuple[int, int], *, picture_c
     return HeldOut(np.stack(frames), np.stack(truth), tuple(names), tuple(pairs))
 
 
-def load_frames_of(sources: Sequence[Source], count: int, size: tuple[int, int], seed: int) -> np.ndarray:
+def load_frames_of(
+    sources: Sequence[Source], count: int, size: tuple[int, int], seed: int, *, picture_crop: bool = False
+) -> np.ndarray:
     """`count` train frames `(C, H, W, 3) uint8 BGR`, drawn over all sources; all if there are fewer."""
+    crop = "auto" if picture_crop else "off"
     pairs = [pair for source in sources for pair in source.pairs("train")]
     chosen = np.random.default_rng(seed).permutation(len(pairs))[:count]
-    return np.stack([resize_frame(read_pair(pairs[index])[0], size) for index in chosen])
+    return np.stack([resize_frame(read_cropped(pairs[index], crop)[0], size) for index in chosen])
 
 
 def probabilities(engine: Engine, images: Iterable[np.ndarray]) -> np.ndarray:

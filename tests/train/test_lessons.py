@@ -13,6 +13,7 @@ from tests.train.test_loop import FLOAT32, assert_same, stop_in_step
 from train.checkpoint import load_checkpoint
 from train.data import Source, load_frames, parse_source
 from train.hard_crops import HardCrop, write_hard_crops
+from train.heldout import load_frames_of, load_held_out
 from train.loop import fit
 from train.networks import NetworkSpec
 from train.recipe import Recipe
@@ -89,15 +90,18 @@ def test_hard_crops_do_not_go_with_cropped_pictures(sources, hard_crops, tmp_pat
         run(sources, tmp_path / "run", RECIPE.changed(picture_crop=True), hard_crops=hard_crops)
 
 
+def with_border(folder: Path) -> Path:
+    """The data set with a black border around its frames."""
+    for kind in ("images", "masks"):
+        for file in (folder / kind).iterdir():
+            pixels = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+            cv2.imwrite(str(file), cv2.copyMakeBorder(pixels, 20, 20, 40, 12, cv2.BORDER_CONSTANT))
+    return folder
+
+
 def test_frames_are_cropped_to_the_picture_in_training(tmp_path):
     """Within a black border: training frames hold the picture alone, and the mask moves with it."""
-    plain, bordered = write_polyps(tmp_path / "plain"), write_polyps(tmp_path / "bordered")
-    for kind in ("images", "masks"):
-        for file in (bordered / kind).iterdir():
-            wide = cv2.copyMakeBorder(
-                cv2.imread(str(file), cv2.IMREAD_UNCHANGED), 20, 20, 40, 12, cv2.BORDER_CONSTANT
-            )
-            cv2.imwrite(str(file), wide)
+    plain, bordered = write_polyps(tmp_path / "plain"), with_border(write_polyps(tmp_path / "bordered"))
     one, other = (
         load_frames([parse_source(str(folder))], "train", 64, picture_crop=crops)
         for folder, crops in ((plain, False), (bordered, True))
@@ -106,3 +110,12 @@ def test_frames_are_cropped_to_the_picture_in_training(tmp_path):
     assert agree.min() > 0.98
     whole = load_frames([parse_source(str(bordered))], "train", 64)
     assert whole.masks.mean() < 0.8 * other.masks.mean()
+
+
+def test_held_out_frames_are_cropped_as_those_of_training(tmp_path):
+    plain, bordered = write_polyps(tmp_path / "plain"), with_border(write_polyps(tmp_path / "bordered"))
+    one = load_held_out([parse_source(str(plain))], (64, 64))
+    other = load_held_out([parse_source(str(bordered))], (64, 64), picture_crop=True)
+    assert (one.truth == other.truth).mean(axis=(1, 2)).min() > 0.98
+    drawn = load_frames_of([parse_source(str(bordered))], 6, (64, 64), 0, picture_crop=True)
+    assert drawn.min(axis=3).mean() > 0.9 * one.frames.min(axis=3).mean()  # no black border in it
