@@ -151,7 +151,7 @@ class LiveFlags:
     snapshots
         Folder for the pictures that the key s takes.
     deidentify
-        Make everything outside the endoscope's picture black in all that is shown and written.
+        Make everything outside the endoscope's picture black in recordings and snapshots.
     metrics
         Serve Prometheus' text at :PORT, of this machine only, or at HOST:PORT.
     log

@@ -14,6 +14,7 @@ from rtpolyp.cli.header import header
 from rtpolyp.errors import BackendError, InputError
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.isolated import EngineRecipe, IsolatedEngine
+from rtpolyp.live.controls import HELP
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, rungs_for
 from rtpolyp.live.options import LiveOptions, LiveSummary
@@ -64,8 +65,11 @@ def live(
         window = _window(source.name, needed=not _writes(options)) if _shows(output, options) else None
         if window is not None:
             stack.enter_context(window)
+            console.print(HELP, highlight=False)
         stop = stack.enter_context(_stopped_by_signals())
         heading = header(source, network, settings, options.crop)
+        if flags.deidentify:
+            del heading["source"]  # a file's name may be a patient's
         summary = run_live(source, engines, settings, options, header=heading, display=window, stop=stop)
     _print(summary, console)
     if summary.errors:
@@ -77,6 +81,8 @@ def live(
 def _options(output: OutputFlags, picture: PictureFlags, flags: LiveFlags) -> LiveOptions:
     if output.masks is not None:
         raise InputError("--masks: a live source has none; record it, then run on the file")
+    if flags.deidentify and picture.area() == "off":
+        raise InputError("--deidentify: blanks what --crop leaves out, and off is nothing; give another")
     return LiveOptions(
         crop=picture.area(),
         max_age_ms=flags.max_age,

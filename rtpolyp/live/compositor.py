@@ -27,6 +27,7 @@ __all__ = ["Compositor", "Inputs", "Shown", "Tell"]
 
 log = logging.getLogger(__name__)
 
+NO_BORDER = Badge("REC BLANK", "fault", "bottom-right", "no border found: give --crop x,y,w,h")
 REPEAT_AFTER = 1.5  # frame intervals without a new frame until the last one is shown again
 
 
@@ -45,7 +46,7 @@ class Inputs:
     analysis: Callable[[], Analysis | None]  # the newest
     ai_state: Callable[[], AiState]
     outage: Callable[[], Outage | None]  # of the source
-    picture: Callable[[], Rect | None]  # the endoscope's picture in frame pixels; None while not known
+    border: Callable[[], Rect | None]  # of the endoscope's picture, frame pixels; None while not certain
 
 
 @dataclass(frozen=True)
@@ -124,17 +125,24 @@ class Compositor:
         fresh = newest is not None and now - newest.captured_at <= self._max_age
         analysis = newest if fresh else None
         badges = self._badges(controls, analysis, outage, ai, now)
+        drawn = self._draw(frame, analysis, controls, badges)
+        self._screen.put(Shown(drawn, frame, analysis, ai, badges, repeated))
+        if not self._recordings.videos:
+            return
         clean = frame
         if self._deidentify:
-            clean, planes = frame.writable()
-            blank_outside(planes, self._inputs.picture(), full_range=frame.full_range)
-            draw_badges(planes, (onscreen.RESEARCH_USE,), full_range=frame.full_range)
-        drawn = self._draw(clean, analysis, controls, badges)
-        self._screen.put(Shown(drawn, frame, analysis, ai, badges, repeated))
-        if repeated and outage is not None:  # recorded as well, at its own time; both are copies by now
+            clean = self._blanked(frame)
+            drawn = self._draw(clean, analysis, controls, badges)
+        if repeated and outage is not None:  # recorded at its own time; both are copies by now
             drawn, clean = _restamped(drawn, now), _restamped(clean, now) if self._deidentify else clean
-        found = analysis.segmentation if analysis is not None else None
-        self._recordings.write_picture(drawn, clean, found)
+        self._recordings.write_picture(drawn, clean, analysis.segmentation if analysis is not None else None)
+
+    def _blanked(self, frame: Frame) -> Frame:
+        """A copy with the endoscope's picture alone; with nothing as long as its border is not certain."""
+        clean, planes = frame.writable()
+        blank_outside(planes, self._inputs.border(), full_range=frame.full_range)
+        draw_badges(planes, (onscreen.RESEARCH_USE,), full_range=frame.full_range)
+        return clean
 
     def _tell_changes(self, ai: AiState, outage: Outage | None) -> None:
         if ai != self._told_ai:
@@ -166,7 +174,9 @@ class Compositor:
         videos = self._recordings.videos
         if videos:
             badges.append(onscreen.RESEARCH_USE)
-        if None in videos:
+        if None in videos and self._deidentify and self._inputs.border() is None:
+            badges.append(NO_BORDER)
+        elif None in videos:
             badges.append(onscreen.RECORDING)
         badges.extend(onscreen.recording_failed(short_reason(error)) for error in videos if error is not None)
         if controls.muted:

@@ -19,19 +19,23 @@ log = logging.getLogger(__name__)
 class Reader:
     """Puts every frame of `source` into each of `mailboxes`, and finds where the endoscope's picture lies.
 
-    The mailboxes are closed at the end of the stream. What the source raises, which is nothing but the end
-    for good, stands in `error`.
+    `picture` is that Rect in frame pixels: None until PICTURE_FRAMES are there, the whole frame as long as no
+    border around it is certain, for which it goes on looking. `border` is the same once it is certain, or was
+    given as `crop`. The mailboxes are closed at the end of the stream. What the source raises, which is
+    nothing but the end for good, stands in `error`.
     """
 
     def __init__(
         self, source: LiveSource, mailboxes: Sequence[Latest[Frame]], crop: Crop, telemetry: Telemetry
     ) -> None:
         self.error: Exception | None = None
-        self.picture: Rect | None = crop if isinstance(crop, Rect) else None  # None while it is not known
+        self.border: Rect | None = crop if isinstance(crop, Rect) else None
+        self.picture = self.border
         self._source, self._mailboxes, self._telemetry = source, mailboxes, telemetry
         self._finder = PictureFinder() if crop == "auto" else None
-        if crop == "off" and source.size is not None:
-            self.picture = Rect(0, 0, *source.size)
+        self._whole = Rect(0, 0, *source.size) if source.size is not None else None
+        if crop == "off":
+            self.picture = self._whole
         self._thread = threading.Thread(target=self._run, name="rtpolyp-reader", daemon=True)
 
     def start(self) -> None:
@@ -51,12 +55,17 @@ class Reader:
                 self._telemetry.count("frames_captured")
                 for mailbox in self._mailboxes:
                     mailbox.put(frame)
-                if self._finder is not None:
-                    self._finder.add(frame.luma())
-                    if count == PICTURE_FRAMES:
-                        self.picture, self._finder = self._finder.picture(), None
+                if self._finder is not None and (count <= PICTURE_FRAMES or count % PICTURE_FRAMES == 0):
+                    self._look_for_border(self._finder, frame, count)
         except Exception as exc:  # the session tells it after closing everything
             self.error = exc
         finally:
             for mailbox in self._mailboxes:
                 mailbox.close()
+
+    def _look_for_border(self, finder: PictureFinder, frame: Frame, count: int) -> None:
+        finder.add(frame.luma())
+        if count >= PICTURE_FRAMES:
+            self.picture = finder.picture()
+            if self.picture != self._whole:
+                self.border, self._finder = self.picture, None

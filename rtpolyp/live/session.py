@@ -117,7 +117,7 @@ class _Session:
             analysis=self._analyst.results.peek,
             ai_state=lambda: self._analyst.state,
             outage=lambda: source.outage,
-            picture=lambda: self._reader.picture,
+            border=lambda: self._reader.border,
         )
         self._compositor = Compositor(
             self._for_picture,
@@ -134,7 +134,8 @@ class _Session:
     def run(self, stop: threading.Event) -> LiveSummary:
         """Start all parts, show, end all parts."""
         begun = time.monotonic()
-        self._tell("start", source=self._source.name, engine=self._engines.current.description)
+        named = {} if self._options.deidentify else {"source": self._source.name}
+        self._tell("start", **named, engine=self._engines.current.description)
         try:
             for part in (self._compositor, self._analyst, self._reader):
                 part.start()
@@ -179,7 +180,7 @@ class _Session:
             return
         found = shown.analysis.segmentation if shown.analysis is not None else None
         self._snapshots.take(
-            shown.captured, found, controls.settings, shown.badges, picture=self._reader.picture
+            shown.captured, found, controls.settings, shown.badges, picture=self._reader.border
         )
         self._telemetry.count("snapshots")
 
