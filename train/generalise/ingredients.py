@@ -19,7 +19,6 @@ class Ingredient:
     """One change, or several that were combined."""
 
     changes: dict[str, Any] = field(default_factory=dict)  # fields of Recipe
-    encoder: str | None = None  # in place of the command's
     mines: bool = False  # trains on crops that the baseline's network of the same fold and seed fell for
     is_taught: bool = False  # learns from networks of the same fold and seed
 
@@ -62,10 +61,4 @@ def combined(names: list[str]) -> Ingredient:
     """All of them at once; of two that change one field, the later decides."""
     parts = [ingredient(name) for name in names]
     changes = {key: value for part in parts for key, value in part.changes.items()}
-    encoders = [part.encoder for part in parts if part.encoder]
-    return Ingredient(
-        changes,
-        encoders[-1] if encoders else None,
-        any(part.mines for part in parts),
-        any(part.is_taught for part in parts),
-    )
+    return Ingredient(changes, any(part.mines for part in parts), any(part.is_taught for part in parts))

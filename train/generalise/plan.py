@@ -1,7 +1,7 @@
 """Which cells a stage trains, in which order."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Setup:
                         label,
                         fold,
                         parts,
-                        replace(self.spec, encoder=arm.encoder or self.spec.encoder),
+                        self.spec,
                         shared.changed(**arm.changes, seed=seed),
                         self.start,
                         arm.mines,
