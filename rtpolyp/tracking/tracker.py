@@ -22,6 +22,7 @@ HOLD_CONFIDENCE = 0.6  # mean probability that its region then needs
 KEEP_MS = 40.0  # without a region for which the last outline stays, smoothing's delay included
 DROP_MS = 400.0  # without a region after which a track ends
 TOLERANCE_MS = 0.01  # of timestamps in floating point
+OUTLINE_PLAY = 0.5  # network pixels by which smoothing may move outlines of the same region apart
 
 # Distances of two boxes in units in which they touch at 1: a box that moves by half its size goes 0.5. Where
 # the network is sure, a polyp may jump farther than where it doubts. In CVC-612's train part, whose frames
@@ -122,22 +123,24 @@ class PolypTracker:
 def _regions(smoothed: NDArray[np.uint8], view: View, settings: Settings) -> tuple[list[Polyp], set[int]]:
     """The regions at the lower point, and the indices of those that start a track.
 
-    These hold a region of the operating point and may be of any confidence. Level sets are nested, so each
-    region of the higher threshold lies in just one of the lower.
+    These hold a region of the operating point. Level sets are nested, so it lies in just one; where that is
+    too faint as a whole to count, the region of the operating point stands for itself.
     """
-    threshold = min(HOLD_THRESHOLD, settings.threshold)
-    low = find_polyps(
-        smoothed, view, dataclasses.replace(settings, threshold=threshold, minimum_confidence=0)
+    low = dataclasses.replace(
+        settings,
+        threshold=min(HOLD_THRESHOLD, settings.threshold),
+        minimum_confidence=min(HOLD_CONFIDENCE, settings.minimum_confidence),
     )
-    seeds = find_polyps(smoothed, view, settings) if low else ()
-    holding = set()
-    for seed in seeds:
+    regions = list(find_polyps(smoothed, view, low))
+    sure = set()
+    for seed in find_polyps(smoothed, view, settings):
         point = float(seed.contour[0, 0]), float(seed.contour[0, 1])
-        depths = [cv2.pointPolygonTest(region.contour, point, True) for region in low]
-        holding.add(int(np.argmax(depths)))
-    confidence = min(HOLD_CONFIDENCE, settings.minimum_confidence)
-    kept = [index for index, region in enumerate(low) if index in holding or region.confidence >= confidence]
-    return [low[index] for index in kept], {k for k, index in enumerate(kept) if index in holding}
+        depths = [cv2.pointPolygonTest(region.contour, point, True) for region in regions]
+        if not depths or max(depths) < -OUTLINE_PLAY * max(view.scale):
+            depths.append(0.0)
+            regions.append(seed)
+        sure.add(int(np.argmax(depths)))
+    return regions, sure
 
 
 def _distance(a: Rect, b: Rect) -> float:
