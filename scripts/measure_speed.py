@@ -33,12 +33,11 @@ from rtpolyp.cli.demo import render_clip
 from rtpolyp.cli.run import Outputs, run_source
 from rtpolyp.imaging.geometry import make_view
 from rtpolyp.imaging.picture import PICTURE_FRAMES, PictureFinder
-from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.pipeline import Result, draw, segment, settings_for
-from rtpolyp.tracking.smoothing import TemporalSmoother
+from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.scaler import NetworkScaler
 from rtpolyp.video.sink import EncoderSettings, VideoSink
 from rtpolyp.video.source import open_source
@@ -201,13 +200,12 @@ def measure_stages(engine: Engine, clip: Path, output: Path) -> dict[str, float]
         for frame in frames[:PICTURE_FRAMES]:
             finder.add(frame.luma())
         view = make_view(frames[0].size, engine.spec.size, finder.picture())
-        scaler, smoother = NetworkScaler(view), TemporalSmoother()
+        scaler, tracker = NetworkScaler(view), PolypTracker()
         inputs = timed("resize", lambda: [scaler(frame) for frame in frames])
         maps = timed("engine", lambda: keep_busy(engine, inputs))
 
         def postprocess() -> list[Any]:
-            smoothed = [smoother(p, f.pts_seconds) for p, f in zip(maps, frames, strict=True)]
-            return [find_polyps(p, view, settings) for p in smoothed]
+            return [tracker(p, f.pts_seconds, view, settings) for p, f in zip(maps, frames, strict=True)]
 
         timed("postprocess", postprocess)
     with open_source(clip) as source:
