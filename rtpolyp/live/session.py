@@ -32,7 +32,7 @@ __all__ = ["frame_seconds", "run_live"]
 
 log = logging.getLogger(__name__)
 
-QUEUE_SECONDS = 2.0  # of frames that a recording's disk may fall behind: 190 MiB at 1080p30
+QUEUE_SECONDS = 1.0  # of frames that a disk may fall behind: what waits at the end has to be written in time
 DEFAULT_RATE, LOWEST_RATE, HIGHEST_RATE = 25.0, 1.0, 240.0  # frames/s; others are a container's mistakes
 
 
