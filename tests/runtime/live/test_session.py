@@ -122,14 +122,18 @@ def test_stop_ends_it_in_time_even_when_the_engine_hangs(tmp_path):
     assert time.monotonic() - begun < 1.5 + END_SECONDS
 
 
+def outlets() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "rtpolyp-outlet"}
+
+
 def test_an_output_that_cannot_be_opened_fails_and_closes_the_rest(tmp_path):
-    engine = Plain(SPEC)
+    engine, before = Plain(SPEC), outlets()
     options = LiveOptions(output=tmp_path / "out.mp4", json=tmp_path / "missing" / "out.jsonl")
     with pytest.raises(OutputError, match="no folder"):
         run_live(Scripted(1, rate=RATE), Engines(engine), SETTINGS, options, header={})
     with pytest.raises(EngineError, match="closed"):
         engine.submit(np.zeros((1, SPEC.height, SPEC.width, 3), np.uint8))
-    assert not [thread for thread in threading.enumerate() if thread.name == "rtpolyp-outlet"]
+    assert outlets() <= before
 
 
 SMALL = replace(SPEC, height=64, width=96)
