@@ -129,6 +129,15 @@ class Disturbed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
 
+    @property
+    def tap(self) -> Any:
+        """The source's."""
+        return self._source.tap
+
+    @tap.setter
+    def tap(self, tap: Any) -> None:
+        self._source.tap = tap
+
     def __iter__(self) -> Iterator[Frame]:
         begun = time.monotonic()
         for frame in self._source:
