@@ -23,9 +23,7 @@ from rtpolyp.errors import BackendError, EngineError, InputError, OutputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, known_bundles, load_bundle
 from rtpolyp.inference.calibration import cache_folder
 from rtpolyp.inference.card import Card, find_card
-from rtpolyp.inference.flavour import Library, load_flavour
-from rtpolyp.inference.plan import PlanPrecision, PlanSpec, this_platform, write_plan
-from rtpolyp.inference.tensorrt_build import (
+from rtpolyp.inference.tensorrt.build import (
     BuildConfig,
     Built,
     Progress,
@@ -35,6 +33,8 @@ from rtpolyp.inference.tensorrt_build import (
     targets_for,
     timing_cache_of,
 )
+from rtpolyp.inference.tensorrt.flavour import Library, load_flavour
+from rtpolyp.inference.tensorrt.plan import PlanPrecision, PlanSpec, this_platform, write_plan
 from rtpolyp.spec import EngineSpec
 
 SIDE = 352  # pixels, of a network that no bundle gives a size
@@ -79,7 +79,7 @@ class Source:
     sha256: str  # of the file that it comes from
     exact: Any  # Graph of typed_onnx, in FP32: what the plan is judged by
     graph: Any  # what becomes the plan; another than `exact` for INT8
-    network: Any = None  # train.graph.ByteNetwork, where torch was needed
+    network: Any = None  # train.export.graph.ByteNetwork, where torch was needed
 
 
 app = App(name="build_engine", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
@@ -120,7 +120,7 @@ def main(
     card = find_card()
     library = load_flavour(choose_flavour(card) if flavour == "auto" else flavour)
     # these import onnx, which comes with the extras that bring TensorRT
-    from rtpolyp.inference.typed_onnx import check_typed, typed_graph, weights_by_precision
+    from rtpolyp.inference.tensorrt.typed_onnx import check_typed, typed_graph, weights_by_precision
     from rtpolyp.measure.plan_gate import gate, phantom_frames, read_frames
 
     targets = targets_for(library.name, card, tuple(filter(None, target.lower().split(","))))
@@ -192,7 +192,7 @@ def find_source(network: Network, precision: PlanPrecision, *, torch: bool) -> S
         )
     if torch or network.size not in (None, spec.width):
         return _with_torch(network, bundle, precision, torch)
-    from rtpolyp.inference.typed_onnx import load_graph
+    from rtpolyp.inference.tensorrt.typed_onnx import load_graph
 
     role = "int8" if precision == "int8" else "fp32"
     exact, graph = (load_graph(bundle.model(name)) for name in ("fp32", role))
@@ -213,8 +213,8 @@ def _with_torch(network: Network, bundle: Bundle | None, precision: PlanPrecisio
     if precision == "int8":
         raise InputError("int8: only a bundle's own graph is quantised, at its own size; take fp16")
     try:
-        from train import plan_source
-        from train.graph import to_onnx
+        from train.export import plan_source
+        from train.export.graph import to_onnx
     except ImportError as exc:
         raise BackendError(
             f"this needs PyTorch and a checkout ({exc}); pip install -c constraints.txt -e '.[train]'"
@@ -235,7 +235,7 @@ def _with_torch(network: Network, bundle: Bundle | None, precision: PlanPrecisio
 def make(source: Source, typed: Any, library: Library, config: BuildConfig, card: Card | None) -> Built:
     """Compile the typed graph, or without one the network by torch-tensorrt."""
     if typed is None:
-        from train.torch_tensorrt import build_plan_from_torch
+        from train.export.torch_tensorrt import build_plan_from_torch
 
         return build_plan_from_torch(library, source.network, source.spec.size, config, card)
     cache = None

@@ -33,7 +33,7 @@ import numpy as np
 
 from rtpolyp.cli.demo import render_clip
 from rtpolyp.errors import InputError
-from rtpolyp.inference.isolated import EngineRecipe, IsolatedEngine
+from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.options import LiveOptions
 from rtpolyp.live.session import run_live
@@ -42,7 +42,7 @@ from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import settings_for
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.live import Outage
+from rtpolyp.video.live.contract import Outage
 from rtpolyp.video.source import open_live, open_source
 
 RATE = Fraction(25)  # frames/s

@@ -21,7 +21,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rtpolyp.inference.card import Card, find_card
-from rtpolyp.inference.flavour import FLAVOURS, RTX_CAPABILITIES, Flavour
+from rtpolyp.inference.tensorrt.flavour import FLAVOURS, RTX_CAPABILITIES, Flavour
 from rtpolyp.measure.benchmark.machine import this_machine
 from scripts.gpu.cases import CASES, Case
 from scripts.gpu.report import write_results

@@ -41,7 +41,7 @@ from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.scaler import NetworkScaler
 from rtpolyp.video.sink import EncoderSettings, VideoSink
 from rtpolyp.video.source import open_source
-from train.augment import normalise
+from train.augmentation.augment import normalise
 from train.checkpoint import load_checkpoint, load_network
 
 TELLING = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")

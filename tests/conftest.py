@@ -7,7 +7,7 @@ import pytest
 
 from rtpolyp.errors import BackendError
 from rtpolyp.inference.card import find_card
-from rtpolyp.inference.flavour import Library, load_flavour
+from rtpolyp.inference.tensorrt.flavour import Library, load_flavour
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from train.augment import augment
+from train.augmentation.augment import augment
 from train.data import Frames, resized
 from train.hard_crops import HardCrop
 from train.recipe import Recipe

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from train.augment import normalise
+from train.augmentation.augment import normalise
 
 __all__ = ["distilled_loss", "soft_masks"]
 

@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rtpolyp.errors import InputError
-from train.augment import normalise
+from train.augmentation.augment import normalise
 from train.checkpoint import Checkpoint
 from train.data import Source, load_frames
 from train.networks.fusion import InformationFusion

@@ -13,8 +13,8 @@ import torch
 from torch.nn import functional as F
 
 from rtpolyp.errors import InputError
+from train.augmentation.draws import stream
 from train.data import Frames
-from train.draws import stream
 from train.hard_crops import HardCrop
 from train.recipe import Recipe
 

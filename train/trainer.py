@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from rtpolyp.errors import RtpolypError
-from train.augment import normalise
+from train.augmentation.augment import normalise
 from train.batches import Batches
 from train.checkpoint import Checkpoint
 from train.data import TrainingFile

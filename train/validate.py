@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from rtpolyp.errors import RtpolypError
-from train.augment import normalise
+from train.augmentation.augment import normalise
 from train.data import Frames
 
 __all__ = ["Validation", "overlap", "validate"]

@@ -13,7 +13,7 @@ from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, P
 from rtpolyp.cli.header import header
 from rtpolyp.errors import BackendError, InputError
 from rtpolyp.inference.bundle import load_bundle
-from rtpolyp.inference.isolated import EngineRecipe, IsolatedEngine
+from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
 from rtpolyp.live.controls import HELP
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, rungs_for

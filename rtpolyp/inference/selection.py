@@ -14,8 +14,8 @@ from rtpolyp.inference.card import find_card
 from rtpolyp.inference.engine import Engine, Goal
 from rtpolyp.inference.onnxruntime import OnnxRuntimeCudaEngine, OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
-from rtpolyp.inference.plans import is_plan, open_beside, open_plan, plan_files
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.inference.tensorrt.plans import is_plan, open_beside, open_plan, plan_files
 from rtpolyp.spec import Precision
 
 __all__ = ["BACKENDS", "open_engine"]

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rtpolyp.inference.isolated import EngineRecipe
+from rtpolyp.inference.isolated.engine import EngineRecipe
 
 __all__ = ["Ladder", "Rung", "rungs_for"]
 

@@ -12,7 +12,7 @@ from rtpolyp.live.outlet import Outlet
 from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.live.together import together
 from rtpolyp.video.frame import Frame, Segmentation
-from rtpolyp.video.raw_recorder import RawRecorder
+from rtpolyp.video.raw.recorder import RawRecorder
 from rtpolyp.video.sink import JsonSink, VideoSink
 from rtpolyp.video.source import LiveSource
 

@@ -121,14 +121,14 @@ def _card() -> str:
 
 
 def _flavour(name: str) -> str:
-    from rtpolyp.inference.flavour import FLAVOURS, load_flavour
+    from rtpolyp.inference.tensorrt.flavour import FLAVOURS, load_flavour
 
     (flavour,) = (known for known in FLAVOURS if known == name)
     return load_flavour(flavour).version
 
 
 def _pycuda() -> str:
-    from rtpolyp.inference.cuda import CudaDevice
+    from rtpolyp.inference.tensorrt.cuda import CudaDevice
 
     with CudaDevice():
         return f"{installed_version('pycuda')}, opens the card"

@@ -1,6 +1,7 @@
 """May this graph become a plan? The typed graph against the exact one, both in ONNX Runtime.
 
-The typed graph is run as its emulation, which rounds as a GPU does: see rtpolyp.inference.typed_onnx.
+The typed graph is run as its emulation, which rounds as a GPU does: see
+rtpolyp.inference.tensorrt.typed_onnx.
 """
 
 import tempfile
@@ -16,8 +17,8 @@ from rtpolyp.errors import InputError
 from rtpolyp.imaging.preprocess import read_image
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
-from rtpolyp.inference.plan import PlanPrecision
-from rtpolyp.inference.typed_onnx import Graph, emulation_of
+from rtpolyp.inference.tensorrt.plan import PlanPrecision
+from rtpolyp.inference.tensorrt.typed_onnx import Graph, emulation_of
 from rtpolyp.measure.dataset import Pair, images_by_stem, load_pairs
 from rtpolyp.measure.evaluation import read_pair, score_frame
 from rtpolyp.measure.parity import check_parity, compare_masks, probabilities

@@ -10,12 +10,12 @@ from typing_extensions import Self
 
 from rtpolyp.errors import InputError
 from rtpolyp.video.address import STDIN, is_camera, is_live, redact
-from rtpolyp.video.camera import feed_of_camera
-from rtpolyp.video.feed import feed_of_file, feed_of_stdin, feed_of_url
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.image_files import IMAGES, ImageFiles
-from rtpolyp.video.live import Losses, Outage, PacketTap
-from rtpolyp.video.live_stream import LiveStream
+from rtpolyp.video.live.camera import feed_of_camera
+from rtpolyp.video.live.contract import Losses, Outage, PacketTap
+from rtpolyp.video.live.feed import feed_of_file, feed_of_stdin, feed_of_url
+from rtpolyp.video.live.stream import LiveStream
 from rtpolyp.video.options import InputOptions
 from rtpolyp.video.stream import AudioTrack, StreamFormat
 from rtpolyp.video.video_file import VideoFile

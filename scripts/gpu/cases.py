@@ -72,7 +72,7 @@ def bundle_of(case: Case, folder: Path) -> Bundle:
         return load_bundle(case.net)
     import onnx
 
-    from train.graph import to_onnx
+    from train.export.graph import to_onnx
 
     made = source_of(case)
     onnx.save(to_onnx(made.network, made.spec.size), folder / "model.onnx")
@@ -80,8 +80,8 @@ def bundle_of(case: Case, folder: Path) -> Bundle:
 
 
 def source_of(case: Case):
-    """A train.plan_source.PlanSource; needs torch."""
-    from train import plan_source
+    """A train.export.plan_source.PlanSource; needs torch."""
+    from train.export import plan_source
 
     if not case.trained:
         return plan_source.untrained(case.net, case.encoder, case.side)

@@ -18,12 +18,12 @@ from onnx import TensorProto, helper, numpy_helper
 from rtpolyp.errors import EngineError
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.card import find_card
-from rtpolyp.inference.flavour import FLAVOURS, Library, load_flavour
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
-from rtpolyp.inference.plan import Plan, PlanSpec, this_platform
-from rtpolyp.inference.tensorrt import TensorRtEngine
-from rtpolyp.inference.tensorrt_build import BuildConfig, Built, build_plan
-from rtpolyp.inference.typed_onnx import typed_graph
+from rtpolyp.inference.tensorrt.build import BuildConfig, Built, build_plan
+from rtpolyp.inference.tensorrt.engine import TensorRtEngine
+from rtpolyp.inference.tensorrt.flavour import FLAVOURS, Library, load_flavour
+from rtpolyp.inference.tensorrt.plan import Plan, PlanSpec, this_platform
+from rtpolyp.inference.tensorrt.typed_onnx import typed_graph
 from rtpolyp.measure.parity import Parity, compare_masks
 from rtpolyp.spec import EngineSpec
 from scripts.gpu.step import step_main

@@ -19,10 +19,10 @@ from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.calibration import cache_folder
 from rtpolyp.inference.card import find_card
 from rtpolyp.inference.engine import Engine
-from rtpolyp.inference.flavour import installed_flavours
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
-from rtpolyp.inference.plan import SUFFIX, Plan, read_plan
-from rtpolyp.inference.tensorrt import TensorRtEngine, open_network
+from rtpolyp.inference.tensorrt.engine import TensorRtEngine, open_network
+from rtpolyp.inference.tensorrt.flavour import installed_flavours
+from rtpolyp.inference.tensorrt.plan import SUFFIX, Plan, read_plan
 from rtpolyp.measure.parity import check_parity, compare_masks, probabilities
 from rtpolyp.measure.plan_gate import phantom_frames
 from scripts.gpu.cases import add_case, case_of

@@ -10,8 +10,8 @@ import cv2
 
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.engine import Goal
-from rtpolyp.inference.plan import SUFFIX, Plan, read_plan
-from rtpolyp.inference.tensorrt import TensorRtEngine
+from rtpolyp.inference.tensorrt.engine import TensorRtEngine
+from rtpolyp.inference.tensorrt.plan import SUFFIX, Plan, read_plan
 from tests.runtime.tiny_bundle import red_square
 
 LEVELS = 2  # of 255, by which a card's kernels for one number of frames may differ from those for another

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from rtpolyp.inference.device import Enqueue, Memory
+from rtpolyp.inference.tensorrt.device import Enqueue, Memory
 
 WAIT_SECONDS = 10.0  # for what takes milliseconds: a failure, not a measurement
 POISON = 0xA5

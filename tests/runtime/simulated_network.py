@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rtpolyp.inference.device import Device, Enqueue, Memory, NetworkOnDevice
-from rtpolyp.inference.streams import OpenNetwork, StreamEngine
 from rtpolyp.inference.stub import redness
+from rtpolyp.inference.tensorrt.device import Device, Enqueue, Memory, NetworkOnDevice
+from rtpolyp.inference.tensorrt.streams import OpenNetwork, StreamEngine
 from rtpolyp.spec import EngineSpec
 from tests.runtime.simulated_device import POISON, SimulatedDevice, SimulatedStream
 

@@ -10,13 +10,13 @@ import types
 from pathlib import Path
 from unittest import mock
 
-from rtpolyp.inference import tensorrt
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.card import Card
 from rtpolyp.inference.engine import Goal
-from rtpolyp.inference.flavour import Flavour, Library
-from rtpolyp.inference.plan import Plan, PlanSpec, TensorSpec, read_plan, this_platform, write_plan
-from rtpolyp.inference.tensorrt import TensorRtEngine
+from rtpolyp.inference.tensorrt import engine as tensorrt
+from rtpolyp.inference.tensorrt.engine import TensorRtEngine
+from rtpolyp.inference.tensorrt.flavour import Flavour, Library
+from rtpolyp.inference.tensorrt.plan import Plan, PlanSpec, TensorSpec, read_plan, this_platform, write_plan
 from rtpolyp.spec import EngineSpec
 from tests.runtime.simulated_device import SimulatedDevice
 from tests.runtime.simulated_network import SimulatedContext

@@ -16,10 +16,10 @@ from rtpolyp.cli import run_command_line
 from rtpolyp.inference import card as card_module
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from rtpolyp.inference.card import Card
-from rtpolyp.inference.flavour import RTX_CAPABILITIES, Library
-from rtpolyp.inference.plan import read_plan
-from rtpolyp.inference.tensorrt_build import BuildConfig, build_plan
-from rtpolyp.inference.typed_onnx import load_graph, typed_graph
+from rtpolyp.inference.tensorrt.build import BuildConfig, build_plan
+from rtpolyp.inference.tensorrt.flavour import RTX_CAPABILITIES, Library
+from rtpolyp.inference.tensorrt.plan import read_plan
+from rtpolyp.inference.tensorrt.typed_onnx import load_graph, typed_graph
 from rtpolyp.spec import sha256_of
 from tests.runtime.tiny_bundle import red_square, write_tiny_bundle
 

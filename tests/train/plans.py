@@ -2,9 +2,9 @@
 
 import onnx
 
-from rtpolyp.inference.flavour import Library
-from rtpolyp.inference.tensorrt_build import BuildConfig, Built, build_plan
-from rtpolyp.inference.typed_onnx import check_typed, typed_graph
+from rtpolyp.inference.tensorrt.build import BuildConfig, Built, build_plan
+from rtpolyp.inference.tensorrt.flavour import Library
+from rtpolyp.inference.tensorrt.typed_onnx import check_typed, typed_graph
 
 __all__ = ["as_plan"]
 

@@ -12,7 +12,7 @@ from rtpolyp.errors import InputError
 from tests.train.plans import as_plan
 from train.complexity import giga_macs, parameter_count
 from train.encoders import create_encoder
-from train.graph import INPUT, ByteNetwork, to_onnx
+from train.export.graph import INPUT, ByteNetwork, to_onnx
 from train.networks import FCN_HEADS, NetworkSpec, create_network
 from train.networks.fcn import FCN8s
 

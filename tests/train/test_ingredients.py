@@ -10,16 +10,16 @@ from torch import nn
 
 from rtpolyp.errors import InputError
 from tests.train.test_sampling import discs, frames_of, generator, shows_polyp
-from train.augment import _motion_blur, augment
+from train.augmentation.augment import _motion_blur, augment
+from train.augmentation.draws import stream
+from train.augmentation.overlays import add_borders, add_text
+from train.augmentation.paste import paste_polyps
+from train.augmentation.transfer import lab_from_rgb, rgb_from_lab, transfer_colours
 from train.data import TrainingFile
 from train.distillation import distilled_loss, soft_masks
-from train.draws import stream
 from train.hard_crops import HardCrop, read_hard_crops, write_hard_crops
-from train.overlays import add_borders, add_text
-from train.paste import paste_polyps
 from train.recipe import Recipe
 from train.sampling import Sampler
-from train.transfer import lab_from_rgb, rgb_from_lab, transfer_colours
 
 SIDE = 64
 TWO_SOURCES = [0] * 20 + [1] * 20

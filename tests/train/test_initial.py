@@ -14,8 +14,8 @@ from tests.train import tiny_encoder
 from tests.train.polyps import write_polyps
 from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from train.data import Source, parse_source
-from train.export import _fingerprints
-from train.heldout import load_held_out
+from train.export.bundle import _fingerprints
+from train.export.heldout import load_held_out
 from train.initial import begin_with, load_initial
 from train.loop import fit
 from train.networks import NetworkSpec, create_network

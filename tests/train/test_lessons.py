@@ -12,8 +12,8 @@ from tests.train.polyps import write_polyps
 from tests.train.test_loop import FLOAT32, assert_same, stop_in_step
 from train.checkpoint import load_checkpoint
 from train.data import Source, load_frames, parse_source
+from train.export.heldout import load_frames_of, load_held_out
 from train.hard_crops import HardCrop, write_hard_crops
-from train.heldout import load_frames_of, load_held_out
 from train.loop import fit
 from train.networks import NetworkSpec
 from train.recipe import Recipe

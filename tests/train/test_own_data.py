@@ -9,7 +9,7 @@ import torch
 
 import rtpolyp.cli
 import train.__main__ as training
-import train.export as exporting
+import train.export.__main__ as exporting
 import train.networks
 import train.prepare.__main__ as preparing
 from tests.runtime.clips import Clip, make_clip

@@ -14,11 +14,11 @@ from tests.train.plans import as_plan
 from train.__main__ import app
 from train.command_line import run_command_line
 from train.complexity import giga_macs, parameter_count
-from train.graph import ByteNetwork, to_onnx
+from train.export.graph import ByteNetwork, to_onnx
+from train.export.parity import EXACT, compare, reference
 from train.networks import OWN_ENCODED, NetworkSpec, create_network
 from train.networks.fusion import InformationFusion
 from train.networks.unetpp import UNetPlusPlus
-from train.parity import EXACT, compare, reference
 
 FOLDING_TOLERANCE = 1e-5  # relative: the same sums in float32, grouped otherwise
 MACS_TOLERANCE = 0.01  # relative; the published figures have two decimals

@@ -16,13 +16,13 @@ from rtpolyp.measure.report import to_dict, write_csv, write_json
 from rtpolyp.settings import Settings
 from rtpolyp.spec import sha256_of
 from train.checkpoint import load_checkpoint
+from train.export.heldout import load_held_out
+from train.export.judgement import point_on, seen_by, views_of
 from train.generalise.frames import FrameStore
 from train.generalise.hospitals import Fold
 from train.generalise.ingredients import BASELINE
 from train.generalise.mining import mine
 from train.hard_crops import write_hard_crops
-from train.heldout import load_held_out
-from train.judgement import point_on, seen_by, views_of
 from train.loop import fit
 from train.networks import NetworkSpec
 from train.optimisation import Numerics

@@ -7,7 +7,7 @@ from torch import nn
 
 from rtpolyp.inference.base import SlotEngine
 from rtpolyp.spec import EngineSpec
-from train.parity import reference
+from train.export.parity import reference
 
 __all__ = ["TorchEngine"]
 

@@ -27,9 +27,9 @@ from rtpolyp.spec import EngineSpec
 from train.checkpoint import Checkpoint, load_checkpoint, load_network
 from train.complexity import giga_macs, parameter_count
 from train.data import Source
+from train.export.parity import reference
 from train.loop import fit
 from train.optimisation import Numerics
-from train.parity import reference
 from train.table.plan import Cell, recipe_as_json
 from train.table.protocols import PROTOCOLS
 from train.table.torch_engine import TorchEngine

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from rtpolyp.inference.isolated import IsolatedEngine
+from rtpolyp.inference.isolated.engine import IsolatedEngine
 from rtpolyp.inference.stub import StubEngine
 from rtpolyp.live import recordings
 from tests.runtime.faulty_engine import Faulty

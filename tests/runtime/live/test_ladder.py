@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rtpolyp.inference.isolated import EngineRecipe
+from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.live.ladder import COVERAGE, Ladder, Rung, limit, rungs_for
 
 FRAME = 1 / 30

@@ -12,7 +12,7 @@ import pytest
 
 from rtpolyp.errors import EngineError, OutputError
 from rtpolyp.imaging.geometry import Rect
-from rtpolyp.inference.isolated import EngineRecipe
+from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.inference.stub import StubEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, Rung

@@ -9,7 +9,7 @@ import pytest
 
 import rtpolyp.inference.bundle as bundles
 import rtpolyp.inference.calibration as calibration
-import rtpolyp.inference.flavour as flavour
+import rtpolyp.inference.tensorrt.flavour as flavour
 import rtpolyp.video.codecs as codecs
 from rtpolyp.cli import run_command_line
 from rtpolyp.inference import selection

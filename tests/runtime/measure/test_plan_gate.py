@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 from rtpolyp.errors import EngineError, InputError
 from rtpolyp.inference.bundle import Bundle, load_bundle
-from rtpolyp.inference.typed_onnx import Graph, load_graph, typed_graph
+from rtpolyp.inference.tensorrt.typed_onnx import Graph, load_graph, typed_graph
 from rtpolyp.measure.plan_gate import GateFrames, gate, read_frames
 from tests.runtime.tiny_bundle import red_square
 

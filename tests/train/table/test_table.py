@@ -16,8 +16,8 @@ import torch
 from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
 from tests.train.table.tables import run_table
 from train.checkpoint import load_checkpoint, load_network
+from train.export.parity import reference
 from train.optimisation import Numerics
-from train.parity import reference
 from train.trainer import Trainer
 
 CELLS = [f"clinic.half/{net}.tiny.random/seed{seed}" for seed in (0, 1) for net in ("fcn", "fcn-if")]

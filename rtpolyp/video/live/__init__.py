@@ -1,0 +1,1 @@
+"""Cameras, streams and pipes: sources that outlive their losses."""

@@ -1,0 +1,106 @@
+"""Connection: an input that is opened and read on a thread of its own."""
+
+import threading
+import time
+
+import av
+from av.stream import Discard
+
+from rtpolyp.video.decoder import codec_threads
+from rtpolyp.video.live.faults import InputFault
+from rtpolyp.video.live.feed import Feed
+from rtpolyp.video.live.packet_queue import Arrival, PacketQueue
+
+__all__ = ["Connection"]
+
+POLL_SECONDS = 0.002  # until a device that had nothing is asked again
+LET_GO_SECONDS = 0.5  # for a device or port to be free again before it is opened anew
+
+
+class Connection:
+    """Opens an input and reads packets of its best video stream, and of its sound where that is wanted.
+
+    The thread is there because a call into libav or a driver may never return: whoever decodes must be able
+    to go on without it. It owns the input, which it closes once the call it is in has returned.
+
+    `opened` and `get` raise what went wrong: av.FFmpegError, OSError, InputFault where there is no picture,
+    or whatever else the feed raises.
+    """
+
+    def __init__(self, feed: Feed, *, audio: bool) -> None:
+        self.video: av.VideoStream
+        self.audio: av.AudioStream | None = None
+        self.paced, self.ends = feed.paced, feed.at_end == "end"
+        self.packets = PacketQueue(waits=feed.waits)
+        self._feed, self._wants_audio = feed, audio
+        self._opened, self._released = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rtpolyp-input", daemon=True)
+        self._thread.start()
+
+    def opened(self, timeout: float) -> bool:
+        """Wait until the input is open, at most for `timeout` seconds."""
+        if not self._opened.wait(timeout):
+            return False
+        if not hasattr(self, "video"):
+            self.packets.get(0.0)  # raises why not
+        return True
+
+    def get(self, timeout: float) -> Arrival | None:
+        """The next packet, or None when none comes in time; raises EOFError where the input ends."""
+        return self.packets.get(timeout)
+
+    def close(self) -> None:
+        """Let go of the input; its streams and packets are not to be used any more."""
+        self._released.set()
+        self.packets.close()
+        self._thread.join(LET_GO_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            container = self._feed.open()
+        except Exception as exc:  # whatever it is, it is raised again where the frames are taken
+            self.packets.end(exc)
+            self._opened.set()
+            return
+        try:
+            self._choose_streams(container)
+            self._opened.set()
+            self._read(container)
+            self.packets.end()
+        except Exception as exc:
+            self.packets.end(exc)
+            self._opened.set()
+        finally:
+            self._released.wait()  # what was read is decoded with the streams of the container
+            container.close()
+
+    def _choose_streams(self, container: av.container.InputContainer) -> None:
+        video, audio = (container.streams.best(kind) for kind in ("video", "audio"))
+        if not isinstance(video, av.VideoStream) or video.codec_context is None:
+            raise InputFault("no video that can be decoded", "send H.264, for example")
+        if self._wants_audio and isinstance(audio, av.AudioStream):
+            self.audio = audio
+        for stream in container.streams:
+            if stream not in (video, self.audio):
+                stream.discard = Discard.all
+        video.thread_type = "SLICE"  # threads by frame hold back a frame each
+        video.codec_context.thread_count = codec_threads()
+        self.video = video
+        if self._feed.address.lower().startswith("http"):
+            # What has a length is a recording. It comes all at once, as each part of a playlist does.
+            playlist = container.format.name.startswith("hls")
+            self.ends = container.duration is not None or (container.size > 0 and not playlist)
+            self.paced = self.packets.waits = self.ends or playlist
+
+    def _read(self, container: av.container.InputContainer) -> None:
+        streams = [stream for stream in (self.video, self.audio) if stream is not None]
+        while True:
+            try:
+                for packet in container.demux(*streams):
+                    if not self.packets.put(packet):
+                        return
+                return
+            except BlockingIOError:  # how macOS says that a camera has no picture yet
+                if self._released.is_set():
+                    return
+                time.sleep(POLL_SECONDS)

@@ -1,0 +1,1 @@
+"""A live source's packets, copied into a file as they come."""

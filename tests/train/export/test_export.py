@@ -1,0 +1,150 @@
+"""A whole export, and everything that must stop one."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+import train.export.bundle as export
+import train.export.judgement as judgement
+from rtpolyp.errors import EngineError, InputError, OutputError
+from rtpolyp.inference import open_engine
+from rtpolyp.inference.bundle import load_bundle
+from rtpolyp.spec import image_fingerprint, sha256_of
+from train.checkpoint import load_checkpoint, load_network
+from train.data import Source
+from train.export.bundle import export_bundle
+from train.export.heldout import load_held_out
+from train.export.judgement import PRECISION_COST
+from train.export.parity import Tolerance
+
+SIDE = 64
+
+
+def exported(checkpoint: Path, folder: Path, source: Source) -> Path:
+    export_bundle(checkpoint, folder, name="redness", sources=[source], side=SIDE)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle_folder(
+    redness_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory, mini_source: Source
+) -> Path:
+    return exported(redness_checkpoint, tmp_path_factory.mktemp("engines") / "redness", mini_source)
+
+
+def test_the_bundle_is_whole_and_alone(bundle_folder: Path):
+    assert sorted(path.name for path in bundle_folder.iterdir()) == [
+        "MODEL_CARD.md", "model.int8.onnx", "model.onnx", "spec.json", "weights.pt",
+    ]  # fmt: skip
+    assert list(bundle_folder.parent.iterdir()) == [bundle_folder]
+    bundle = load_bundle(bundle_folder)
+    load_network(load_checkpoint(bundle.model("weights")))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_runtime_opens_it(bundle_folder: Path, mini_source: Source, precision: str):
+    with open_engine(bundle_folder, precision=precision) as engine:
+        held_out = load_held_out([mini_source], engine.spec.size)
+        found = engine.submit(held_out.frames[:1]).result(20).probability
+    truth = held_out.truth[0]
+    assert ((found[0] > 127) & truth).sum() > 0.8 * truth.sum()
+    assert ((found[0] > 127) & ~truth).sum() < 0.1 * truth.sum()
+
+
+def test_the_spec_tells_what_it_was_made_of_and_is_worth(bundle_folder: Path, mini_source: Source):
+    spec = load_bundle(bundle_folder).spec
+    assert (spec.name, spec.network, spec.width, spec.height) == ("redness", "redness", SIDE, SIDE)
+    pairs = mini_source.pairs("train") + mini_source.pairs("val")
+    assert set(spec.trained_on) == {image_fingerprint(pair.image) for pair in pairs}
+    assert spec.training["sources"] == [mini_source.name]
+    assert spec.training["step"] == 7
+    precisions = spec.metrics["validation"]["precisions"]
+    assert {"fp32", "int8"} <= precisions.keys()
+    assert precisions["fp32"]["stills"]["half"]["dice"] > 0.8
+    assert (
+        precisions["int8"]["stills"]["half"]["dice"]
+        >= precisions["fp32"]["stills"]["half"]["dice"] - PRECISION_COST
+    )
+    assert len(spec.metrics["parity"]) == 4
+    json.loads((bundle_folder / "spec.json").read_text(), parse_constant=pytest.fail)  # no NaN
+
+
+def test_the_files_name_what_they_are_and_no_path_of_this_machine(bundle_folder: Path, mini_source: Source):
+    properties = {p.key: p.value for p in onnx.load(bundle_folder / "model.int8.onnx").metadata_props}
+    assert (properties["name"], properties["role"]) == ("redness", "int8")
+    for file in bundle_folder.iterdir():
+        assert str(mini_source.folder.parent).encode() not in file.read_bytes()
+
+
+def test_the_card_says_terms_limits_and_hashes(bundle_folder: Path):
+    card = (bundle_folder / "MODEL_CARD.md").read_text()
+    assert "not a medical device" in card
+    assert "mini-set | mini | not described here | unknown" in card
+    assert all(value in card for value in load_bundle(bundle_folder).spec.sha256.values())
+    assert sha256_of(bundle_folder / "spec.json") in card
+    assert "None recorded yet" in card
+
+
+def test_a_failing_precision_publishes_nothing(
+    redness_checkpoint: Path, tmp_path: Path, mini_source: Source, monkeypatch
+):
+    monkeypatch.setattr(judgement, "PRECISION_COST", -1.0)
+    with pytest.raises(EngineError, match="fp32: mean Dice on validation frames falls"):
+        exported(redness_checkpoint, tmp_path / "redness", mini_source)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("EXACT", Tolerance(-1, 1.0), "differs from PyTorch"),
+        ("HALF_WEIGHTS", Tolerance(-1, 1.0), "FP16 weights: differs from PyTorch"),
+        ("HALVING_COST", -1.0, "weights stored as FP16: mean Dice on validation frames falls"),
+    ],
+)
+def test_a_failure_leaves_the_earlier_bundle(
+    redness_checkpoint: Path, tmp_path: Path, mini_source: Source, monkeypatch, name: str, value, message: str
+):
+    folder = tmp_path / "engines" / "redness"
+    folder.mkdir(parents=True)
+    (folder / "spec.json").write_text("the earlier one")
+    monkeypatch.setattr(export, name, value)
+    monkeypatch.setattr(export, "quantise", lambda model, *_: model)  # has a test of its own
+    with pytest.raises(EngineError, match=message):
+        exported(redness_checkpoint, folder, mini_source)
+    assert [path.name for path in tmp_path.rglob("engines/**/*") if path.is_file()] == ["spec.json"]
+    assert (folder / "spec.json").read_text() == "the earlier one"
+
+
+def test_a_folder_with_other_things_fails(redness_checkpoint: Path, tmp_path: Path, mini_source: Source):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(OutputError, match=r"holds something that has no spec\.json"):
+        exported(redness_checkpoint, tmp_path, mini_source)
+    assert (tmp_path / "thesis.tex").exists()
+
+
+def test_a_folder_that_cannot_be_made_fails(redness_checkpoint: Path, tmp_path: Path, mini_source: Source):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        exported(redness_checkpoint, tmp_path / "file" / "redness", mini_source)
+
+
+def test_other_data_than_it_was_trained_on_fails(
+    redness_checkpoint: Path, tmp_path: Path, mini_source: Source
+):
+    other = dataclasses.replace(mini_source, split="maxi")
+    with pytest.raises(InputError, match=r"best\.pt: trained on mini-set:mini, not mini-set:maxi"):
+        exported(redness_checkpoint, tmp_path / "bundle", other)
+
+
+def test_validation_frames_are_what_the_runtime_would_see(mini_source: Source):
+    held_out = load_held_out([mini_source], (SIDE, SIDE))
+    assert held_out.frames.shape == (10, SIDE, SIDE, 3)
+    assert held_out.truth.dtype == bool
+    assert held_out.has_polyp.tolist() == [index % 4 != 3 for index in range(10, 20)]
+    red = held_out.frames[0][held_out.truth[0]].mean(axis=0)
+    assert np.argmax(red) == 2  # BGR

@@ -1,0 +1,1 @@
+"""What happens to a frame before the network sees it in training."""

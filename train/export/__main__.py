@@ -1,0 +1,54 @@
+"""`python -m train.export`: a checkpoint becomes a bundle that the runtime can open.
+
+Everything is written into a folder beside the target, and takes its place when PyTorch, ONNX Runtime and
+OpenVINO agree and no precision costs more than it may. A failure leaves an earlier bundle as it was.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from train.command_line import run_command_line
+from train.data import parse_source
+from train.export.bundle import export_bundle
+
+app = App(name="python -m train.export", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+
+
+@app.default
+def main(
+    *,
+    checkpoint: Path,
+    name: str,
+    data: Annotated[list[str], Parameter(consume_multiple=False)],
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    size: int = 352,
+    seed: int = 0,
+) -> None:
+    """Export a checkpoint as a bundle.
+
+    Parameters
+    ----------
+    checkpoint
+        best.pt of a run.
+    name
+        The bundle's name.
+    data
+        DIR[:SPLIT], repeatable: the data sets that it was trained on.
+    out
+        The bundle's folder; an earlier bundle there is replaced.
+    size
+        Side of the network's input in pixels, a multiple of 32.
+    seed
+        Chooses calibration frames and polyp-free crops.
+    """
+    sources = [parse_source(text) for text in data]
+    spec = export_bundle(checkpoint, out, name=name, sources=sources, side=size, seed=seed)
+    point = f"threshold {spec.threshold}, area {spec.minimum_area}, confidence {spec.minimum_confidence}"
+    print(f"{out}: {point}; figures in {out / 'MODEL_CARD.md'}")
+
+
+if __name__ == "__main__":
+    sys.exit(run_command_line(app, sys.argv[1:]))

@@ -1,0 +1,170 @@
+"""A checkpoint becomes a bundle that the runtime can open.
+
+Everything is written into a folder beside the target, and takes its place when PyTorch, ONNX Runtime and
+OpenVINO agree and no precision costs more than it may. A failure leaves an earlier bundle as it was.
+"""
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from torch import nn
+
+from rtpolyp.errors import InputError
+from rtpolyp.inference.base import SlotEngine
+from rtpolyp.inference.bundle import Bundle, load_bundle
+from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
+from rtpolyp.inference.openvino import OpenVinoEngine
+from rtpolyp.spec import EngineSpec, image_fingerprint, sha256_of, write_spec
+from train.checkpoint import Checkpoint, load_checkpoint, load_network
+from train.data import Source
+from train.export.graph import ByteNetwork, half_weights, to_onnx
+from train.export.heldout import HeldOut, dice_per_frame, load_frames_of, load_held_out, probabilities
+from train.export.int8 import quantise
+from train.export.judgement import check_cost, judge, mean_dice, predict_all
+from train.export.model_card import write_model_card
+from train.export.operating_point import PLAIN
+from train.export.parity import EXACT, HALF_WEIGHTS, check, reference
+from train.publish import published
+from train.weights import save_weights
+
+__all__ = ["export_bundle"]
+
+log = logging.getLogger(__name__)
+
+FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx", "weights": "weights.pt"}
+PARITY_FRAMES = 24  # validation frames that every backend computes; PyTorch takes 0.2 s each
+PARITY_BATCH = 2  # so that the symbolic batch is tested too
+CALIBRATION_FRAMES = 300  # train frames that set INT8's ranges
+HALVING_COST = 0.0005  # mean Dice that FP16 storage of the weights may cost on validation frames
+
+
+def export_bundle(
+    checkpoint: Path, folder: Path, *, name: str, sources: Sequence[Source], side: int = 352, seed: int = 0
+) -> EngineSpec:
+    """Export a checkpoint's averaged weights as the bundle `folder`, and return its spec.
+
+    `sources` are those that it was trained on: their val parts judge parity, precisions and the operating
+    point, their train parts calibrate INT8. `side` is the network's input size in pixels, a multiple of 32.
+    An earlier bundle in `folder` is replaced.
+
+    Raises InputError for sources that are not the checkpoint's and for data that cannot be read, EngineError
+    where a backend or a precision is too far off, OutputError for a folder that holds
+    something else or cannot be written.
+    """
+    trained = load_checkpoint(checkpoint)
+    _check_sources(checkpoint, trained, sources)
+    files = dict(FILES)
+    spec = EngineSpec(name, trained.spec.name, trained.spec.encoder, side, side, **asdict(PLAIN), files=files)
+    crops = trained.recipe.picture_crop
+    held_out = load_held_out(sources, spec.size, picture_crop=crops)
+    log.info("%d validation frames", len(held_out))
+    with published(folder, "spec.json") as staging:
+        bundle = Bundle(staging, spec)
+        exact, parity = _write_fp32(load_network(trained), bundle, held_out)
+        calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed, picture_crop=crops)
+        _write_int8(exact, bundle, held_out, calibration)
+        save_weights(trained, bundle.model("weights"))
+        point, validation = judge(bundle, held_out, seed)
+        spec = replace(
+            spec,
+            **asdict(point),
+            sha256={file: sha256_of(staging / file) for file in files.values()},
+            metrics={"validation": validation, "parity": parity},
+            training=_training(trained, sources, len(calibration)),
+            trained_on=_fingerprints(trained, held_out),
+        )
+        write_spec(spec, staging / "spec.json")
+        write_model_card(staging)
+        load_bundle(staging)
+    return spec
+
+
+def _write_fp32(
+    network: nn.Module, bundle: Bundle, held_out: HeldOut
+) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """Write model.onnx; return the graph with exact weights, and how far each backend is from PyTorch."""
+    exact = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), bundle.spec.size)
+    frames = held_out.frames[:: max(1, len(held_out) // PARITY_FRAMES)][:PARITY_FRAMES]
+    expected = reference(network, frames)
+    dice, parity = [], {}
+    stages = (("exact weights", exact, EXACT), ("FP16 weights", half_weights(exact), HALF_WEIGHTS))
+    for stage, model, tolerance in stages:
+        _save(model, bundle, "fp32")
+        for backend in (OpenVinoEngine, OnnxRuntimeEngine):
+            who = f"{backend.library()}, {stage}"
+            with backend(bundle, batch=PARITY_BATCH) as engine:
+                difference = check(who, expected, _in_batches(engine, frames), tolerance)
+            parity[who] = f"≤ {difference.levels}/255 with {difference.flipped:.4%} of pixels flipped"
+            log.info("%s: %s", who, parity[who])
+        dice.append(mean_dice(predict_all(bundle, "fp32", held_out), held_out))
+        log.info("%s: Dice %.4f", stage, dice[-1])
+    check_cost("weights stored as FP16", *dice, HALVING_COST)
+    return exact, parity
+
+
+def _write_int8(exact: onnx.ModelProto, bundle: Bundle, held_out: HeldOut, calibration: np.ndarray) -> None:
+    """Write model.int8.onnx, quantised from the graph with exact weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        candidate = Bundle(Path(folder), replace(bundle.spec, files={"fp32": "candidate.onnx"}))
+
+        def dice_of(model: onnx.ModelProto, indices: np.ndarray) -> np.ndarray:
+            onnx.save(model, candidate.model("fp32"))
+            with OpenVinoEngine(candidate, optimise_for="throughput") as engine:
+                found = probabilities(engine, held_out.frames[indices])
+            dice = dice_per_frame(found, held_out.truth[indices])
+            log.info("Dice %.4f on %d frames", dice.mean(), len(dice))
+            return dice
+
+        log.info("quantising with %d frames", len(calibration))
+        quantised = quantise(exact, calibration, np.flatnonzero(held_out.has_polyp), dice_of)
+    _save(quantised, bundle, "int8")
+
+
+def _save(model: onnx.ModelProto, bundle: Bundle, role: str) -> None:
+    spec = bundle.spec
+    model.producer_name = "rtpolyp"
+    about = {"name": spec.name, "network": spec.network, "encoder": spec.encoder, "role": role}
+    onnx.helper.set_model_props(model, about)
+    onnx.save(model, bundle.model(role))
+
+
+def _in_batches(engine: SlotEngine, frames: np.ndarray) -> np.ndarray:
+    starts = range(0, len(frames), engine.batch)
+    return np.concatenate([engine.submit(frames[i : i + engine.batch]).result().probability for i in starts])
+
+
+def _check_sources(checkpoint: Path, trained: Checkpoint, sources: Sequence[Source]) -> None:
+    """The val parts that chose the weights have to be the ones that are judged on and fingerprinted."""
+    theirs, given = {file.source for file in trained.files}, {source.name for source in sources}
+    if theirs != given:
+        raise InputError(
+            f"{checkpoint}: trained on {', '.join(sorted(theirs))}, not {', '.join(sorted(given))}; "
+            "give the same --data"
+        )
+
+
+def _fingerprints(trained: Checkpoint, held_out: HeldOut) -> tuple[str, ...]:
+    train = {file.sha256[:16] for file in trained.seen}
+    return tuple(sorted(train | {image_fingerprint(pair.image) for pair in held_out.pairs}))
+
+
+def _training(trained: Checkpoint, sources: Sequence[Source], calibration: int) -> dict[str, Any]:
+    packages = ("torch", "onnx", "onnxruntime", "openvino", "nncf")
+    return {
+        "sources": [source.name for source in sources],
+        "train_frames": len(trained.files),
+        "frames_of_earlier_trainings": len(trained.earlier),  # that the weights began with, see --init
+        "step": trained.step,
+        "validation_dice_while_training": trained.best_dice,
+        "recipe": asdict(trained.recipe),
+        "numerics": asdict(trained.numerics),
+        "int8_calibration_frames": calibration,
+        "versions": {package: version(package) for package in packages},
+    }

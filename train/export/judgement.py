@@ -1,0 +1,122 @@
+"""What a bundle's precisions are worth on validation frames, and the operating point that goes with them."""
+
+import logging
+from dataclasses import asdict
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from rtpolyp.errors import EngineError
+from rtpolyp.imaging.preprocess import resize_frame
+from rtpolyp.inference.bundle import Bundle
+from rtpolyp.inference.engine import Engine
+from rtpolyp.inference.openvino import OpenVinoEngine
+from rtpolyp.inference.processor import this_processor
+from rtpolyp.measure.crops import crop_images, polyp_free_crops
+from rtpolyp.spec import Precision
+from train.export.degrade import as_recorded
+from train.export.heldout import HeldOut, dice_per_frame, probabilities
+from train.export.operating_point import PLAIN, OperatingPoint, choose_operating_point, outcome_at
+
+__all__ = ["check_cost", "judge", "mean_dice", "point_on", "predict_all", "seen_by", "views_of"]
+
+Pictures: TypeAlias = tuple[np.ndarray, np.ndarray]  # frames and polyp-free crops, (F, H, W, 3) uint8 BGR
+Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # as choose_operating_point takes it
+
+log = logging.getLogger(__name__)
+
+MOST_CROPS = 240  # polyp-free crops of validation frames, beside the frames without a polyp
+PRECISION_COST = 0.003  # mean Dice that bf16 or INT8 may cost against FP32
+# What decides how INT8 and bf16 are computed: a figure without it is worth nothing on another processor.
+INSTRUCTION_SETS = ("amx_int8", "amx_bf16", "avx512_vnni", "avx512_bf16", "avx_vnni", "avx2", "asimddp")
+
+
+def predict_all(bundle: Bundle, precision: Precision, held_out: HeldOut) -> np.ndarray:
+    """Probability `(F, H, W) uint8` of all frames, by OpenVINO."""
+    with OpenVinoEngine(bundle, precision, optimise_for="throughput") as engine:
+        return probabilities(engine, held_out.frames)
+
+
+def mean_dice(found: np.ndarray, held_out: HeldOut) -> float:
+    """Dice at 0.5 on the network's grid, mean over the frames with a polyp."""
+    return float(np.nanmean(dice_per_frame(found, held_out.truth)))
+
+
+def check_cost(what: str, before: float, after: float, allowed: float) -> None:
+    """Raise EngineError if mean Dice falls by more than `allowed`."""
+    if before - after > allowed:
+        raise EngineError(
+            f"{what}: mean Dice on validation frames falls from {before:.4f} to {after:.4f}, "
+            f"{allowed} is allowed: nothing is published"
+        )
+
+
+def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint, dict[str, Any]]:
+    """Choose the operating point in FP32; tell what each precision of this machine gives there and at 0.5.
+
+    The point has to hold on the frames as they are and as a stream gives them (`train.export.degrade`), so
+    it is chosen on both together. Raises EngineError for a precision that costs more than PRECISION_COST.
+    """
+    views = views_of(held_out, bundle.spec.size, seed)
+    point, precisions = PLAIN, {}
+    for precision in OpenVinoEngine.precisions(bundle):
+        with OpenVinoEngine(bundle, precision, optimise_for="throughput") as engine:
+            judged = seen_by(engine, views, held_out)
+        if precision == "fp32":
+            point = point_on(judged)
+        outcomes = {
+            view: {"half": outcome_at(PLAIN, *arrays), "operating": outcome_at(point, *arrays)}
+            for view, arrays in judged.items()
+        }
+        for view, (name, outcome) in ((v, item) for v, values in outcomes.items() for item in values.items()):
+            log.info("%s, %s, %s: %s", precision, view, point if name == "operating" else PLAIN, outcome)
+        precisions[precision] = {
+            view: {name: asdict(outcome) for name, outcome in values.items()}
+            for view, values in outcomes.items()
+        }
+        precisions[precision]["dice_by_source"] = _dice_by_source(judged["stills"][0], held_out)
+        half = {of: values["stills"]["half"]["dice"] for of, values in precisions.items()}
+        check_cost(precision, half["fp32"], half[precision], PRECISION_COST)
+    processor = this_processor()
+    sets = ", ".join(name for name in INSTRUCTION_SETS if name in processor.flags)
+    return point, {
+        "processor": f"{processor.name} ({sets}), {OpenVinoEngine.library()}",
+        "frames": len(held_out),
+        "polyp_free": f"{np.count_nonzero(~held_out.has_polyp)} frames without a polyp and "
+        f"{len(views['stills'][1])} crops",
+        "precisions": precisions,
+    }
+
+
+def views_of(held_out: HeldOut, size: tuple[int, int], seed: int) -> dict[str, Pictures]:
+    """The frames, and polyp-free crops of them, as stills and as a stream gives them; all at `size`."""
+    with_polyp = [pair for pair, polyp in zip(held_out.pairs, held_out.has_polyp, strict=True) if polyp]
+    crops = polyp_free_crops(with_polyp, min(MOST_CROPS, len(with_polyp)), seed=seed)
+    rng = np.random.default_rng(seed)
+    stills = held_out.frames, np.stack([resize_frame(image, size) for _, image in crop_images(crops)])
+    frames, free = (np.stack([as_recorded(one, rng) for one in images]) for images in stills)
+    return {"stills": stills, "recorded": (frames, free)}
+
+
+def seen_by(engine: Engine, views: dict[str, Pictures], held_out: HeldOut) -> dict[str, Judged]:
+    """What the engine makes of each view, as `choose_operating_point` takes it."""
+    has_polyp = held_out.has_polyp
+    judged = {}
+    for view, images in views.items():
+        found, of_crops = (probabilities(engine, part) for part in images)
+        polyp_free = np.concatenate([found[~has_polyp], of_crops])
+        judged[view] = found[has_polyp], held_out.truth[has_polyp], polyp_free
+    return judged
+
+
+def point_on(judged: dict[str, Judged]) -> OperatingPoint:
+    """The operating point on all views together."""
+    return choose_operating_point(*(np.concatenate(parts) for parts in zip(*judged.values(), strict=True)))
+
+
+def _dice_by_source(found: np.ndarray, held_out: HeldOut) -> dict[str, float]:
+    """Mean Dice of `found`, which are the frames with a polyp."""
+    is_polyp = held_out.has_polyp
+    dice, sources = dice_per_frame(found, held_out.truth[is_polyp]), np.array(held_out.sources)[is_polyp]
+    means = {name: dice[sources == name] for name in dict.fromkeys(held_out.sources)}
+    return {name: float(values.mean()) for name, values in means.items() if len(values)}
