@@ -56,7 +56,7 @@ class TorchEngine:
     rehearse the code. With `graph` the network is captured once and replayed.
     """
 
-    capacity = 1
+    capacity, batch = 1, 1
 
     def __init__(self, case: Case, device: str, *, graph: bool) -> None:
         import torch

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import logging
+import multiprocessing
 import os
 import signal
 import sys
@@ -106,6 +107,9 @@ def _become_subordinate() -> None:
         signal.signal(number, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        program = multiprocessing.parent_process()
+        if program is not None and not program.is_alive():  # it ended before that call
+            os._exit(0)
         with contextlib.suppress(OSError):  # a sandbox may forbid it
             OOM_SCORE.write_text(FIRST_VICTIM)
 

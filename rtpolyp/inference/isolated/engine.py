@@ -90,12 +90,12 @@ class IsolatedEngine(LocalEngine):
         )
         # a program that ends meanwhile, or forgets to close, would wait for a process that takes no notice
         atexit.register(self._end)
-        self._watcher.start()
         try:
+            self._watcher.start()
             first.result()
         except BaseException:  # Ctrl-C too
+            self._end()
             atexit.unregister(self._end)
-            self._stop.set()
             raise
 
     @property
