@@ -108,6 +108,7 @@ with IsolatedEngine(partial(StubEngine, spec)) as engine:
 
 def test_an_interrupt_while_the_engine_opens_ends_both(bundle: Bundle, tmp_path: Path):
     body = """
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 try:
     IsolatedEngine(faulty_engine.opens_in_a_minute)
 except KeyboardInterrupt:
