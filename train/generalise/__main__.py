@@ -1,17 +1,14 @@
 """`python -m train.generalise`: does a recipe travel to hospitals that it was not trained on?"""
 
-import signal
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from rtpolyp.errors import InputError
 from train.checkpoint import load_checkpoint
-from train.command_line import run_command_line
+from train.command_line import run_protocol
 from train.generalise.hospitals import SEALED, fold_of
 from train.generalise.mining import mine
 from train.generalise.plan import FULL_FOLDS, SCREEN_FOLDS, Setup, full_cells, screen_cells
@@ -174,16 +171,5 @@ def mine_crops(
         write_hard_crops(mine(engine, fold_of(fold, data).sources, seed), out)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """SIGTERM between trainings ends the protocol as Ctrl-C does; inside one, `fit` saves first."""
-    raise KeyboardInterrupt
-
-
-def main() -> None:
-    """Run the command; exit with 0, with 2 after a one-line error, with 130 after Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(run_command_line(app, sys.argv[1:]))
-
-
 if __name__ == "__main__":
-    main()
+    run_protocol(app)

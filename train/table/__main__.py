@@ -1,15 +1,12 @@
 """`python -m train.table`: the paper's Table 1, trained cell by cell and scored with intervals."""
 
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from rtpolyp.errors import InputError
-from train.command_line import run_command_line
+from train.command_line import run_protocol
 from train.data import parse_source
 from train.overrides import Overrides, given
 from train.table.figure import write_figures
@@ -103,16 +100,5 @@ def table(
     write_figures(out, [source for sources in trainings for source in sources], frame, device)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """SIGTERM between trainings ends the table as Ctrl-C does; inside one, `fit` saves first."""
-    raise KeyboardInterrupt
-
-
-def main() -> None:
-    """Run the command; exit with 0, with 2 after a one-line error, with 130 after Ctrl-C or SIGTERM."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(run_command_line(app, sys.argv[1:]))
-
-
 if __name__ == "__main__":
-    main()
+    run_protocol(app)

@@ -5,26 +5,12 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from tests.runtime.live.rehearsal import played
 from tests.runtime.red_disc import disc_clip
 from tests.runtime.tiny_bundle import write_tiny_bundle
-from tests.runtime.video.x11 import virtual_display
 
 START_SECONDS = 90.0  # for what takes two seconds on a quiet machine
 END_SECONDS = 20.0  # of the whole program, on a busy one
-
-
-@pytest.fixture(scope="module")
-def display():
-    try:
-        with virtual_display() as display:
-            yield display
-    except FileNotFoundError as exc:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(exc))
-        pytest.skip(str(exc))
 
 
 def test_keys_reach_the_session_and_q_ends_it(display, tmp_path, tmp_path_factory):

@@ -11,7 +11,6 @@ import pytest
 from rtpolyp.errors import BackendError
 from rtpolyp.video.window import Window
 from tests.runtime.clips import make_clip
-from tests.runtime.video.x11 import virtual_display
 
 # Decoding before the window opens is the order that hung when av was imported before cv2.
 SHOW = """
@@ -33,17 +32,6 @@ SHOW = """
                 print(window.show(frames[0]))
                 break
 """
-
-
-@pytest.fixture(scope="module")
-def display():
-    try:
-        with virtual_display() as display:
-            yield display
-    except FileNotFoundError as exc:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(exc))
-        pytest.skip(str(exc))
 
 
 def environment(**changes):
