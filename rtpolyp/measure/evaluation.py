@@ -23,6 +23,7 @@ from rtpolyp.measure.metrics import Detection, Overlap, detect, overlap, soft_di
 from rtpolyp.settings import Settings
 
 __all__ = [
+    "Degrade",
     "Evaluation",
     "FrameScore",
     "Progress",
@@ -43,6 +44,7 @@ SPECK = 1e-4
 
 Key = TypeVar("Key")
 Progress = Callable[[int, int], None]  # called with (frames done, frames in all)
+Degrade = Callable[[Pair, NDArray[np.uint8]], NDArray[np.uint8]]  # (H, W, 3) uint8 BGR to the same size
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,13 @@ def evaluate_engine(
     *,
     include_seen: bool = False,
     crop: Crop = "off",
+    degrade: Degrade | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Run `engine` over the frames, without temporal smoothing, and score each at its full size.
 
-    The engine sees them whole, or with `crop` what a stream with that crop shows of each.
+    The engine sees them whole, or with `crop` what a stream with that crop shows of each; as they are, or
+    what `degrade` makes of their pixels.
 
     `settings` is the operating point, by default the bundle's own. Frames whose fingerprint the bundle lists
     as training data are left out unless `include_seen`. Raises InputError when none remains, and for files
@@ -121,7 +125,7 @@ def evaluate_engine(
             "take a test split, or add --include-seen"
         )
     frames = []
-    for (pair, truth, rect), probability in predict(engine, _read(scored, crop)):
+    for (pair, truth, rect), probability in predict(engine, _read(scored, crop, degrade)):
         frames.append(score_frame(pair, probability, truth, settings, rect))
         if progress is not None:
             progress(len(frames), len(scored))
@@ -234,10 +238,12 @@ def score_frame(
 
 
 def _read(
-    pairs: Iterable[Pair], crop: Crop
+    pairs: Iterable[Pair], crop: Crop, degrade: Degrade | None
 ) -> Iterator[tuple[tuple[Pair, NDArray[np.bool_], Rect | None], NDArray[np.uint8]]]:
     for pair in pairs:
         image, truth = read_pair(pair)
+        if degrade is not None:
+            image = degrade(pair, image)
         rect = _cropped_to(image, crop)
         yield (pair, truth, rect), image[_box(rect)]
 

@@ -1,0 +1,39 @@
+"""The test parts that a shipped bundle is scored on, each once; nothing is ever chosen by them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtpolyp.errors import InputError
+from rtpolyp.measure.dataset import Pair, load_pairs
+
+__all__ = ["TEST_PARTS", "Part", "chosen_parts"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A data set's frames that no network here was trained or chosen on."""
+
+    folder: str  # of the data set, below the data's folder
+    split: str
+    crops: int  # polyp-free ones that are cut from its frames
+
+    def pairs(self, data: Path) -> list[Pair]:
+        """The frames; raises InputError where the data set is not below `data`."""
+        return load_pairs(data / self.folder, self.split)
+
+
+TEST_PARTS = {
+    "kvasir-test": Part("kvasir-seg", "paper80-10-10_test", 250),
+    "cvc-sequence-test": Part("cvc-612", "sequence80-10-10_test", 200),
+    "polypgen-test": Part("extra/polypgen", "polypgen_test", 200),
+    "bkai-test": Part("extra/bkai-neopolyp", "bkai-neopolyp_test", 200),
+    "negatives-test": Part("extra/polypgen", "negatives_test", 0),
+}
+
+
+def chosen_parts(names: Sequence[str] | None) -> dict[str, Part]:
+    """The parts of these names, or all, in TEST_PARTS' order; raises InputError for an unknown name."""
+    if unknown := [name for name in names or () if name not in TEST_PARTS]:
+        raise InputError(f"--part {unknown[0]!r} is unknown; there are: {', '.join(TEST_PARTS)}")
+    return {name: part for name, part in TEST_PARTS.items() if not names or name in names}
