@@ -8,6 +8,7 @@ from cyclopts import Group, Parameter
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.picture import Crop, parse_crop
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles
 from rtpolyp.pipeline import settings_for
 from rtpolyp.settings import Settings, Style
 from rtpolyp.spec import EngineSpec
@@ -16,6 +17,7 @@ from rtpolyp.video.options import Deinterlace, InputOptions
 __all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags"]
 
 Switch = Parameter(negative="")  # has no --no-…
+ENGINE_HELP = f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file."
 
 
 @Parameter(name="*", group=Group("Output", sort_key=1))
@@ -52,8 +54,6 @@ class EngineFlags:
 
     Parameters
     ----------
-    engine
-        A bundle's name or folder, or a TensorRT plan's file.
     backend
         auto, tensorrt, onnxruntime-cuda, openvino or onnxruntime.
     precision
@@ -62,7 +62,7 @@ class EngineFlags:
         Processor threads for the engine; all by default.
     """
 
-    engine: str = "pranet-if"
+    engine: Annotated[str, Parameter(help=ENGINE_HELP)] = DEFAULT_BUNDLE
     backend: str = "auto"
     precision: str = "auto"
     threads: int | None = None

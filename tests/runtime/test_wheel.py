@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.clips import Clip, make_clip
+from tests.runtime.committed import COMMITTED
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -37,11 +39,21 @@ def test_the_wheel_runs_the_default_bundle_from_any_folder(unpacked, tmp_path):
     assert len(lines) == 3
 
 
-def test_the_code_that_ran_is_the_wheels(unpacked, tmp_path):
-    code = "import rtpolyp, rtpolyp.inference.bundle as b; print(rtpolyp.__file__, b.load_bundle().folder)"
+def test_the_code_and_every_bundle_are_the_wheels(unpacked, tmp_path):
+    bundles = f"*(b.load_bundle(name).folder for name in {sorted(COMMITTED)})"
+    code = f"import rtpolyp, rtpolyp.inference.bundle as b; print(rtpolyp.__file__, {bundles})"
     environment = os.environ | {"PYTHONPATH": str(unpacked)}
     said = subprocess.check_output([sys.executable, "-c", code], cwd=tmp_path, env=environment, text=True)
+    assert len(said.split()) == 1 + len(COMMITTED)
     assert all(Path(path).is_relative_to(unpacked) for path in said.split())
+
+
+def test_the_help_names_every_bundle(unpacked, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(unpacked), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "rtpolyp", "run", "--help"]
+    said = subprocess.check_output(command, cwd=tmp_path, env=environment, text=True)
+    (names,) = re.findall(r"A bundle's name \((.*?)\)", said)
+    assert set(names.split(", ")) >= set(COMMITTED)
 
 
 def test_the_wheel_carries_neither_training_nor_tests(unpacked):
