@@ -1,4 +1,4 @@
-"""Senders of live streams on loopback, for tests of sources: HTTP, TCP, UDP, RTSP, and a proxy that cuts."""
+"""Senders of live streams on loopback, for tests of sources: HTTP, TCP, UDP, RTSP."""
 
 import base64
 import contextlib
@@ -14,7 +14,7 @@ import pytest
 
 from tests.runtime.clips import Clip, make_clip
 
-__all__ = ["Proxy", "http_sender", "http_url", "rtsp_sender", "tcp_sender", "udp_sender"]
+__all__ = ["http_sender", "http_url", "rtsp_sender", "tcp_sender", "udp_sender"]
 
 TICK_SECONDS = 0.04
 DATAGRAM = 7 * 188  # bytes: seven packets of a transport stream
@@ -126,50 +126,6 @@ def udp_sender(clip: Path, seconds: float) -> Iterator[int]:
     finally:
         stop.set()
         thread.join()
-
-
-class Proxy:
-    """Forwards TCP to a port of loopback; `cut` ends every connection and refuses new ones."""
-
-    def __init__(self, target: int) -> None:
-        self._target, self.port = target, 0
-        self._open: list[socket.socket] = []
-        self.restore()
-
-    def restore(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
-
-    def cut(self) -> None:
-        for end in [self._listener, *self._open]:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-            end.close()
-        self._open.clear()
-
-    def __enter__(self) -> "Proxy":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.cut()
-
-    def _accept(self, listener: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
-                self._open += [client, server]
-                for ends in ((client, server), (server, client)):
-                    threading.Thread(target=self._forward, args=ends, daemon=True).start()
-
-    @staticmethod
-    def _forward(source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65_536):
-                target.sendall(data)
-        with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,9 @@ from rtpolyp.errors import InputError
 from rtpolyp.video.options import InputOptions
 from rtpolyp.video.raw.recorder import RawRecorder
 from rtpolyp.video.source import open_live, open_source
+from scripts.live.proxy import Proxy
 from tests.runtime.clips import Clip, code_of, make_clip
 from tests.runtime.video.senders import (
-    Proxy,
     http_sender,
     http_url,
     rtsp_sender,
