@@ -87,7 +87,9 @@ def segment(
                     polyps = find_polyps(probability, view, settings)
                 else:
                     probability, polyps = tracker(probability, frame.pts_seconds, view, settings)
-            found = Segmentation(frame.index, frame.pts_seconds, polyps, probability, view)
+            found = Segmentation(
+                frame.index, frame.pts_seconds, polyps, probability, view, settings.threshold
+            )
             yield Result(frame, found)
     finally:
         producer.close()

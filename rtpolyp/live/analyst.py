@@ -111,13 +111,13 @@ class Analyst:
         self.state = self._engines.state
 
     def _publish(self, frame: Frame, view: View, probability: NDArray[np.uint8]) -> None:
-        pts_seconds = frame.pts_seconds
-        smoothed, polyps = self._tracker(probability, pts_seconds, view, self._settings())
+        pts_seconds, settings = frame.pts_seconds, self._settings()
+        smoothed, polyps = self._tracker(probability, pts_seconds, view, settings)
         y, u, v = (plane_view(frame.native, index) for index in range(3))
         quality = self._quality(y, u, v, pts_seconds, view.crop)
         suppressed_by = None if quality == "clear" else quality
         alert = self._alerts(polyps, pts_seconds, suppressed_by=suppressed_by)
-        found = Segmentation(frame.index, pts_seconds, polyps, smoothed, view)
+        found = Segmentation(frame.index, pts_seconds, polyps, smoothed, view, settings.threshold)
         exits = self._departures(polyps, pts_seconds, view.crop)
         latency = time.monotonic() - frame.captured_at
         self.results.put(Analysis(found, alert, exits, quality, frame.captured_at, latency))

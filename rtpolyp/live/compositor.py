@@ -4,22 +4,23 @@ import dataclasses
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from rtpolyp.imaging import onscreen
 from rtpolyp.imaging.deidentify import blank_outside
 from rtpolyp.imaging.geometry import Rect
-from rtpolyp.imaging.onscreen import Badge, draw_arrow, draw_badges, draw_track_ids
-from rtpolyp.imaging.overlay import draw_overlay
+from rtpolyp.imaging.onscreen import Badge, draw_badges
 from rtpolyp.live.ai_status import AiStatus
 from rtpolyp.live.analysis import AiState, Analysis
 from rtpolyp.live.controls import Controls
+from rtpolyp.live.drawing import draw
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.outlet import short_reason
 from rtpolyp.live.recordings import Recordings
 from rtpolyp.live.telemetry import Telemetry
+from rtpolyp.settings import Settings
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.source import Outage
 
@@ -56,6 +57,7 @@ class Shown:
     frame: Frame  # with everything drawn on it
     captured: Frame  # as it came; the very same as `frame` where nothing was to draw
     analysis: Analysis | None  # the newest result; None once it has expired
+    settings: Settings  # how it was drawn
     ai: AiState
     badges: tuple[Badge, ...]
     repeated: bool  # no new frame has come since the last picture
@@ -119,20 +121,21 @@ class Compositor:
 
     def _show(self, frame: Frame, now: float, *, repeated: bool) -> None:
         controls, outage = self._inputs.controls(), self._inputs.outage()
+        settings = controls.settings
         newest = self._inputs.analysis()
         ai = self._status(self._inputs.ai_state(), newest, frame, now)
         self._tell_changes(ai, outage)
         fresh = newest is not None and now - newest.captured_at <= self._max_age
         analysis = newest if fresh else None
         badges = self._badges(controls, analysis, outage, ai, now)
-        drawn = self._draw(frame, analysis, controls, badges)
-        self._screen.put(Shown(drawn, frame, analysis, ai, badges, repeated))
+        drawn = draw(frame, analysis, settings, badges)
+        self._screen.put(Shown(drawn, frame, analysis, settings, ai, badges, repeated))
         if not self._recordings.videos:
             return
         clean = frame
         if self._deidentify:
             clean = self._blanked(frame)
-            drawn = self._draw(clean, analysis, controls, badges)
+            drawn = draw(clean, analysis, settings, badges)
         if repeated and outage is not None:  # recorded at its own time; both are copies by now
             drawn, clean = _restamped(drawn, now), _restamped(clean, now) if self._deidentify else clean
         self._recordings.write_picture(drawn, clean, analysis.segmentation if analysis is not None else None)
@@ -182,24 +185,6 @@ class Compositor:
         if controls.muted:
             badges.append(onscreen.MUTED)
         return tuple(badges)
-
-    def _draw(
-        self, frame: Frame, analysis: Analysis | None, controls: Controls, badges: Sequence[Badge]
-    ) -> Frame:
-        """A copy of the frame with everything on it; the frame itself where there is nothing to draw."""
-        found = analysis if controls.settings.overlay else None
-        if not (badges or (found is not None and (found.segmentation.polyps or found.exits))):
-            return frame
-        drawn, planes = frame.writable()
-        full_range = frame.full_range
-        if found is not None:
-            polyps, picture = found.segmentation.polyps, found.segmentation.view.crop
-            draw_overlay(planes, polyps, controls.settings, full_range=full_range)
-            draw_track_ids(planes, polyps, full_range=full_range)
-            for point in found.exits:
-                draw_arrow(planes, picture, point, full_range=full_range)
-        draw_badges(planes, badges, full_range=full_range)
-        return drawn
 
 
 def _restamped(frame: Frame, now: float) -> Frame:

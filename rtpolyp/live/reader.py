@@ -3,13 +3,14 @@
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.source import LiveSource
+from rtpolyp.video.source import LiveSource, Losses
 
 __all__ = ["Reader"]
 
@@ -32,6 +33,7 @@ class Reader:
         self.border: Rect | None = crop if isinstance(crop, Rect) else None
         self.picture = self.border
         self._source, self._mailboxes, self._telemetry = source, mailboxes, telemetry
+        self._told = Losses()  # what the telemetry knows
         self._finder = PictureFinder() if crop == "auto" else None
         self._whole = Rect(0, 0, *source.size) if source.size is not None else None
         if crop == "off":
@@ -53,6 +55,7 @@ class Reader:
         try:
             for count, frame in enumerate(self._source, 1):
                 self._telemetry.count("frames_captured")
+                self._count_losses()
                 for mailbox in self._mailboxes:
                     mailbox.put(frame)
                 if self._finder is not None and (count <= PICTURE_FRAMES or count % PICTURE_FRAMES == 0):
@@ -60,8 +63,16 @@ class Reader:
         except Exception as exc:  # the session tells it after closing everything
             self.error = exc
         finally:
+            self._count_losses()
             for mailbox in self._mailboxes:
                 mailbox.close()
+
+    def _count_losses(self) -> None:
+        """Bring the telemetry up to the source's counters."""
+        losses = replace(self._source.losses)  # it goes on counting
+        self._telemetry.count("corrupt_packets", losses.corrupt_packets - self._told.corrupt_packets)
+        self._telemetry.count("skipped_packets", losses.skipped_packets - self._told.skipped_packets)
+        self._told = losses
 
     def _look_for_border(self, finder: PictureFinder, frame: Frame, count: int) -> None:
         finder.add(frame.luma())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from rtpolyp.imaging.onscreen import FROZEN, draw_badges, load_font
-from rtpolyp.live.compositor import Shown
+from rtpolyp.live.compositor import Shown, Tell
 from rtpolyp.live.controls import Controls, press
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.telemetry import Telemetry
@@ -40,17 +40,19 @@ class Screen:
         telemetry: Telemetry,
         *,
         display: Display | None,
-        snapshot: Callable[[Shown, Controls], None],
+        snapshot: Callable[[Shown], None],
+        tell: Tell,
     ) -> None:
         self.controls = controls  # replaced whole by each key
         self._pictures, self._telemetry = pictures, telemetry
-        self._display, self._snapshot = display, snapshot
+        self._display, self._snapshot, self._tell = display, snapshot, tell
         self._frozen: Shown | None = None
         self._shown_at: float | None = None  # time.monotonic() of the last picture
 
     def run(self, stop: threading.Event) -> None:
         """Show pictures until `stop`, the key for it, or the end of the stream."""
         load_font()
+        self._tell_settings()
         while not (stop.is_set() or self.controls.quit):
             shown = self._pictures.get(POLL_SECONDS)
             if shown is not None:
@@ -64,12 +66,17 @@ class Screen:
             before = self.controls
             self.controls = press(self._display.show(visible.frame), before)
             if self.controls.snapshots > before.snapshots:
-                self._snapshot(visible, before)
+                self._snapshot(visible)
+            if _chosen(self.controls) != _chosen(before):
+                self._tell_settings()
             if not self.controls.frozen:
                 self._frozen = None
             elif self._frozen is None:
                 self._frozen = _frozen(shown)
         self._count(shown, time.monotonic())
+
+    def _tell_settings(self) -> None:
+        self._tell("settings", **_chosen(self.controls))
 
     def _count(self, shown: Shown, now: float) -> None:
         telemetry = self._telemetry
@@ -81,6 +88,17 @@ class Screen:
             telemetry.count("frames_covered")
             telemetry.time("overlay_age", now - shown.analysis.captured_at)
         telemetry.ai_state = shown.ai.state
+
+
+def _chosen(controls: Controls) -> dict[str, object]:
+    """What the log says of the controls."""
+    settings = controls.settings
+    return {
+        "threshold": settings.threshold,
+        "style": settings.style,
+        "overlay": settings.overlay,
+        "muted": controls.muted,
+    }
 
 
 def _frozen(shown: Shown) -> Shown:

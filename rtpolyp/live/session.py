@@ -100,7 +100,12 @@ class _Session:
         mailboxes = self._for_picture, self._for_ai
         self._reader = Reader(source, mailboxes, options.crop, telemetry)
         self._screen = Screen(
-            pictures, Controls(settings), telemetry, display=display, snapshot=self._take_snapshot
+            pictures,
+            Controls(settings),
+            telemetry,
+            display=display,
+            snapshot=self._take_snapshot,
+            tell=self._tell,
         )
         self._analyst = Analyst(
             self._for_ai,
@@ -174,13 +179,12 @@ class _Session:
         if self._tone is not None and not self._screen.controls.muted:
             self._tone.play()
 
-    def _take_snapshot(self, shown: Shown, controls: Controls) -> None:
+    def _take_snapshot(self, shown: Shown) -> None:
         if self._snapshots is None:
             log.warning("no snapshot: say where to by --snapshots DIR")
             return
-        found = shown.analysis.segmentation if shown.analysis is not None else None
         self._snapshots.take(
-            shown.captured, found, controls.settings, shown.badges, picture=self._reader.border
+            shown.captured, shown.analysis, shown.settings, shown.badges, picture=self._reader.border
         )
         self._telemetry.count("snapshots")
 

@@ -18,12 +18,13 @@ from typing_extensions import Self
 from rtpolyp.errors import OutputError
 from rtpolyp.imaging.deidentify import blank_outside
 from rtpolyp.imaging.geometry import Rect
-from rtpolyp.imaging.onscreen import Badge, draw_badges, draw_track_ids
-from rtpolyp.imaging.overlay import draw_overlay
+from rtpolyp.imaging.onscreen import Badge
+from rtpolyp.live.analysis import Analysis
+from rtpolyp.live.drawing import draw
 from rtpolyp.live.redacted import redacted
 from rtpolyp.live.worker import Worker
 from rtpolyp.settings import Settings
-from rtpolyp.video.frame import Frame, Segmentation
+from rtpolyp.video.frame import Frame
 from rtpolyp.video.json_sink import SCHEMA, describe_polyp
 
 __all__ = ["SnapshotWriter"]
@@ -38,7 +39,7 @@ NAMES = ("source", "name")  # of the header and the frame: file names may be pat
 @dataclasses.dataclass(frozen=True)
 class _Moment:
     frame: Frame
-    segmentation: Segmentation | None
+    analysis: Analysis | None
     settings: Settings
     badges: tuple[Badge, ...]
     picture: Rect | None
@@ -67,7 +68,7 @@ class SnapshotWriter:
     def take(
         self,
         frame: Frame,
-        segmentation: Segmentation | None,
+        analysis: Analysis | None,
         settings: Settings,
         badges: Sequence[Badge] = (),
         *,
@@ -75,11 +76,11 @@ class SnapshotWriter:
     ) -> None:
         """Keep this moment: the frame as it came, and what is drawn on it.
 
-        `segmentation` may be an earlier frame's, or None while the AI is off. `picture` is where the
+        `analysis` may be an earlier frame's, or None while the AI is off. `picture` is where the
         endoscope's picture lies; with `deidentify` and None nothing of the frame is shown.
         """
         shown = tuple(badge.bare() if self._deidentify else badge for badge in badges)
-        moment = _Moment(frame, segmentation, settings, shown, picture, time.time())
+        moment = _Moment(frame, analysis, settings, shown, picture, time.time())
         if not self._worker.submit(lambda: self._save(moment)):
             self._fail("too many are waiting for the disk")
 
@@ -117,17 +118,12 @@ class SnapshotWriter:
         if self._deidentify:
             raw, planes = raw.writable()
             blank_outside(planes, moment.picture, full_range=raw.full_range)
-        drawn, planes = raw.writable()
-        full_range = drawn.full_range
-        if moment.segmentation is not None and moment.settings.overlay:
-            draw_overlay(planes, moment.segmentation.polyps, moment.settings, full_range=full_range)
-            draw_track_ids(planes, moment.segmentation.polyps, full_range=full_range)
-        draw_badges(planes, moment.badges, full_range=full_range)
-        return raw, drawn
+        return raw, draw(raw, moment.analysis, moment.settings, moment.badges)
 
     def _describe(self, moment: _Moment) -> object:
-        frame, found = moment.frame, moment.segmentation
-        description = {
+        frame = moment.frame
+        found = moment.analysis.segmentation if moment.analysis is not None else None
+        description: dict[str, Any] = {
             "schema": SCHEMA,
             **self._header,
             "settings": dataclasses.asdict(moment.settings),
@@ -139,9 +135,16 @@ class SnapshotWriter:
             "pts_seconds": frame.pts_seconds,
             "picture": None if moment.picture is None else dataclasses.asdict(moment.picture),
             "badges": [f"{badge.title} {badge.detail}".strip() for badge in moment.badges],
-            "analysed": None if found is None else {"index": found.index, "pts_seconds": found.pts_seconds},
-            "polyps": [] if found is None else [describe_polyp(polyp) for polyp in found.polyps],
+            "analysed": None,
+            "polyps": [],
         }
+        if found is not None:
+            description["analysed"] = {
+                "index": found.index,
+                "pts_seconds": found.pts_seconds,
+                "threshold": found.threshold,
+            }
+            description["polyps"] = [describe_polyp(polyp) for polyp in found.polyps]
         if self._deidentify:
             for name in NAMES:
                 description.pop(name, None)

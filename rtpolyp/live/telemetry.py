@@ -17,6 +17,8 @@ Counter = Literal[
     "inference_failures",
     "engine_restarts",
     "source_outages",
+    "corrupt_packets",
+    "skipped_packets",
     "activations",
     "activations_suppressed",
     "recording_frames_dropped",
@@ -32,6 +34,8 @@ COUNTERS: dict[Counter, str] = {
     "inference_failures": "Frames that the engine failed on or answered too late.",
     "engine_restarts": "Times that the engine's process was started anew.",
     "source_outages": "Times that the source stopped giving frames.",
+    "corrupt_packets": "Packets damaged on the way, or refused by the decoder.",
+    "skipped_packets": "Packets left undecoded, to catch up with the stream.",
     "activations": "Alerts.",
     "activations_suppressed": "Alerts held back: too short, or the frame was blurred, frozen or outside.",
     "recording_frames_dropped": "Frames missing in a recording because its disk was too slow.",
@@ -139,7 +143,8 @@ class Telemetry:
             f"{100 * n['frames_covered'] / shown:.1f} % with an unexpired result",
             f"{n['inferences']} inferences ({n['inferences'] / max(seconds, 1e-9):.1f}/s), "
             f"{n['inference_failures']} failed; engine restarted {n['engine_restarts']} times; "
-            f"{n['source_outages']} outages of the source",
+            f"{n['source_outages']} outages of the source, {n['corrupt_packets']} packets corrupt, "
+            f"{n['skipped_packets']} skipped",
             f"{n['activations']} activations ({n['activations'] / minutes:.2f}/min), "
             f"{n['activations_suppressed']} suppressed",
         ]

@@ -86,3 +86,4 @@ class Segmentation:
     polyps: tuple[Polyp, ...]  # largest first
     probability: NDArray[np.uint8]  # (H, W) on the network's grid, after temporal smoothing, 255 = polyp
     view: View  # maps the network's grid to the frame
+    threshold: float  # of the settings that the polyps were found with

@@ -23,11 +23,12 @@ EXTENSIONS = (".json", ".jsonl")
 class JsonSink:
     """Writes JSON Lines: a header `{"schema": 1, …}` with what the caller gives, then a line a frame.
 
-    A frame's line holds `index`, `name`, `pts` (in ticks of `time_base` seconds), `pts_seconds` and
-    `polyps`, largest first, each with `box` [x, y, w, h] and `contour` [[x, y], …] in frame pixels (edge
-    coordinates, rounded to 0.1), `area` in pixels, `confidence` from 0 to 1 and `track`, the same number
-    in all frames that show this polyp (null where images stand alone). Every line goes out at once, so an
-    interrupted run leaves whole lines. Raises OutputError when the file cannot be written.
+    A frame's line holds `index`, `name`, `pts` (in ticks of `time_base` seconds), `pts_seconds`, the
+    `threshold` it was made with (keys change it in a live session) and `polyps`, largest first, each with
+    `box` [x, y, w, h] and `contour` [[x, y], …] in frame pixels (edge coordinates, rounded to 0.1), `area` in
+    pixels, `confidence` from 0 to 1 and `track`, the same number in all frames that show this polyp (null
+    where images stand alone). Every line goes out at once, so an interrupted run leaves whole lines. Raises
+    OutputError when the file cannot be written.
     """
 
     def __init__(self, path: str | Path, header: Mapping[str, Any]) -> None:
@@ -56,6 +57,7 @@ class JsonSink:
             "pts": frame.pts,
             "time_base": str(frame.time_base),
             "pts_seconds": frame.pts_seconds,
+            "threshold": segmentation.threshold,
             "polyps": [describe_polyp(polyp) for polyp in segmentation.polyps],
         }
         self._write_line(line)

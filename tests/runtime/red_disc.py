@@ -20,6 +20,15 @@ def disc(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     return bgr
 
 
+def textured_disc(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """`disc` on a ground with the contrast and the colour that frames of mucosa have: it may raise alerts."""
+    width, height = size
+    grain = np.random.default_rng(index).integers(-70, 71, (height, width, 1))
+    ground = np.clip(np.array((80, 80, 120)) + grain, 0, 255).astype(np.uint8)
+    bgr = disc(index, size)
+    return np.where((bgr == (60, 60, 230)).all(axis=2, keepdims=True), bgr, ground)
+
+
 def disc_clip(path: Path, **traits: object) -> Path:
     """A clip of `disc`; `traits` are those of clips.Clip."""
     return make_clip(path, Clip(**traits), disc)

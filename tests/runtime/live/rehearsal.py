@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from rtpolyp.errors import InputError
+from rtpolyp.inference.stub import StubEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.event_log import EventLog
 from rtpolyp.live.options import LiveOptions, LiveSummary
@@ -20,6 +21,12 @@ INTERVAL = 1 / RATE  # seconds
 LARGEST_GAP = 2 * INTERVAL  # promised
 MAX_AGE_MS = 2500 / RATE  # results must outlive the interval, as 150 ms do at a camera's rate
 LONGEST_SECONDS = 60.0  # of a session whose condition never comes true
+
+
+class Plain(StubEngine):
+    """In this process: nothing here depends on where the engine runs."""
+
+    restarts = 0
 
 
 @dataclass

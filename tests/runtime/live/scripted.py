@@ -6,7 +6,7 @@ import time
 from fractions import Fraction
 
 from rtpolyp.video.array_source import ArraySource
-from rtpolyp.video.source import Outage
+from rtpolyp.video.source import Losses, Outage
 from tests.runtime.clips import frame_of
 from tests.runtime.red_disc import disc
 
@@ -35,7 +35,7 @@ class Scripted:
         self.frame_rate = Fraction(rate)
         like = ArraySource([], size, self.frame_rate).format
         self.format = dataclasses.replace(like, time_base=TIME_BASE)
-        self.outage = None
+        self.outage, self.losses = None, Losses()
         self.origin = 0.0  # time.monotonic() of the first frame
         self.delivered = []  # captured_at
         self._interrupted = threading.Event()

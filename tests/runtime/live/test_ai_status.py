@@ -21,7 +21,7 @@ def frame_at(captured_at):
 
 
 def result_of(captured_at):
-    found = Segmentation(0, 0.0, (), np.zeros((96, 128), np.uint8), make_view((160, 128), (128, 96)))
+    found = Segmentation(0, 0.0, (), np.zeros((96, 128), np.uint8), make_view((160, 128), (128, 96)), 0.5)
     return Analysis(found, Alert(False, False, None, None), (), "clear", captured_at, 0.02)
 
 

@@ -13,25 +13,18 @@ import pytest
 from rtpolyp.errors import EngineError, OutputError
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.inference.isolated.engine import EngineRecipe
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, Rung
 from rtpolyp.live.options import LiveOptions
 from rtpolyp.live.session import run_live
 from rtpolyp.settings import Settings
-from rtpolyp.video.source import open_source
-from tests.runtime.live.rehearsal import RATE, Watcher, played, rehearse
+from rtpolyp.video.source import Losses, open_source
+from tests.runtime.live.rehearsal import RATE, Plain, Watcher, played, rehearse
 from tests.runtime.live.scripted import SIZE, Scripted
-from tests.runtime.red_disc import SPEC, disc
+from tests.runtime.red_disc import SPEC, disc, textured_disc
 
 END_SECONDS = 2.0  # promised
 SETTINGS = Settings(threshold=0.5, minimum_area=0.001, minimum_confidence=0.0)
-
-
-class Plain(StubEngine):
-    """In this process: nothing here depends on where the engine runs."""
-
-    restarts = 0
 
 
 def last_frame(path: Path) -> np.ndarray:
@@ -71,6 +64,49 @@ def test_keys(tmp_path):
     assert "FROZEN" in said["badges"]
     assert "OVERLAY OFF" in said["badges"]
     assert len(played(tmp_path / "out.mp4")) >= 11  # recorded while frozen as well
+
+
+def test_settings_changed_by_key_are_in_the_log_and_beside_the_results(tmp_path):
+    keys = {4: "+", 6: "y", 8: "m", 9: "space", 10: "o"}
+    done = Watcher(keys=keys, done=lambda watcher: len(watcher.times) > 14)
+    watcher, _ = rehearse(Scripted(20, rate=RATE), Plain(SPEC), tmp_path, done)
+    told = [
+        (event["threshold"], event["style"], event["overlay"], event["muted"])
+        for event in map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
+        if event["event"] == "settings"
+    ]
+    assert told == [
+        (0.5, "outline", True, False),
+        (0.55, "outline", True, False),
+        (0.55, "fill", True, False),
+        (0.55, "fill", True, True),
+        (0.55, "fill", False, True),
+    ]
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()[1:]]
+    pressed = watcher.pictures[4].index
+    assert {line["threshold"] for line in lines if line["index"] < pressed} == {0.5}
+    assert {line["threshold"] for line in lines if line["index"] > pressed + 1} == {0.55}
+
+
+def test_a_snapshot_is_what_the_screen_showed(tmp_path):
+    snapshots = tmp_path / "snapshots"
+    keys = Watcher(keys={8: "s", 10: "q"})
+    source = Scripted(20, rate=RATE, draw=textured_disc)
+    watcher, _ = rehearse(source, Plain(SPEC), tmp_path, keys, snapshots=snapshots)
+    (folder,) = snapshots.iterdir()
+    said = json.loads((folder / "snapshot.json").read_text())
+    assert len(said["polyps"]) == 1
+    assert "POLYP #1" in said["badges"]
+    assert np.array_equal(cv2.imread(str(folder / "overlay.png")), watcher.pictures[8].to_bgr())
+
+
+def test_lost_packets_are_counted(tmp_path):
+    source = Scripted(2, rate=RATE)
+    source.losses = Losses(corrupt_packets=3, skipped_packets=2)
+    watcher, summary = rehearse(source, Plain(SPEC), tmp_path)
+    (end,) = watcher.events("end")
+    assert (end["counts"]["corrupt_packets"], end["counts"]["skipped_packets"]) == (3, 2)
+    assert "0 outages of the source, 3 packets corrupt, 2 skipped" in "\n".join(summary.lines)
 
 
 def test_snapshots_without_a_folder_are_refused(tmp_path, caplog):

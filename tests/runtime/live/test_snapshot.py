@@ -16,14 +16,18 @@ from rtpolyp.imaging import onscreen
 from rtpolyp.imaging.geometry import Rect, make_view
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.live import snapshot
+from rtpolyp.live.analysis import Analysis
+from rtpolyp.live.drawing import draw
 from rtpolyp.live.snapshot import SnapshotWriter
 from rtpolyp.settings import Settings
+from rtpolyp.tracking.alert import Alert
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.json_sink import JsonSink
 from tests.runtime.clips import frame_of
 
 SIZE = 640, 480
 SETTINGS = Settings(0.43, 0.001, 0.6)
+NO_ALERT = Alert(active=False, started=False, track=None, since_seconds=None)
 HEADER = {"rtpolyp": "0.1.0", "source": "camera 0", "engine": "tiny", "backend": "stub", "sha256": {}}
 NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-000123")
 
@@ -35,11 +39,12 @@ def frame() -> Frame:
 
 
 @pytest.fixture
-def found() -> Segmentation:
+def found() -> Analysis:
     corners = np.array([(300, 200), (400, 200), (400, 300), (300, 300)], np.float32)
     polyp = Polyp(Rect(300, 200, 100, 100), 10_000.0, 0.91, corners, track=4)
     view = make_view(SIZE, (64, 64))
-    return Segmentation(121, 4.84, (polyp,), np.zeros((64, 64), np.uint8), view)
+    segmentation = Segmentation(121, 4.84, (polyp,), np.zeros((64, 64), np.uint8), view, 0.43)
+    return Analysis(segmentation, NO_ALERT, (), "clear", captured_at=0.0, latency_seconds=0.02)
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ def read(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, 
 
 
 def test_a_snapshot_is_the_picture_the_overlay_and_what_was_found(
-    tmp_path: Path, frame: Frame, found: Segmentation
+    tmp_path: Path, frame: Frame, found: Analysis
 ) -> None:
     with SnapshotWriter(tmp_path / "new" / "shots", HEADER) as writer:
         writer.take(frame, found, SETTINGS, [onscreen.ai_reduced("every 2nd frame")])
@@ -81,24 +86,32 @@ def test_a_snapshot_is_the_picture_the_overlay_and_what_was_found(
     assert values["engine"] == "tiny"
     assert values["rtpolyp"] == "0.1.0"
     assert (values["index"], values["pts"], values["pts_seconds"]) == (123, 123, 4.92)
-    assert values["analysed"] == {"index": 121, "pts_seconds": 4.84}
+    assert values["analysed"] == {"index": 121, "pts_seconds": 4.84, "threshold": 0.43}
     assert values["badges"] == ["AI REDUCED every 2nd frame"]
 
 
-def test_polyps_are_written_as_json_lines_hold_them(
-    tmp_path: Path, frame: Frame, found: Segmentation
-) -> None:
+def test_the_overlay_is_what_the_screen_shows(tmp_path: Path, frame: Frame, found: Analysis) -> None:
+    left = dataclasses.replace(found, exits=((639.0, 240.0),))
+    badges = [onscreen.polyp_alert(4)]
+    with SnapshotWriter(tmp_path, HEADER) as writer:
+        writer.take(frame, left, SETTINGS, badges)
+    raw, overlay, _ = read(next(tmp_path.iterdir()))
+    assert np.array_equal(overlay, draw(frame, left, SETTINGS, badges).to_bgr())
+    assert (raw != overlay)[230:250, 600:].any()  # the arrow
+
+
+def test_polyps_are_written_as_json_lines_hold_them(tmp_path: Path, frame: Frame, found: Analysis) -> None:
     with SnapshotWriter(tmp_path / "shots", HEADER) as writer:
         writer.take(frame, found, SETTINGS)
     with JsonSink(tmp_path / "lines.jsonl", HEADER) as sink:
-        sink.write(frame, found)
+        sink.write(frame, found.segmentation)
     line = json.loads((tmp_path / "lines.jsonl").read_text().splitlines()[1])
     (folder,) = (tmp_path / "shots").iterdir()
     assert read(folder)[2]["polyps"] == line["polyps"]
 
 
 def test_without_a_result_or_with_the_overlay_off_nothing_is_outlined(
-    tmp_path: Path, frame: Frame, found: Segmentation
+    tmp_path: Path, frame: Frame, found: Analysis
 ) -> None:
     with SnapshotWriter(tmp_path, HEADER) as writer:
         writer.take(frame, None, SETTINGS)
@@ -111,7 +124,7 @@ def test_without_a_result_or_with_the_overlay_off_nothing_is_outlined(
     assert len(off[2]["polyps"]) == 1  # what was found counts all the same
 
 
-def test_the_frame_itself_is_never_drawn_on(tmp_path: Path, frame: Frame, found: Segmentation) -> None:
+def test_the_frame_itself_is_never_drawn_on(tmp_path: Path, frame: Frame, found: Analysis) -> None:
     before = frame.to_bgr()
     with SnapshotWriter(tmp_path, HEADER, deidentify=True) as writer:
         writer.take(frame, found, SETTINGS, [onscreen.FROZEN])

@@ -30,7 +30,7 @@ POLYP = Polyp(
 
 def found(*polyps: Polyp, index: int = 7) -> Segmentation:
     view = make_view((160, 128), (64, 64))
-    return Segmentation(index, index / 25, polyps, np.zeros((64, 64), np.uint8), view)
+    return Segmentation(index, index / 25, polyps, np.zeros((64, 64), np.uint8), view, 0.43)
 
 
 def lines(path):
@@ -56,6 +56,7 @@ def test_a_header_and_a_line_a_frame(tmp_path):
         "pts": 7,
         "time_base": "1/25",
         "pts_seconds": 0.28,
+        "threshold": 0.43,
         "polyps": [
             {
                 "box": [10, 20, 31, 16],
