@@ -23,7 +23,7 @@ from rtpolyp.measure.evaluation import Evaluation, evaluate_engine
 from rtpolyp.measure.report import to_dict, write_csv, write_json
 from rtpolyp.pipeline import settings_for
 from scripts.shipped.log import append, check_unscored, make_row, read, rows_of
-from scripts.shipped.parts import Part, chosen_parts
+from scripts.shipped.parts import PRECISIONS, Part, chosen_parts
 from scripts.shipped.summary import summary
 
 app = App(name="python scripts/score_shipped.py", help=__doc__, version_flags=())
@@ -54,7 +54,7 @@ def main(
     output
         Folder of test_log.csv and eval/.
     """
-    parts, precisions = chosen_parts(part), precision or ["fp32", "int8"]
+    parts, precisions = chosen_parts(part), precision or PRECISIONS
     spec, log = load_bundle(engine).spec, output / "test_log.csv"
     check_unscored(log, spec, [(name, chosen) for chosen in precisions for name in parts])
     console = make_console()

@@ -7,7 +7,7 @@ from pathlib import Path
 from rtpolyp.errors import InputError
 from rtpolyp.measure.dataset import Pair, load_pairs
 
-__all__ = ["TEST_PARTS", "Part", "chosen_parts"]
+__all__ = ["PRECISIONS", "TEST_PARTS", "Part", "chosen_parts"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Part:
         return load_pairs(data / self.folder, self.split)
 
 
+PRECISIONS = ("fp32", "int8")  # that a bundle's files hold, and that it is scored in
 TEST_PARTS = {
     "kvasir-test": Part("kvasir-seg", "paper80-10-10_test", 250),
     "cvc-sequence-test": Part("cvc-612", "sequence80-10-10_test", 200),
