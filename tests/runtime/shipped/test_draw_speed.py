@@ -38,9 +38,8 @@ def test_measuring_logs_what_was_not_scored_and_drawing_needs_the_file_alone(
     assert run_command_line([*measure, "--data", str(data), *files], app) == 0
     precisions = OpenVinoEngine.precisions(load_bundle(tiny))
     points = json.loads(results.read_text())["points"]
-    assert [(p["precision"], p["side"]) for p in points] == [
-        (p, side) for p in precisions for side in (64, 96)
-    ]
+    measured = [(point["precision"], point["side"]) for point in points]
+    assert measured == list(itertools.product(precisions, (64, 96)))
     logged = {
         (row["precision"], min(int(row["width"]), int(row["height"]))): float(row["dice"])
         for row in read(log)
