@@ -91,7 +91,7 @@ def make_row(
         ):
             values[f"macro_dice{suffix}"] = sum(dices) / len(dices)
             named = zip(subparts, dices, strict=True)
-            values[f"dice{suffix}_by_subpart"] = "; ".join(f"{part.name} {dice:.4f}" for part, dice in named)
+            values[f"dice{suffix}_by_subpart"] = "; ".join(f"{one.name} {dice:.4f}" for one, dice in named)
     if half.polyps:
         values |= {"polyps": half.polyps, "found": half.found, "found_interval": half.sensitivity}
         values |= {"found_operating": operating.found, "found_operating_interval": operating.sensitivity}
@@ -117,7 +117,8 @@ def append(path: Path, row: Row) -> None:
 
 
 def _bundle(spec: EngineSpec) -> Row:
-    return {name: _text(getattr(spec, "name" if name == "bundle" else name)) for name in BUNDLE}
+    values = ((name, getattr(spec, "name" if name == "bundle" else name)) for name in BUNDLE)
+    return {name: value if isinstance(value, str) else f"{value:g}" for name, value in values}
 
 
 def _outlined(total: str, outlined: str, rates: Sequence[OutlineRate | None]) -> Iterator[tuple[str, object]]:

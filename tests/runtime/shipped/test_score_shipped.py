@@ -67,7 +67,7 @@ def test_another_operating_point_is_another_bundle(score, tiny: Path, results: P
     spec = read_spec(tiny / "spec.json")
     write_spec(dataclasses.replace(spec, threshold=0.9), tiny / "spec.json")
     assert score("--part", "negatives-test", "--precision", "fp32") == 0
-    assert [row["threshold"] for row in read(results / "test_log.csv")] == ["0.5000", "0.9000"]
+    assert [row["threshold"] for row in read(results / "test_log.csv")] == ["0.5", "0.9"]
 
 
 def test_a_foreign_log_fails(score, results: Path, capsys) -> None:
