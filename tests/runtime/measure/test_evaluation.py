@@ -178,6 +178,15 @@ def test_a_cropped_pair_has_image_and_truth_alike(discs: Path) -> None:
     assert np.array_equal(truth, whole_truth[10:90, 20:120])
 
 
+def test_the_engine_sees_what_degrading_left(discs: Path, red_engine: Callable) -> None:
+    with red_engine() as engine:
+        evaluation = evaluate_engine(
+            engine, load_pairs(discs), degrade=lambda pair, image: image * np.uint8(pair.name != "found")
+        )
+    outlines = {frame.pair.name: len(frame.polyps) for frame in evaluation.frames}
+    assert outlines == {"clean": 0, "found": 0, "missed": 1, "outlined": 1}
+
+
 def test_evaluate_engine_takes_the_bundles_operating_point(discs: Path, red_engine: Callable) -> None:
     with red_engine(threshold=0.7, minimum_area=0.5, minimum_confidence=0.6) as engine:
         result = evaluate_engine(engine, load_pairs(discs))
