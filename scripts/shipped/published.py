@@ -22,7 +22,10 @@ class Level(NamedTuple):
     note: str
 
 
-MSEG = "RTX 2080 Ti, PraNet's split: Huang et al., arXiv:2101.07172, and its README"  # PraNet's authors: ~50
+MSEG = (
+    "RTX 2080 Ti, PraNet's split: Huang et al., arXiv:2101.07172, and its README "
+    "(PraNet's own authors say about 50 frames/s)"
+)
 NEXT = "RTX 2080 Ti in the source's other tables, not said for these: README of github.com/Kevin0624/HarDNeXt"
 DILATED = "RTX 3090, 880/120 split: README of github.com/nikhilroxtomar/DilatedSegNet"
 COLON = "GPU not named in the abstract, 880/120 split: Jha et al., arXiv:2011.07631"
