@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from rtpolyp.imaging.geometry import Rect, View
 from rtpolyp.imaging.polyp import Polyp
-from rtpolyp.imaging.postprocess import find_polyps
+from rtpolyp.imaging.postprocess import find_polyps, threshold_level
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.smoothing import TemporalSmoother
 
@@ -76,9 +77,14 @@ class PolypTracker:
         elapsed_ms = 1000 * (pts_seconds - self._pts_seconds)
         self._pts_seconds = pts_seconds
         smoothed = self._smoother(probability, pts_seconds)
-        regions, sure = _regions(smoothed, view, settings)
         self._tracks = {n: t for n, t in self._tracks.items() if self._age_ms(t) <= DROP_MS + TOLERANCE_MS}
-        owners = self._match(regions, sure)
+        if not self._tracks and smoothed.max() < threshold_level(settings.threshold):
+            return smoothed, ()
+        regions, faint = _held_regions(smoothed, view, settings)
+        owners, sure = self._match(regions, set()), set[int]()
+        if faint or len(owners) < len(regions):  # else whatever is sure goes on with a track anyway
+            sure = _add_sure(regions, find_polyps(smoothed, view, settings), view)
+            owners = self._match(regions, sure)
         started = {index: next(self._numbers) for index in sorted(sure - owners.keys())}
         for index, number in (owners | started).items():
             polyp = dataclasses.replace(regions[index], track=number)
@@ -124,27 +130,31 @@ class PolypTracker:
         return owners
 
 
-def _regions(smoothed: NDArray[np.uint8], view: View, settings: Settings) -> tuple[list[Polyp], set[int]]:
-    """The regions at the lower point, and the indices of those that start a track.
+def _held_regions(smoothed: NDArray[np.uint8], view: View, settings: Settings) -> tuple[list[Polyp], bool]:
+    """The regions at the lower point, and whether others at its threshold were too faint for it."""
+    confidence = min(HOLD_CONFIDENCE, settings.minimum_confidence)
+    threshold = min(HOLD_THRESHOLD, settings.threshold)
+    low = dataclasses.replace(settings, threshold=threshold, minimum_confidence=0.0)
+    found = find_polyps(smoothed, view, low)
+    regions = [region for region in found if region.confidence >= confidence]
+    return regions, len(regions) < len(found)
 
-    These hold a region of the operating point. Level sets are nested, so it lies in just one; where that is
-    too faint as a whole to count, the region of the operating point stands for itself.
+
+def _add_sure(regions: list[Polyp], seeds: Iterable[Polyp], view: View) -> set[int]:
+    """The indices of the regions that start a track: those that hold a seed, a region of the operating point.
+
+    Level sets are nested, so a seed lies in just one; where that is too faint as a whole to count, the seed
+    stands for itself and is added to `regions`.
     """
-    low = dataclasses.replace(
-        settings,
-        threshold=min(HOLD_THRESHOLD, settings.threshold),
-        minimum_confidence=min(HOLD_CONFIDENCE, settings.minimum_confidence),
-    )
-    regions = list(find_polyps(smoothed, view, low))
     sure = set()
-    for seed in find_polyps(smoothed, view, settings):
+    for seed in seeds:
         point = float(seed.contour[0, 0]), float(seed.contour[0, 1])
         depths = [cv2.pointPolygonTest(region.contour, point, True) for region in regions]
         if not depths or max(depths) < -OUTLINE_PLAY * max(view.scale):
             depths.append(0.0)
             regions.append(seed)
         sure.add(int(np.argmax(depths)))
-    return regions, sure
+    return sure
 
 
 def _distance(a: Rect, b: Rect) -> float:

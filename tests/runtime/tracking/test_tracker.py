@@ -71,6 +71,12 @@ def test_a_sure_core_counts_however_faint_its_surroundings():
     assert [polyp.track for polyp in polyps] == [1]
 
 
+def test_a_sure_core_in_faint_surroundings_counts_beside_a_polyp_that_goes_on():
+    held, core = (10, 40, 20, SURE), [(60, 20, 90, 130), (100, 60, 12, SURE)]
+    frames = [[held], [held], [held, *core]]
+    assert tracks(PolypTracker(TemporalSmoother(0)), frames) == [[1], [1], [1, 2]]
+
+
 def test_what_is_hardly_above_one_half_does_not_hold():
     assert tracks(PolypTracker(TemporalSmoother(0)), [at(SURE), at(130), at(130)])[-1] == []
 
