@@ -10,21 +10,15 @@ import cv2
 import pytest
 import torch
 
-from rtpolyp.errors import InputError, OutputError, RtpolypError
+from rtpolyp.errors import InputError, RtpolypError
 from tests.train import tiny_encoder
 from tests.train.polyps import write_polyps
+from tests.train.short_run import BFLOAT16, FLOAT32, RECIPE, run
 from train.checkpoint import load_checkpoint, load_network
 from train.data import Source, load_frames, parse_source
-from train.loop import fit
 from train.losses import LOSSES, bce_dice_loss
-from train.networks import NetworkSpec
-from train.optimisation import Numerics
-from train.recipe import Recipe
 from train.validate import Validation, validate
 
-SPEC = NetworkSpec("pranet-if", "tiny")
-RECIPE = Recipe(steps=10, batch=4, sizes=((64, 0.5), (96, 0.5)), validate_every=4, lr_decoder=1e-2)
-FLOAT32, BFLOAT16 = Numerics(channels_last=True, bfloat16=False), Numerics(channels_last=True, bfloat16=True)
 HEADS = 2  # of pranet-if: the loss is called as often in each step
 
 
@@ -36,10 +30,6 @@ def _tiny(monkeypatch):
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> Source:
     return parse_source(str(write_polyps(tmp_path_factory.mktemp("data") / "clinic", polyp_free=1)))
-
-
-def run(source: Source, out: Path, numerics: Numerics = FLOAT32, recipe: Recipe = RECIPE, **options) -> Path:
-    return fit(SPEC, recipe, [source], out, pretrained=False, numerics=numerics, **options)
 
 
 def stop_in_step(monkeypatch, number: int) -> None:
@@ -259,54 +249,3 @@ def test_a_gradient_that_is_no_number_stops_before_its_weights_are_saved(source,
     good = load_checkpoint(tmp_path / "run" / "last.pt")
     assert good.step == 2
     assert all(tensor.isfinite().all() for tensor in good.model.values())
-
-
-def test_a_run_is_not_overwritten_unless_it_is_resumed(source, tmp_path):
-    run(source, tmp_path / "run", recipe=replace(RECIPE, steps=1))
-    with pytest.raises(InputError, match=r"run: already holds a run\. Add --resume"):
-        run(source, tmp_path / "run", recipe=replace(RECIPE, steps=1))
-
-
-def test_resuming_with_other_settings_fails_naming_them(source, tmp_path):
-    run(source, tmp_path / "run", recipe=replace(RECIPE, steps=1))
-    other = replace(RECIPE, steps=2, blur=0.5)
-    with pytest.raises(InputError, match=r"other settings: steps 1 → 2, blur 0\.2 → 0\.5\. Give the same"):
-        run(source, tmp_path / "run", recipe=other, resume=True)
-
-
-def test_resuming_with_other_files_fails(source, tmp_path):
-    run(source, tmp_path / "run", recipe=replace(RECIPE, steps=1))
-    other = parse_source(str(write_polyps(tmp_path / "clinic", seed=5)))
-    with pytest.raises(InputError, match="was trained on other files"):
-        run(other, tmp_path / "run", recipe=replace(RECIPE, steps=1), resume=True)
-
-
-def test_a_validation_image_among_the_training_images_fails(tmp_path):
-    folder = write_polyps(tmp_path / "clinic")
-    shutil.copy(folder / "images" / "train2.jpg", folder / "images" / "val1.jpg")
-    with pytest.raises(
-        InputError, match=r"val1\.jpg: 1 of the val images of clinic:half are training images"
-    ):
-        run(parse_source(str(folder)), tmp_path / "run")
-
-
-@pytest.mark.parametrize("part", ["train", "val"])
-def test_a_part_without_any_polyp_fails(tmp_path, part):
-    folder = write_polyps(tmp_path / "clinic")
-    for mask in (folder / "masks").glob(f"{part}*.png"):
-        cv2.imwrite(str(mask), 0 * cv2.imread(str(mask)))
-    with pytest.raises(InputError, match=rf"clinic:half: no polyp in the {part} part\. Masks hold 255"):
-        run(parse_source(str(folder)), tmp_path / "run")
-
-
-def test_a_folder_that_cannot_be_made_fails(source, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"file/run: cannot be made \(Not a directory\)"):
-        run(source, tmp_path / "file" / "run")
-
-
-@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
-def test_a_device_that_is_not_there_fails(source, tmp_path, device):
-    with pytest.raises(InputError, match=rf"device '{device}': .*Give cpu, or cuda where") as error:
-        run(source, tmp_path / "run", device=device)
-    assert "\n" not in str(error.value)
