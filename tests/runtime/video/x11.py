@@ -13,7 +13,17 @@ __all__ = ["Display", "virtual_display"]
 INTERN_ATOM, QUERY_TREE, SEND_EVENT, QUERY_EXTENSION = 16, 15, 25, 98  # requests
 CLIENT_MESSAGE = 33  # event
 FAKE_INPUT, KEY_PRESS, KEY_RELEASE, MOTION = 2, 2, 3, 6  # of the XTEST extension
-KEY_CODES = {"q": 24, "s": 39, "space": 65, "esc": 9}  # of the evdev keyboard that Xvfb has
+KEY_CODES = {  # of the evdev keyboard that Xvfb has; + is the keypad's, which needs no shift
+    "esc": 9,
+    "-": 20,
+    "q": 24,
+    "y": 29,
+    "o": 32,
+    "s": 39,
+    "m": 58,
+    "space": 65,
+    "+": 86,
+}
 
 
 class Display:
