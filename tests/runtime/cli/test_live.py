@@ -68,6 +68,21 @@ def test_a_file_played_live_writes_everything(bundle, clip, tmp_path, capsys):
     assert (events[0], events[-1]) == ("start", "end")
 
 
+def test_a_network_that_is_never_in_time_gives_way_to_the_fallback(bundle, tmp_path):
+    """No result is younger than a millisecond; ONNX Runtime has no smaller inputs to try before."""
+    clip = disc_clip(tmp_path / "disc.mp4", frames=100, rate=10)
+    smaller = write_tiny_bundle(tmp_path / "smaller")
+    options = ["--backend", "onnxruntime", "--max-age", 1, "--json", "out.jsonl", "--log", "log.jsonl"]
+    assert run_command_line(arguments(bundle, clip, "--latest", *options, "--fallback-engine", smaller)) == 0
+    events = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    states = [(event["state"], event["reason"]) for event in events if event["event"] == "ai"]
+    assert states == [
+        ("starting", "waiting for the first result"),
+        ("on", ""),
+        ("reduced", "network smaller"),
+    ]
+
+
 def test_standard_input_is_live(bundle, clip, tmp_path):
     stream = disc_clip(tmp_path / "disc.ts", frames=30, rate=10)
     command = [sys.executable, "-m", "rtpolyp", *arguments(bundle, "-", "-o", "out.mp4")]
