@@ -21,7 +21,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import known_bundles
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.benchmark.machine import this_machine
-from rtpolyp.measure.report import write_json
+from rtpolyp.measure.report import write_json, write_text
 from scripts.shipped.picture import draw
 from scripts.shipped.speed import Point, measure_points
 
@@ -91,7 +91,7 @@ def main(
         }
         write_json(report, results)
         say_written([results], console)
-    output.write_text(draw(*_read(results)), encoding="utf-8")
+    write_text(draw(*_read(results)), output)
     say_written([output], console)
 
 

@@ -21,7 +21,7 @@ from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.dataset import Pair
 from rtpolyp.measure.evaluation import Degrade, FrameScore, Progress, evaluate_engine
-from rtpolyp.measure.report import write_json
+from rtpolyp.measure.report import write_json, write_text
 from rtpolyp.measure.statistics import Interval, bootstrap_difference
 from scripts.shipped.degradations import DEGRADATIONS, Degradation
 from scripts.shipped.parts import chosen_parts
@@ -106,7 +106,7 @@ def main(
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     output.mkdir(parents=True, exist_ok=True)
     written = [output / f"robustness-{spec.name}.{suffix}" for suffix in ("md", "json")]
-    written[0].write_text(text, encoding="utf-8")
+    write_text(text, written[0])
     report = {
         "command": " ".join(["python scripts/score_robustness.py", *sys.argv[1:]]),
         "bundle": spec.name,

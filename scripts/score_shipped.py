@@ -20,9 +20,9 @@ from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from rtpolyp.measure.crops import CropScore, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine
-from rtpolyp.measure.report import to_dict, write_csv, write_json
+from rtpolyp.measure.report import append_row, to_dict, write_csv, write_json
 from rtpolyp.pipeline import settings_for
-from scripts.shipped.log import append, check_unscored, make_row, read, rows_of
+from scripts.shipped.log import check_unscored, make_row, read, rows_of
 from scripts.shipped.parts import PRECISIONS, Part, chosen_parts
 from scripts.shipped.summary import summary
 
@@ -64,7 +64,7 @@ def main(
         with open_engine(engine, precision=chosen, optimise_for="throughput") as network:
             for name, test in parts.items():
                 evaluation, crops = score(network, test, data, console, name)
-                append(log, make_row(spec, chosen, name, evaluation, crops))
+                append_row(make_row(spec, chosen, name, evaluation, crops), log)
                 context = {"data": test.folder, "split": test.split, "bundle": spec.name}
                 report = to_dict(evaluation, crops=crops, **context, sha256=spec.sha256)
                 write_json(report, folder / f"{name}-{chosen}.json")

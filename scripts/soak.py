@@ -14,12 +14,11 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import psutil
 
-from rtpolyp.errors import BackendError
+from rtpolyp.errors import BackendError, InputError
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, rungs_for
@@ -43,6 +42,7 @@ from rtpolyp.video.source import open_live, open_source
 from rtpolyp.video.window import Window
 from scripts.live.counter import read_counter, write_counted_clip
 from scripts.live.proxy import Proxy
+from scripts.live.server import RtspServer
 
 RATE = Fraction(30)  # frames/s
 SIZE = (1920, 1080)
@@ -81,40 +81,16 @@ class Watcher:
         return key
 
 
-class Server:
-    """GStreamer's, in a process of its own; a context manager."""
+def age(sight: Sight, begun: Sequence[float]) -> float | None:
+    """Seconds since the frame seen then was published; None where its number could not be read.
 
-    def __init__(self, clip: Path) -> None:
-        command = ["/usr/bin/python3", "scripts/rtsp_server.py", str(clip), "--rate", str(RATE)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        ready = self._process.stdout.readline().split()
-        if not ready:
-            raise SystemExit("GStreamer's RTSP server does not start; its packages: scripts/rtsp_server.py")
-        self.port = int(ready[1].split(":")[2].split("/")[0])
-        self._begun: list[
-            float
-        ] = []  # since when a stream has played, a new one after each loss of all clients
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def __enter__(self) -> "Server":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def age(self, sight: Sight) -> float | None:
-        """Seconds since the frame seen then was published; None where its number could not be read."""
-        begun = max((since for since in self._begun if since <= sight.at), default=None)
-        if begun is None or sight.number is None:
-            return None
-        latest = int((sight.at - begun) * RATE)
-        return sight.at - begun - float((latest - (latest - sight.number) % LAP) / RATE)
-
-    def _listen(self) -> None:
-        for line in self._process.stdout:
-            if line.startswith("playing since"):
-                self._begun.append(float(line.split()[2]))
+    `begun` are the times of the streams' first frames.
+    """
+    since = max((start for start in begun if start <= sight.at), default=None)
+    if since is None or sight.number is None:
+        return None
+    latest = int((sight.at - since) * RATE)
+    return sight.at - since - float((latest - (latest - sight.number) % LAP) / RATE)
 
 
 class Cut:
@@ -169,7 +145,7 @@ def session(address: str, folder: Path, watcher: Watcher, stop: threading.Event)
         return run_live(source, engines, settings, options, header={}, display=watcher, stop=stop)
 
 
-def seen(sights: list[Sight], server: Server, cut: Cut) -> dict[str, Any]:
+def seen(sights: list[Sight], begun: Sequence[float], cut: Cut) -> dict[str, Any]:
     """What the display showed, in figures."""
     back = next(i for i, (a, b) in enumerate(pairwise(sights)) if b.at > cut.ended and a.number != b.number)
     recovered = sights[back + 1].at
@@ -184,16 +160,17 @@ def seen(sights: list[Sight], server: Server, cut: Cut) -> dict[str, Any]:
     ]
     seconds = sum(part[-1].at - part[0].at for part in steady)
     fresh = sum(a.number != b.number for part in steady for a, b in pairwise(part))
-    ages = [1000 * age for part in steady for sight in part if (age := server.age(sight)) is not None]
+    ages = [age(sight, begun) for part in steady for sight in part]
+    ages_ms = [1000 * seconds_old for seconds_old in ages if seconds_old is not None]
     gaps = [1000 * (b.at - a.at) for a, b in pairwise(sights)]  # of the whole session, the cut included
     return {
         "steady_seconds": seconds,
         "pictures_per_second": sum(len(part) - 1 for part in steady) / seconds,
         "frames_per_second": fresh / seconds,
         "unreadable": sum(sight.number is None for sight in sights),
-        "age_p50_ms": percentile(ages, 50),
-        "age_p99_ms": percentile(ages, 99),
-        "age_max_ms": max(ages),
+        "age_p50_ms": percentile(ages_ms, 50),
+        "age_p99_ms": percentile(ages_ms, 99),
+        "age_max_ms": max(ages_ms),
         "gap_p50_ms": percentile(gaps, 50),
         "gap_p99.9_ms": percentile(gaps, 99.9),
         "gap_max_ms": max(gaps),
@@ -235,7 +212,7 @@ def soak(minutes: float, folder: Path) -> dict[str, Any]:
     stop = threading.Event()
     threading.Timer(60 * minutes, stop.set).start()
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(Server(clip))
+        server = stack.enter_context(RtspServer(clip, RATE))
         proxy = stack.enter_context(Proxy(server.port))
         window = None
         with contextlib.suppress(BackendError):
@@ -244,7 +221,7 @@ def soak(minutes: float, folder: Path) -> dict[str, Any]:
         memory = Memory({child.pid for child in psutil.Process().children()})
         cut, watch = Cut(proxy, 30 * minutes), Watch()
         summary = session(f"rtsp://127.0.0.1:{proxy.port}/stream", folder, watcher, stop)
-        figures = seen(watcher.sights, server, cut)
+        figures = seen(watcher.sights, server.begun, cut)
         conditions = dataclasses.asdict(watch.conditions())
     log = folder / "log"
     counts = json.loads(log.read_text().splitlines()[-1])["counts"]
@@ -281,13 +258,17 @@ def broken_promises(report: dict[str, Any]) -> list[str]:
 
 
 def main() -> int:
-    """Exit code 1 where a promise was not kept."""
+    """Exit code 1 where a promise was not kept, 2 without a server."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/results/soak.json"))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        report = soak(arguments.minutes, Path(folder))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            report = soak(arguments.minutes, Path(folder))
+    except InputError as exc:
+        print(exc, file=sys.stderr)
+        return 2
     report = {"machine": dataclasses.asdict(this_machine()), **report, "broken": broken_promises(report)}
     arguments.output.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))

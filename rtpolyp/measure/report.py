@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ __all__ = [
     "Figure",
     "Outlines",
     "Part",
+    "append_row",
     "figures",
     "outlines",
     "parts",
@@ -28,6 +29,7 @@ __all__ = [
     "units",
     "write_csv",
     "write_json",
+    "write_text",
 ]
 
 Score = Callable[[FrameScore], float]
@@ -206,9 +208,28 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
     _write(path, write)
 
 
+def append_row(row: Mapping[str, object], path: Path) -> None:
+    """Add a row to a CSV file, which begins with the row's keys; raises OutputError when that fails."""
+
+    def append(path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
+            if is_new:
+                writer.writeheader()
+            writer.writerow(row)
+
+    _write(path, append)
+
+
 def write_json(content: dict[str, Any], path: Path) -> None:
     """Write `content`, as `to_dict` gives it; raises OutputError when the file cannot be written."""
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write `text` in UTF-8; raises OutputError when the file cannot be written."""
     _write(path, lambda path: path.write_text(text, encoding="utf-8"))
 
 

@@ -9,14 +9,14 @@ import datetime
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rtpolyp.errors import InputError, OutputError
+from rtpolyp.errors import InputError
 from rtpolyp.measure.crops import CropScore, OutlineRate, outline_rate
 from rtpolyp.measure.evaluation import Evaluation
 from rtpolyp.measure.report import figures, outlines, parts
 from rtpolyp.measure.statistics import Interval
 from rtpolyp.spec import EngineSpec
 
-__all__ = ["COLUMNS", "Row", "append", "check_unscored", "make_row", "read", "rows_of"]
+__all__ = ["COLUMNS", "Row", "check_unscored", "make_row", "read", "rows_of"]
 
 Row = dict[str, str]  # by COLUMNS; "" where a part has no such figure
 
@@ -100,20 +100,6 @@ def make_row(
     rates = tuple(outline_rate([getattr(crop, at) for crop in crops]) for at in ("at_half", "at_operating"))
     values |= _outlined("polyp_free_crops", "crops_outlined", rates)
     return {column: _text(values.get(column)) for column in COLUMNS}
-
-
-def append(path: Path, row: Row) -> None:
-    """Add a row at the end; raises OutputError when that fails."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
-    except OSError as exc:
-        raise OutputError(f"{path}: cannot be written ({exc.strerror}); give another -o") from exc
 
 
 def _bundle(spec: EngineSpec) -> Row:

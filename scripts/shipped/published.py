@@ -41,4 +41,4 @@ PUBLISHED = (
     Published("ColonSegNet", 0.8206, 182.38, COLON),
 )
 
-BEST_ON_OUR_SPLIT = Level("EffiSegNet-B5", 0.9488, "Vezakis et al., 2024; its speed is not known here")
+BEST_ON_OUR_SPLIT = Level("EffiSegNet-B5", 0.9488, "Vezakis et al., arXiv:2407.16298; speed not known here")

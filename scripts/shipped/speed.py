@@ -16,7 +16,8 @@ from rtpolyp.measure.benchmark.engine import measure_engine
 from rtpolyp.measure.benchmark.samples import THROUGHPUT, Schedule
 from rtpolyp.measure.dataset import Pair
 from rtpolyp.measure.evaluation import evaluate_engine
-from scripts.shipped.log import Row, append, make_row, read, rows_of
+from rtpolyp.measure.report import append_row
+from scripts.shipped.log import Row, make_row, read, rows_of
 from scripts.shipped.parts import PRECISIONS, chosen_parts
 
 __all__ = ["PART", "Point", "measure_points"]
@@ -69,19 +70,18 @@ def measure_points(
         for precision in OpenVinoEngine.precisions(bundle):
             for side in sorted({own, *sides}):
                 size = bundle.spec.size if side == own else (side, side)
-                wanted.append((name, precision, size))
+                wanted.append((name, precision, size, size == bundle.spec.size))
     pairs = chosen_parts([PART])[PART].pairs(data)
     images = [read_image(pair.image) for pair in pairs[:INPUTS]]
     rows: list[Row] = []
-    for name, precision, size in wanted:
+    for name, precision, size, shipped in wanted:
         say(f"Dice of {name} in {precision} at {size[0]}x{size[1]}")
         with _open(name, precision, size) as engine:
-            shipped = size == load_bundle(name).spec.size
             rows.append(_scored(engine, precision, pairs, log, shipped and precision in PRECISIONS))
     rates: list[list[float]] = [[] for _ in wanted]
     engines = [""] * len(wanted)
     for turn in range(rounds):
-        for index, (name, precision, size) in enumerate(wanted):
+        for index, (name, precision, size, _) in enumerate(wanted):
             say(f"round {turn + 1} of {rounds}: {name} in {precision} at {size[0]}x{size[1]}")
             with _open(name, precision, size) as engine:
                 inputs = [resize_frame(image, engine.spec)[np.newaxis] for image in images]
@@ -94,14 +94,14 @@ def measure_points(
             digest=row["digest"],
             precision=precision,
             side=min(size),
-            shipped=size == load_bundle(name).spec.size,
+            shipped=shipped,
             dice=float(row["dice"]),
             frames_per_second=statistics.median(rate),
             slowest=min(rate),
             fastest=max(rate),
             engine=engine,
         )
-        for (name, precision, size), row, rate, engine in zip(wanted, rows, rates, engines, strict=True)
+        for (_, precision, size, shipped), row, rate, engine in zip(wanted, rows, rates, engines, strict=True)
     ]
 
 
@@ -121,5 +121,5 @@ def _scored(engine: Engine, precision: str, pairs: Sequence[Pair], log: Path, ex
             f"python scripts/score_shipped.py {name}"
         )
     row = make_row(engine.spec, precision, PART, evaluate_engine(engine, pairs))
-    append(log, row)
+    append_row(row, log)
     return row

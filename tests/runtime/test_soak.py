@@ -9,7 +9,7 @@ import pytest
 
 from rtpolyp.video.source import open_source
 from scripts.live.counter import draw_counter, read_counter, write_counted_clip
-from scripts.soak import LAP, PROMISES, RATE, Server, Sight, broken_promises, recorded, seen
+from scripts.soak import LAP, PROMISES, RATE, Sight, broken_promises, recorded, seen
 
 RATE_HZ = float(RATE)
 
@@ -59,9 +59,7 @@ def watched(server_begun: float, age: float, until: float, cut: tuple[float, flo
 
 def test_seen():
     cut = SimpleNamespace(begun=125.0, ended=127.0)
-    server = Server.__new__(Server)
-    server._begun = [100.0]
-    figures = seen(watched(100.0, 0.05, 40.0, (125.0, 127.0)), server, cut)
+    figures = seen(watched(100.0, 0.05, 40.0, (125.0, 127.0)), [100.0], cut)
     assert figures["age_p50_ms"] == pytest.approx(50, abs=1)
     assert figures["age_max_ms"] == pytest.approx(50, abs=1)
     assert figures["frames_per_second"] == pytest.approx(30, abs=0.1)
@@ -71,11 +69,9 @@ def test_seen():
 
 def test_seen_counts_repeated_pictures_once():
     cut = SimpleNamespace(begun=125.0, ended=127.0)
-    server = Server.__new__(Server)
-    server._begun = [100.0]
     sights = watched(100.0, 0.05, 40.0, (125.0, 127.0))
     halved = [sight._replace(number=sight.number // 2 * 2) for sight in sights]
-    figures = seen(halved, server, cut)
+    figures = seen(halved, [100.0], cut)
     assert figures["frames_per_second"] == pytest.approx(15, abs=0.1)
     assert figures["pictures_per_second"] == pytest.approx(30, abs=0.1)
 

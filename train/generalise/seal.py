@@ -5,11 +5,10 @@ import datetime
 from pathlib import Path
 from typing import Any
 
-from rtpolyp.errors import InputError, OutputError
+from rtpolyp.errors import InputError
+from rtpolyp.measure.report import append_row
 
 __all__ = ["check_unopened", "log_opening"]
-
-COLUMNS = ("date", "fold", "recipe", "seed", "checkpoint_sha256", "dice", "dice_operating")
 
 
 def check_unopened(log: Path, fold: str, recipe: str, seed: int) -> None:
@@ -35,15 +34,7 @@ def log_opening(log: Path, cell: dict[str, Any]) -> None:
         "dice": f"{figures['at_half']['dice']:.4f}",
         "dice_operating": f"{figures['operating']['dice']:.4f}",
     }
-    try:
-        is_new = not log.exists()
-        with log.open("a", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
-    except OSError as exc:
-        raise OutputError(f"{log}: cannot be written ({exc.strerror}). Give another --seal-log") from exc
+    append_row(row, log)
 
 
 def _opening(log: Path, fold: str, recipe: str, seed: int) -> dict[str, str] | None:

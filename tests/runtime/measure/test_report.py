@@ -10,7 +10,17 @@ from rtpolyp.errors import OutputError
 from rtpolyp.measure.crops import evaluate_crops, polyp_free_crops
 from rtpolyp.measure.dataset import Pair
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine, load_pairs, score_frame
-from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv, write_json
+from rtpolyp.measure.report import (
+    append_row,
+    figures,
+    outlines,
+    parts,
+    to_dict,
+    units,
+    write_csv,
+    write_json,
+    write_text,
+)
 from rtpolyp.measure.statistics import bootstrap_mean, clopper_pearson
 from rtpolyp.settings import Settings
 
@@ -130,3 +140,20 @@ def test_writing_fails_where_it_cannot(tmp_path: Path) -> None:
         write_csv(result, tmp_path / "absent" / "frames.csv")
     with pytest.raises(OutputError, match=r"cannot be written \(Is a directory"):
         write_json(to_dict(result), tmp_path)
+
+
+def test_append_row(tmp_path: Path) -> None:
+    log = tmp_path / "results" / "log.csv"
+    append_row({"part": "a", "dice": "0.5"}, log)
+    append_row({"part": "b, c", "dice": "0.6"}, log)
+    assert log.read_bytes() == b'part,dice\na,0.5\n"b, c",0.6\n'
+
+
+def test_append_row_fails(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot be written \(Is a directory\)"):
+        append_row({"part": "a"}, tmp_path)
+
+
+def test_write_text_fails(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot be written \(Is a directory\)"):
+        write_text("text", tmp_path)

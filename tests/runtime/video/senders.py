@@ -2,24 +2,23 @@
 
 import base64
 import contextlib
-import os
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from rtpolyp.errors import InputError
+from scripts.live.server import RtspServer
 from tests.runtime.clips import Clip, make_clip
 
 __all__ = ["http_sender", "http_url", "rtsp_sender", "tcp_sender", "udp_sender"]
 
 TICK_SECONDS = 0.04
 DATAGRAM = 7 * 188  # bytes: seven packets of a transport stream
-ROOT = Path(__file__).resolve().parents[3]
-SYSTEM_PYTHON = "/usr/bin/python3"  # the only one that finds Debian's GStreamer
 
 
 def paced(clip: Path, seconds: float, stop: threading.Event) -> Iterator[bytes]:
@@ -129,23 +128,13 @@ def udp_sender(clip: Path, seconds: float) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def rtsp_sender(folder: Path, *arguments: str) -> Iterator[str]:
-    """Publish a clip of 3 s by scripts/rtsp_server.py; yields its address, and skips without GStreamer."""
-    probe = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-    if (
-        not Path(SYSTEM_PYTHON).exists()
-        or subprocess.run([SYSTEM_PYTHON, "-c", probe], capture_output=True, check=False).returncode
-    ):
-        pytest.skip("no GStreamer RTSP server: apt-get install gir1.2-gst-rtsp-server-1.0 python3-gi")
+def rtsp_sender(folder: Path, *arguments: str) -> Iterator[RtspServer]:
+    """Publish a clip of 3 s by GStreamer; skips without it."""
     options = {"preset": "ultrafast", "tune": "zerolatency", "g": "15"}
     clip = make_clip(folder / "published.h264", Clip(frames=75, options=options))
-    command = [SYSTEM_PYTHON, "scripts/rtsp_server.py", os.fspath(clip), "--rate", "25", *arguments]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            line = server.stdout.readline()
-            if not line.startswith("ready"):
-                pytest.skip("GStreamer's RTSP server does not start: its plugins good and bad are needed")
-            yield line.split()[1]
-        finally:
-            server.kill()
-            server.stdout.close()
+    try:
+        server = RtspServer(clip, Fraction(25), *arguments)
+    except InputError as exc:
+        pytest.skip(str(exc))
+    with server:
+        yield server

@@ -135,7 +135,7 @@ def test_udp(clip):
 
 
 def test_rtsp(tmp_path):
-    with rtsp_sender(tmp_path) as address, open_source(address, options=QUICK) as source:
+    with rtsp_sender(tmp_path) as server, open_source(server.address, options=QUICK) as source:
         assert (source.codec, source.size, source.frame_rate) == ("h264", (160, 128), 25)
         frames, outages = watch(source, 50)
     codes = [code_of(frame.to_bgr()) for frame in frames]
@@ -144,7 +144,7 @@ def test_rtsp(tmp_path):
 
 
 def test_rtsp_through_a_cut(tmp_path):
-    with rtsp_sender(tmp_path) as address, Proxy(int(address.split(":")[2].split("/")[0])) as proxy:
+    with rtsp_sender(tmp_path) as server, Proxy(server.port) as proxy:
         with open_source(f"rtsp://127.0.0.1:{proxy.port}/stream", options=QUICK) as source:
             threading.Timer(0.5, proxy.cut).start()
             threading.Timer(1.5, proxy.restore).start()
@@ -154,13 +154,13 @@ def test_rtsp_through_a_cut(tmp_path):
 
 
 def test_rtsp_with_a_wrong_password_fails(tmp_path):
-    with rtsp_sender(tmp_path, "--user", "nurse", "--password", "right") as address:
-        wrong = address.replace("//", "//nurse:planted-secret@")
+    with rtsp_sender(tmp_path, "--user", "nurse", "--password", "right") as server:
+        wrong = server.address.replace("//", "//nurse:planted-secret@")
         with pytest.raises(InputError, match=r"rtsp://\*\*\*@127.* refused \(401\); give SCHEME") as caught:
             open_source(wrong)
         assert "planted" not in str(caught.value)
-        with open_source(address.replace("//", "//nurse:right@")) as source:
-            assert source.name == address.replace("//", "//***@")
+        with open_source(server.address.replace("//", "//nurse:right@")) as source:
+            assert source.name == server.address.replace("//", "//***@")
 
 
 @pytest.mark.parametrize(
