@@ -7,7 +7,6 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from rtpolyp.errors import InputError
-from train.checkpoint import load_checkpoint
 from train.command_line import run_protocol
 from train.generalise.hospitals import SEALED, fold_of
 from train.generalise.mining import mine
@@ -16,6 +15,7 @@ from train.generalise.report import write_report
 from train.generalise.results import kept, read_arms
 from train.generalise.run import run_cells
 from train.hard_crops import write_hard_crops
+from train.initial import load_initial
 from train.networks import NetworkSpec
 from train.overrides import Overrides, given
 from train.table.plan import Start
@@ -148,14 +148,14 @@ def report(*, out: Out) -> None:
 
 @app.command(name="mine")
 def mine_crops(
-    *, checkpoint: Path, data: Path, out: Out, fold: str = "", seed: int = 0, device: str = "cpu"
+    *, checkpoint: str, data: Path, out: Out, fold: str = "", seed: int = 0, device: str = "cpu"
 ) -> None:
     """Write the polyp-free crops of train parts in which a network sees a polyp, for --hard-crop-list.
 
     Parameters
     ----------
     checkpoint
-        best.pt of a run on the same data.
+        best.pt of a run on the same data, or a bundle: a folder, or the name of a shipped one.
     data
         The folder of the data sets.
     out
@@ -167,7 +167,7 @@ def mine_crops(
     device
         Where to compute.
     """
-    with engine_of(load_checkpoint(checkpoint), device) as engine:
+    with engine_of(load_initial(checkpoint), device) as engine:
         write_hard_crops(mine(engine, fold_of(fold, data).sources, seed), out)
 
 

@@ -8,7 +8,7 @@ from rtpolyp.imaging.geometry import make_view
 from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.smoothing import TemporalSmoother
-from rtpolyp.tracking.tracker import DROP_MS, PolypTracker
+from rtpolyp.tracking.tracker import DROP_MS, DOUBT_MS, PolypTracker
 
 VIEW = make_view((640, 480), (160, 120))
 POINT = Settings(threshold=0.7, minimum_area=0.0, minimum_confidence=0.85)
@@ -58,11 +58,24 @@ def test_noise_about_the_operating_point_flickers_at_most_half_as_often():
     smoothed = [bool(find_polyps(smoother(f, k / FPS), VIEW, POINT)) for k, f in enumerate(frames)]
     unsmoothed = [bool(find_polyps(f, VIEW, POINT)) for f in frames]
     assert changes(smoothed) > 0.5 * changes(unsmoothed)  # so it is the tracker that does it
-    assert changes(tracked) <= 0.1 * changes(unsmoothed)
+    assert changes(tracked) <= 0.2 * changes(unsmoothed)
 
 
 def test_doubt_alone_starts_nothing():
     assert tracks(PolypTracker(), [at(DOUBT)] * 10) == [[]] * 10
+
+
+def test_lasting_doubt_ends_the_outline_and_the_track_is_the_same_where_it_is_sure_again_soon():
+    held, soon, late = int(DOUBT_MS / 1000 * FPS), 5, int(DROP_MS / 1000 * FPS)
+    tracker = PolypTracker(TemporalSmoother(0))
+    frames = [at(SURE), *[at(DOUBT)] * (held + soon), at(SURE), *[at(DOUBT)] * (held + late + 1), at(SURE)]
+    seen = [ids[0] if ids else None for ids in tracks(tracker, frames)]
+    kept = held + 2  # the sure one, those held, and one more where it was
+    assert seen[:kept] == [1] * kept
+    assert seen[kept : held + soon + 1] == [None] * (soon - 1)
+    again = seen[held + soon + 1 :]
+    assert again[:kept] == [1] * kept
+    assert again[kept:] == [None] * late + [2]
 
 
 def test_a_sure_core_counts_however_faint_its_surroundings():
