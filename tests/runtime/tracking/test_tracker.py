@@ -8,7 +8,7 @@ from rtpolyp.imaging.geometry import make_view
 from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.smoothing import TemporalSmoother
-from rtpolyp.tracking.tracker import DROP_MS, DOUBT_MS, PolypTracker
+from rtpolyp.tracking.tracker import DOUBT_MS, DROP_MS, PolypTracker
 
 VIEW = make_view((640, 480), (160, 120))
 POINT = Settings(threshold=0.7, minimum_area=0.0, minimum_confidence=0.85)
