@@ -1,0 +1,63 @@
+"""The mean of several checkpoints: weights, what it has seen, scores, refusals."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rtpolyp.errors import InputError
+from train.average import app, mean_of
+from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from train.command_line import run_command_line
+from train.data import Source, TrainingFile
+from train.networks import NetworkSpec
+
+
+@pytest.fixture
+def member(redness_checkpoint: Path) -> Checkpoint:
+    return load_checkpoint(redness_checkpoint)
+
+
+def times(member: Checkpoint, factor: float) -> Checkpoint:
+    ema = {name: value * factor if value.is_floating_point() else value for name, value in member.ema.items()}
+    return replace(member, ema=ema)
+
+
+def test_each_weight_is_the_mean(member: Checkpoint):
+    mean = mean_of({"a": member, "b": times(member, 2), "c": times(member, 3)})
+    for name, value in times(member, 2).ema.items():
+        torch.testing.assert_close(mean.ema[name], value)
+    assert mean.averaged == ("a", "b", "c")
+
+
+def test_it_has_seen_what_any_member_has(member: Checkpoint):
+    other = TrainingFile("elsewhere", "frame.png", "0" * 64)
+    mean = mean_of({"a": member, "b": replace(member, earlier=(other,))})
+    assert set(mean.seen) == {*member.files, other}
+    assert mean.files == member.files
+
+
+def test_the_command_scores_each_and_writes_the_mean(
+    redness_checkpoint: Path, member: Checkpoint, mini_source: Source, tmp_path: Path, capsys
+):
+    blind = tmp_path / "blind.pt"
+    save_checkpoint(blind, times(member, 0.0))
+    out = tmp_path / "mean.pt"
+    names = [str(redness_checkpoint), str(blind)]
+    data = f"{mini_source.folder}:{mini_source.split}"
+    assert run_command_line(app, [*names, "--data", data, "--size", "64", "-o", str(out)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    dice = [float(line.split(": Dice ")[1].split()[0]) for line in printed]
+    assert [line.split(":")[0] for line in printed] == [names[0], names[1], "mean"]
+    assert dice[0] > dice[1]
+    written = load_checkpoint(out)
+    assert written.best_dice == pytest.approx(dice[2], abs=1e-4)
+    assert written.averaged == tuple(names)
+
+
+def test_other_networks_and_a_single_one_are_refused(member: Checkpoint):
+    with pytest.raises(InputError, match=r"^b: unet on .*Average runs of one network"):
+        mean_of({"a": member, "b": replace(member, spec=NetworkSpec("unet"))})
+    with pytest.raises(InputError, match="one checkpoint has no mean"):
+        mean_of({"a": member})

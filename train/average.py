@@ -1,0 +1,103 @@
+"""`python -m train.average`: the mean of the weights of trainings that began with the same ones.
+
+Runs that go on from one checkpoint, each with a seed or an emphasis of its own, end in one basin of the loss,
+and the mean of their weights often travels better than each (Wortsman et al., arXiv:2203.05482). It costs
+nothing at run time. Runs that did not begin with the same weights have nothing in common to average.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from cyclopts import App, Parameter
+
+from rtpolyp.errors import InputError
+from train.checkpoint import Checkpoint, load_network, save_checkpoint
+from train.command_line import run_command_line
+from train.data import load_frames, parse_source
+from train.initial import load_initial
+from train.leaks import check_unseen
+from train.validate import validate
+
+__all__ = ["mean_of"]
+
+BATCH = 16  # validation frames at a time
+CPU = torch.device("cpu")
+
+app = App(name="python -m train.average", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+
+
+@app.default
+def main(
+    checkpoint: Annotated[tuple[str, ...], Parameter(negative="")],
+    /,
+    *,
+    data: Annotated[list[str], Parameter(consume_multiple=False)],
+    out: Annotated[Path, Parameter(name=["--out", "-o"])],
+    size: int = 288,
+) -> None:
+    """Average checkpoints and score each of them, and their mean, on validation frames.
+
+    Parameters
+    ----------
+    checkpoint
+        best.pt of runs, or bundles: folders, or names of shipped ones.
+    data
+        DIR[:SPLIT], repeatable: data sets whose val parts are scored; those that the first was trained on.
+    out
+        Checkpoint to write, which `python -m train.export` and --init take.
+    size
+        Side of the frames in pixels, a multiple of 32.
+    """
+    members = {text: load_initial(text) for text in checkpoint}
+    mean = mean_of(members)
+    sources = [parse_source(text) for text in data]
+    check_unseen(sources, mean.seen, "the mean")
+    frames = load_frames(sources, "val", size, picture_crop=mean.recipe.picture_crop)
+    for text, member in {**members, "mean": mean}.items():
+        result = validate(load_network(member), frames, BATCH, CPU)
+        if member is mean:
+            mean = replace(mean, best_dice=result.macro_dice)
+        each = ", ".join(f"{name} {dice:.4f}" for name, dice in result.dice.items())
+        outlined = f"{result.false_outlines:.1%} of polyp-free frames outlined"
+        print(f"{text}: Dice {result.macro_dice:.4f} ({each}), {outlined}", flush=True)
+    save_checkpoint(out, mean)
+
+
+def mean_of(members: dict[str, Checkpoint]) -> Checkpoint:
+    """The mean of the members' averaged weights, each as much; what belongs to a run is the first's.
+
+    Raises InputError for fewer than two, and for networks or normalisations that differ.
+    """
+    first, *others = members.values()
+    if not others:
+        raise InputError(f"{next(iter(members))}: one checkpoint has no mean. Give two or more")
+    for text, member in members.items():
+        if (member.spec, member.mean, member.std) != (first.spec, first.mean, first.std):
+            raise InputError(
+                f"{text}: {member.spec.name} on {member.spec.encoder}, the first is {first.spec.name} on "
+                f"{first.spec.encoder}. Average runs of one network"
+            )
+    weights = {name: _mean([member.ema[name] for member in members.values()]) for name in first.ema}
+    earlier = dict.fromkeys(file for member in members.values() for file in member.seen)
+    return replace(
+        first,
+        ema=weights,
+        earlier=tuple(earlier),
+        averaged=tuple(members),
+        model=None,
+        optimiser=None,
+        scaler=None,
+    )
+
+
+def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Of parameters and statistics; a count of batches is the first's."""
+    return torch.stack(list(tensors)).mean(0) if tensors[0].is_floating_point() else tensors[0]
+
+
+if __name__ == "__main__":
+    sys.exit(run_command_line(app, sys.argv[1:]))
