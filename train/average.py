@@ -17,12 +17,12 @@ from cyclopts import App, Parameter
 from rtpolyp.errors import InputError
 from train.checkpoint import Checkpoint, load_network, save_checkpoint
 from train.command_line import run_command_line
-from train.data import load_frames, parse_source
+from train.data import Frames, load_frames, parse_source
 from train.initial import load_initial
 from train.leaks import check_unseen
-from train.validate import validate
+from train.validate import Validation, validate
 
-__all__ = ["mean_of"]
+__all__ = ["mean_of", "score"]
 
 BATCH = 16  # validation frames at a time
 CPU = torch.device("cpu")
@@ -58,7 +58,7 @@ def main(
     check_unseen(sources, mean.seen, "the mean")
     frames = load_frames(sources, "val", size, picture_crop=mean.recipe.picture_crop)
     for text, member in {**members, "mean": mean}.items():
-        result = validate(load_network(member), frames, BATCH, CPU)
+        result = score(member, frames)
         if member is mean:
             mean = replace(mean, best_dice=result.macro_dice)
         each = ", ".join(f"{name} {dice:.4f}" for name, dice in result.dice.items())
@@ -92,6 +92,11 @@ def mean_of(members: dict[str, Checkpoint]) -> Checkpoint:
         optimiser=None,
         scaler=None,
     )
+
+
+def score(checkpoint: Checkpoint, frames: Frames) -> Validation:
+    """Score its averaged weights on validation frames, on the CPU."""
+    return validate(load_network(checkpoint), frames, BATCH, CPU)
 
 
 def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -8,6 +8,7 @@ import logging
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rtpolyp.errors import InputError
 from rtpolyp.measure.crops import evaluate_crops, polyp_free_crops
@@ -18,6 +19,7 @@ from rtpolyp.spec import sha256_of
 from train.checkpoint import load_checkpoint
 from train.export.heldout import load_held_out
 from train.export.judgement import point_on, seen_by, views_of
+from train.generalise.branches import train_branches
 from train.generalise.frames import FrameStore
 from train.generalise.hospitals import Fold
 from train.generalise.ingredients import BASELINE
@@ -51,6 +53,7 @@ class Cell:
     start: Start
     mines: bool = False
     teachers: tuple[str, ...] = ()  # labels of cells of the same fold and seed
+    branches: bool = False
 
     @property
     def name(self) -> str:
@@ -60,7 +63,7 @@ class Cell:
     @property
     def needs(self) -> tuple[str, ...]:
         """Paths of the cells that must be finished before this one begins."""
-        labels = (*self.teachers, *([BASELINE] if self.mines else []))
+        labels = (*self.teachers, *([BASELINE] if self.mines or self.branches else []))
         return tuple(map(self.path_of, labels))
 
     def path_of(self, label: str) -> str:
@@ -76,20 +79,8 @@ def run_cell(
     Raises what `fit` raises: after a signal KeyboardInterrupt, and the same call goes on.
     """
     folder = out / cell.name
-    teachers = [str(out / cell.path_of(label) / "best.pt") for label in cell.teachers]
-    fit(
-        cell.spec,
-        cell.recipe,
-        cell.fold.sources,
-        folder,
-        pretrained=cell.start.pretrained(cell.spec, cell.fold.sources),
-        teachers=teachers,
-        hard_crops=_hard_crops(cell, out, machine) if cell.mines else None,
-        load=store.load,
-        resume=True,
-        numerics=numerics,
-        **asdict(machine),
-    )
+    teachers = _teachers(cell, out)
+    _train(cell, out, machine, store, numerics)
     checkpoint = load_checkpoint(folder / "best.pt")
     side, crops_frames = checkpoint.recipe.sizes[-1][0], checkpoint.recipe.picture_crop
     scored = cell.fold.scored(cell.parts)
@@ -114,17 +105,46 @@ def run_cell(
         "network": asdict(cell.spec),
         "recipe": recipe_as_json(cell.recipe),
         "numerics": asdict(checkpoint.numerics),
-        "teachers": {
-            label: sha256_of(Path(file)) for label, file in zip(cell.teachers, teachers, strict=True)
-        },
+        "teachers": {label: sha256_of(file) for label, file in zip(cell.teachers, teachers, strict=True)},
         "scored_step": checkpoint.step,
         "validation_dice": checkpoint.best_dice,
-        "training_seconds": training_seconds(folder),
+        "training_seconds": sum(training_seconds(file.parent) for file in folder.rglob("train.csv")),
         "checkpoint_sha256": sha256_of(folder / "best.pt"),
         "scores": to_dict(evaluation, crops=crop_scores),
     }
     replace_file(folder / "cell.json", partial(write_json, content))
     return checkpoint.numerics
+
+
+def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics: Numerics | None) -> None:
+    """Leave best.pt in the cell's folder."""
+    sources, folder = cell.fold.sources, out / cell.name
+
+    def train(recipe: Recipe, where: Path, **begins: Any) -> None:
+        fit(
+            cell.spec,
+            recipe,
+            sources,
+            where,
+            teachers=list(map(str, _teachers(cell, out))),
+            hard_crops=_hard_crops(cell, out, machine) if cell.mines else None,
+            load=store.load,
+            resume=True,
+            numerics=numerics,
+            **begins,
+            **asdict(machine),
+        )
+
+    if cell.branches:
+        begins = str(out / cell.path_of(BASELINE) / "best.pt")
+        held_out_at = partial(store.load, sources, "val", picture_crop=cell.recipe.picture_crop)
+        train_branches(cell.recipe, folder, partial(train, init=begins), held_out_at)
+    else:
+        train(cell.recipe, folder, pretrained=cell.start.pretrained(cell.spec, sources))
+
+
+def _teachers(cell: Cell, out: Path) -> list[Path]:
+    return [out / cell.path_of(label) / "best.pt" for label in cell.teachers]
 
 
 def _hard_crops(cell: Cell, out: Path, machine: Machine) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rtpolyp.errors import InputError
 
-__all__ = ["BASELINE", "INGREDIENTS", "NOT_BUILT", "Ingredient", "combined", "ingredient"]
+__all__ = ["BASELINE", "BRANCHES", "INGREDIENTS", "NOT_BUILT", "Ingredient", "combined", "ingredient"]
 
 BASELINE = "baseline"
 
@@ -21,8 +21,20 @@ class Ingredient:
     changes: dict[str, Any] = field(default_factory=dict)  # fields of Recipe
     mines: bool = False  # trains on crops that the baseline's network of the same fold and seed fell for
     is_taught: bool = False  # learns from networks of the same fold and seed
+    branches: bool = (
+        False  # the mean of BRANCHES that begin with the baseline's network of that fold and seed
+    )
 
 
+SECOND_TRAINING = {
+    "interlace": 0.15, "noise": 0.35, "blur": 0.3, "jpeg": 0.3, "hue_degrees": 12.0,
+    "saturation": 0.35, "brightness": 0.3, "contrast": 0.3,
+}  # fmt: skip
+GENTLE = SECOND_TRAINING | {"lr_encoder": 2e-4, "lr_decoder": 8e-4}
+BRANCHES = {  # of the shipped network, each with an emphasis of its own
+    "colours": GENTLE | {"transfer": 0.25},
+    "polyp-free": GENTLE | {"polyp_free_crops": 0.2},
+}
 INGREDIENTS = {
     "share-uniform": Ingredient({"sampling": "uniform"}),
     "share-equal": Ingredient({"sampling": "equal"}),
@@ -38,14 +50,10 @@ INGREDIENTS = {
     "hue": Ingredient({"hue_degrees": 14.4}),  # 0.04 of the circle
     "motion-blur": Ingredient({"motion_blur": 0.2}),
     "structure-loss": Ingredient({"loss": "structure"}),
-    "second-training": Ingredient(
-        {
-            "interlace": 0.15, "noise": 0.35, "blur": 0.3, "jpeg": 0.3, "hue_degrees": 12.0,
-            "saturation": 0.35, "brightness": 0.3, "contrast": 0.3,
-        }
-    ),  # what the shipped network's second training changed
-}  # fmt: skip
-NOT_BUILT = ("efficientnet-lite1", "efficientnet-lite2", "averaged branches of one checkpoint")
+    "second-training": Ingredient(SECOND_TRAINING),  # what the shipped network's second one changed
+    "branches": Ingredient(branches=True),  # twice the baseline's steps, its own included
+}
+NOT_BUILT = ("efficientnet-lite1", "efficientnet-lite2")
 
 
 def ingredient(name: str) -> Ingredient:
@@ -61,4 +69,9 @@ def combined(names: list[str]) -> Ingredient:
     """All of them at once; of two that change one field, the later decides."""
     parts = [ingredient(name) for name in names]
     changes = {key: value for part in parts for key, value in part.changes.items()}
-    return Ingredient(changes, any(part.mines for part in parts), any(part.is_taught for part in parts))
+    return Ingredient(
+        changes,
+        any(part.mines for part in parts),
+        any(part.is_taught for part in parts),
+        any(part.branches for part in parts),
+    )

@@ -56,6 +56,7 @@ class Setup:
                         self.start,
                         arm.mines,
                         self.teachers if arm.is_taught else (),
+                        arm.branches,
                     )
 
 

@@ -65,7 +65,7 @@ def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_hospitals(tmp_path_factory.mktemp("hospitals"))
 
 
-SCREENED = ("transfer", "hard-crops", "distillation")
+SCREENED = ("transfer", "hard-crops", "distillation", "branches")
 
 
 @pytest.fixture(scope="session")

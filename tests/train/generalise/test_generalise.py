@@ -17,7 +17,7 @@ from tests.train.generalise.conftest import SCREENED, generalise
 from train.checkpoint import load_checkpoint
 from train.command_line import run_command_line
 from train.generalise.__main__ import app
-from train.generalise.ingredients import BASELINE, INGREDIENTS, NOT_BUILT
+from train.generalise.ingredients import BASELINE, BRANCHES, INGREDIENTS, NOT_BUILT
 from train.hard_crops import read_hard_crops
 from train.trainer import Trainer
 
@@ -96,6 +96,23 @@ def test_a_taught_cell_names_its_teachers_and_what_they_have_seen(screened):
     assert set(checkpoint.earlier) == set(checkpoint.files)
 
 
+def test_branches_begin_with_the_baseline_and_their_mean_is_scored(screened):
+    folder = cell_of(screened, "branches")
+    branches = [load_checkpoint(folder / name / "best.pt") for name in BRANCHES]
+    assert [branch.recipe.steps for branch in branches] == [2, 2]
+    assert len({branch.recipe.seed for branch in branches} | {0}) == 3
+    assert (branches[0].recipe.transfer, branches[1].recipe.polyp_free_crops) == (0.25, 0.2)
+    begun_with = load_checkpoint(cell_of(screened, BASELINE) / "best.pt")
+    assert all(set(branch.earlier) == set(begun_with.files) for branch in branches)
+    mean = load_checkpoint(folder / "best.pt")
+    for name, value in mean.ema.items():
+        expected = torch.stack([branch.ema[name].float() for branch in branches]).mean(0)
+        torch.testing.assert_close(value.float(), expected)
+    cell = content_of(screened, "branches")
+    assert cell["validation_dice"] == mean.best_dice
+    assert cell["recipe"]["steps"] == 4
+
+
 def test_polyp_free_pictures_are_the_same_for_all(screened):
     for fold in ("cvc-612", "bkai"):
         scores = [content_of(screened, label, fold)["scores"] for label in LABELS]
@@ -172,6 +189,11 @@ def test_the_sealed_hospital_is_scored_once_and_logged(hospitals, screened, tmp_
         ("screen", {"ingredient": ("salt",)}, "ingredient 'salt' is unknown; there are: share-uniform"),
         ("screen", {"fold": ("polypgen-olcv",)}, "fold polypgen-olcv: sealed while recipes are chosen"),
         ("screen", {"ingredient": ("distillation",)}, "distillation: learns from other cells. Name them"),
+        (
+            "screen",
+            {"ingredient": ("branches",), "steps": 1, "fold": ("bkai",)},
+            "branches: 1 steps are none",
+        ),
         ("full", {}, "recipe final: the screening kept nothing. Run screen, or name what --ingredient"),
         ("full", {"recipe": ("best",)}, "recipe 'best' is unknown; there are: baseline, final"),
         ("full", {"seeds": 0, "recipe": ("baseline",)}, "seeds: 0 cannot work. Give 1 or more"),
