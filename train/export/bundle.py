@@ -161,7 +161,7 @@ def _training(trained: Checkpoint, sources: Sequence[Source], calibration: int) 
         "sources": [source.name for source in sources],
         "train_frames": len(trained.files),
         "frames_of_earlier_trainings": len(trained.earlier),  # that the weights began with, see --init
-        "mean_of": list(trained.averaged) or "one training",
+        **({"mean_of": trained.averaged, "below_is_of": trained.averaged[0]} if trained.averaged else {}),
         "step": trained.step,
         "validation_dice_while_training": trained.best_dice,
         "recipe": asdict(trained.recipe),
