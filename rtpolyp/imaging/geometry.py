@@ -51,10 +51,6 @@ class View:
         """Map edge coordinates `(K, 2) float32 (x, y)` from the network's grid to the frame's."""
         return points * self._scale + self._offset
 
-    def to_network(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Map edge coordinates `(K, 2) float32 (x, y)` from the frame's grid to the network's."""
-        return (points - self._offset) / self._scale
-
 
 def make_view(frame_size: tuple[int, int], network_size: tuple[int, int], crop: Rect | None = None) -> View:
     """Build the View of a frame `(width, height)` for a network `(width, height)`.
