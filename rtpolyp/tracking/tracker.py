@@ -22,10 +22,11 @@ __all__ = ["DOUBT_MS", "DROP_MS", "PolypTracker"]
 # a frame, and those of 0.6 gave 0.25 and met as many polyps.
 HOLD_THRESHOLD = 0.5  # probability from which a pixel belongs to a polyp whose track has started
 HOLD_CONFIDENCE = 0.6  # mean probability that its region then needs
-# On slow pans over the polyp-free stills of PolypGen's val part, 192 s, outlines came back within half a
-# second 70 times frame by frame, 36 times with doubt held for as long as it lasts and 27 times with this;
-# 729, 1082 and 925 frames of 4800 had an outline. On CVC-612's val part, as it is and as a recording, as many
-# polyps were met as without this limit, and with 120 ms fewer.
+# On slow pans over the polyp-free stills of PolypGen's val part, 192 s, and with the shipped weights of
+# that time, outlines came back within half a second 70 times frame by frame, 36 times with doubt held for
+# as long as it lasts and 27 times with this; 729, 1082 and 925 frames of 4800 had an outline. On CVC-612's
+# val part, as it is and as a recording, as many polyps were met as without this limit, and with 120 ms
+# fewer.
 DOUBT_MS = 200.0  # after it was last sure for which a region in doubt still goes on with a track
 # On CVC-612's train part, dark, blurred and noisy, outlines were interrupted 20 times frame by frame, 14
 # times with hysteresis alone and 8 times with this.
