@@ -26,6 +26,7 @@ __all__ = ["mean_of", "score"]
 
 BATCH = 16  # validation frames at a time
 CPU = torch.device("cpu")
+STRIDE = 32  # of every encoder
 
 app = App(name="python -m train.average", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
 
@@ -52,6 +53,8 @@ def main(
     size
         Side of the frames in pixels, a multiple of 32.
     """
+    if size < STRIDE or size % STRIDE:
+        raise InputError(f"--size {size}: not a multiple of {STRIDE}. Give e.g. 256 or 288")
     members = {text: load_initial(text) for text in checkpoint}
     mean = mean_of(members)
     sources = [parse_source(text) for text in data]
@@ -82,11 +85,11 @@ def mean_of(members: dict[str, Checkpoint]) -> Checkpoint:
                 f"{first.spec.encoder}. Average runs of one network"
             )
     weights = {name: _mean([member.ema[name] for member in members.values()]) for name in first.ema}
-    earlier = dict.fromkeys(file for member in members.values() for file in member.seen)
     return replace(
         first,
         ema=weights,
-        earlier=tuple(earlier),
+        earlier=tuple(dict.fromkeys(file for member in members.values() for file in member.seen)),
+        lessons=tuple(dict.fromkeys(lesson for member in members.values() for lesson in member.lessons)),
         averaged=tuple(members),
         model=None,
         optimiser=None,

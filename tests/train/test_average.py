@@ -56,6 +56,22 @@ def test_the_command_scores_each_and_writes_the_mean(
     assert written.averaged == tuple(names)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["a.pt", "b.pt", "--size", "100"], "--size 100: not a multiple of 32. Give e.g. 256 or 288"),
+        (["a.pt", "b.pt"], "a.pt: no such checkpoint. Train one with python -m train"),
+        ([], "CHECKPOINT"),
+    ],
+)
+def test_a_users_error_is_one_line(arguments, line, tmp_path: Path, capsys):
+    tokens = [*arguments, "--data", str(tmp_path), "-o", str(tmp_path / "mean.pt")]
+    assert run_command_line(app, tokens) == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == 1
+
+
 def test_other_networks_and_a_single_one_are_refused(member: Checkpoint):
     with pytest.raises(InputError, match=r"^b: unet on .*Average runs of one network"):
         mean_of({"a": member, "b": replace(member, spec=NetworkSpec("unet"))})

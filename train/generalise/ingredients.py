@@ -21,9 +21,7 @@ class Ingredient:
     changes: dict[str, Any] = field(default_factory=dict)  # fields of Recipe
     mines: bool = False  # trains on crops that the baseline's network of the same fold and seed fell for
     is_taught: bool = False  # learns from networks of the same fold and seed
-    branches: bool = (
-        False  # the mean of BRANCHES that begin with the baseline's network of that fold and seed
-    )
+    branches: bool = False  # the mean of BRANCHES, which begin with that network of the baseline's
 
 
 SECOND_TRAINING = {
