@@ -91,7 +91,7 @@ class PolypTracker:
         if not self._tracks and smoothed.max() < threshold_level(settings.threshold):
             return smoothed, ()
         regions = _held_regions(smoothed, view, settings)
-        sure = _add_sure(regions, find_polyps(smoothed, view, settings), view)
+        sure = _add_sure(regions, _seeds(regions, smoothed, view, settings), view)
         owners = self._match(regions, sure)
         started = {index: next(self._numbers) for index in sorted(sure - owners.keys())}
         for index, number in (owners | started).items():
@@ -146,6 +146,15 @@ def _held_regions(smoothed: NDArray[np.uint8], view: View, settings: Settings) -
     threshold = min(HOLD_THRESHOLD, settings.threshold)
     low = dataclasses.replace(settings, threshold=threshold, minimum_confidence=confidence)
     return list(find_polyps(smoothed, view, low))
+
+
+def _seeds(
+    regions: list[Polyp], smoothed: NDArray[np.uint8], view: View, settings: Settings
+) -> Iterable[Polyp]:
+    """The regions at the operating point; where its threshold is the lower one's, they are found already."""
+    if settings.threshold <= HOLD_THRESHOLD:
+        return [region for region in regions if region.confidence >= settings.minimum_confidence]
+    return find_polyps(smoothed, view, settings)
 
 
 def _add_sure(regions: list[Polyp], seeds: Iterable[Polyp], view: View) -> set[int]:

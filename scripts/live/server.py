@@ -24,9 +24,8 @@ class RtspServer:
     """
 
     def __init__(self, clip: Path, rate: Fraction, *arguments: str) -> None:
-        self.begun: list[
-            float
-        ] = []  # time.monotonic() of each stream's frame 0; one more after all were lost
+        # time.monotonic() of each stream's frame 0; one more after all were lost
+        self.begun: list[float] = []
         command = [PYTHON, os.fspath(SCRIPT), os.fspath(clip), "--rate", str(rate), *arguments]
         try:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)

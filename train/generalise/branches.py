@@ -11,7 +11,7 @@ from train.data import Frames
 from train.generalise.ingredients import BRANCHES
 from train.recipe import Recipe
 
-__all__ = ["SEED_STEP", "train_branches"]
+__all__ = ["train_branches"]
 
 SEED_STEP = 100  # between the seeds of branches, so that none is another cell's
 
