@@ -5,14 +5,15 @@ import sys
 import types
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from rtpolyp.errors import BackendError
 from rtpolyp.inference import openvino as backend
-from rtpolyp.inference.bundle import Bundle
+from rtpolyp.inference.bundle import Bundle, load_bundle
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
-from rtpolyp.inference.openvino import OpenVinoEngine
+from rtpolyp.inference.openvino import OpenVinoEngine, interpolation
 from tests.runtime.tiny_bundle import red_square, write_tiny_bundle
 
 LEVELS = 1  # of 255: FP32 sums in another order may round a probability to its neighbour
@@ -50,6 +51,23 @@ def test_bf16_is_near_fp32_and_not_the_same(bundle: Bundle):
         pytest.skip("this processor has no bf16 arithmetic")
     difference = np.abs(probability(OpenVinoEngine(bundle, "bf16")) - probability(OpenVinoEngine(bundle)))
     assert 0 < difference.max() <= BF16_LEVELS
+
+
+@pytest.mark.parametrize(("small", "large"), [((6, 9), (12, 36)), ((5, 5), (5, 40)), ((1, 3), (4, 7))])
+def test_resizing_by_matrices_is_the_bilinear_resize(small, large):
+    image = np.random.default_rng(0).normal(size=small).astype(np.float32)
+    rows, columns = (interpolation(*sides) for sides in zip(small, large, strict=True))
+    expected = cv2.resize(image, large[::-1], interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_allclose(rows @ image @ columns.T, expected, atol=1e-5)
+
+
+def test_maps_of_one_channel_are_resized_by_matrices_and_no_others():
+    with OpenVinoEngine(load_bundle("pranet-if"), "fp32") as engine:
+        graph = engine._requests[0].get_compiled_model().get_runtime_model()
+    kinds = [(op.get_rt_info()["layerType"], op.get_output_shape(0)) for op in graph.get_ordered_ops()]
+    resized = [shape[1] for kind, shape in kinds if kind == "Interpolate"]
+    assert resized
+    assert 1 not in resized
 
 
 def test_fp32_is_exact_although_openvino_would_take_bf16_by_itself(bundle: Bundle):
