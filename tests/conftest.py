@@ -9,6 +9,10 @@ from rtpolyp.errors import BackendError
 from rtpolyp.inference.card import find_card
 from rtpolyp.inference.tensorrt.flavour import Library, load_flavour
 
+# Before PyTorch is imported. Tests run side by side (pytest -n) on networks of a few weights: threads of
+# one would wait for those of the other, and take several times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
