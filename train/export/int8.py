@@ -52,7 +52,7 @@ def quantise(
                 OverflowFix,
             )
 
-        nncf.set_log_level(logging.ERROR)
+        logging.getLogger("nncf").setLevel(logging.ERROR)  # nncf.set_log_level mutes handlers of others, too
         return nncf.quantize_with_accuracy_control(
             model,
             nncf.Dataset(list(calibration), lambda frame: {INPUT: frame[np.newaxis]}),
