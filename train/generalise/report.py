@@ -25,12 +25,12 @@ TITLES = {"screen": "Screening: short trainings, one seed", "full": "Full protoc
 NOTES = f"""\
 Each row is trained without the hospital that it is scored on. The val parts of the others choose checkpoint
 and operating point. Screening scores the left-out hospital's train and val parts, the full protocol all of
-its frames; {SEALED} is trained on by no row. Dice is per image at ground-truth size, mean over frames with a
-polyp; the gain is paired by frame with the baseline of the same seed and fold, its interval a bootstrap by
-group, seeds resampled first. A polyp is found when an outline meets it with IoU ≥ 0.3. Polyp-free are frames
-without a polyp and crops of the left-out hospital's frames, the same for all recipes. Rates carry exact
-(Clopper–Pearson) 95 % intervals; crops of one frame resemble each other and seeds share frames, so these are
-too narrow.
+its frames; {SEALED}, the sealed one, is trained on by no row and is in no mean. Dice is per image at
+ground-truth size, mean over frames with a polyp; the gain is paired by frame with the baseline of the same
+seed and fold, its interval a bootstrap by group, seeds resampled first. A polyp is found when an outline
+meets it with IoU ≥ 0.3. Polyp-free are frames without a polyp and crops of the left-out hospital's frames,
+the same for all recipes. Rates carry exact (Clopper–Pearson) 95 % intervals; crops of one frame resemble
+each other and seeds share frames, so these are too narrow.
 
 An ingredient is kept when it gains {GAIN} Dice at 0.5 on every screened fold, or when it leaves at most
 {QUIETER:.0%} of the baseline's outlines on polyp-free pictures (operating point, folds pooled) and loses less
@@ -58,7 +58,7 @@ def as_markdown(arms: Sequence[Arm]) -> str:
         rows = [_joined(HEADINGS), _joined(["---"] * 2 + ["---:"] * 8)]
         for arm in of_stage:
             rows += [_row(arm.label, fold, score) for fold, score in arm.folds.items()]
-            rows.append(_macro(arm))
+            rows += [_macro(arm)] if arm.open_folds else []
         parts += [f"## {TITLES[stage]}", "\n".join(rows)]
     parts += _verdicts(arms)
     return "\n\n".join([*parts, NOTES]) + "\n"
@@ -90,7 +90,7 @@ def _row(label: str, fold: str, score: FoldScore) -> str:
     return _joined(
         [
             label,
-            fold,
+            f"{fold} (sealed)" if fold == SEALED else fold,
             str(score.frames),
             str(len(score.seeds)),
             f"{score.dice:.3f}",
@@ -102,7 +102,7 @@ def _row(label: str, fold: str, score: FoldScore) -> str:
 
 
 def _macro(arm: Arm) -> str:
-    scores = arm.folds.values()
+    scores = arm.open_folds.values()
     counts = (
         sum((getattr(score, name) for score in scores), Count(0, 0))
         for name in ("found", "outlined_half", "outlined")

@@ -1,5 +1,7 @@
 import pytest
 
+from train.generalise.hospitals import SEALED
+from train.generalise.report import as_markdown
 from train.generalise.results import Arm, Count, FoldScore, kept, verdict
 
 
@@ -42,3 +44,17 @@ def test_the_best_of_those_kept_comes_last():
 
 def test_the_macro_mean_weighs_hospitals_alike():
     assert BASELINE.macro_dice == pytest.approx(0.65)
+
+
+def test_the_sealed_hospital_has_a_row_and_is_in_no_mean():
+    final = Arm("full", "final", arm("final", (0.7, 0.6, 0.1), (4, 2, 9), ("cvc-612", "bkai", SEALED)).folds)
+    assert final.macro_dice == final.macro_dice_operating == pytest.approx(0.65)
+    sealed, mean = as_markdown([final]).split("\n")[8:10]
+    assert sealed.startswith(f"| final | {SEALED} (sealed) | 100 | 1 | 0.100 |")
+    assert mean.startswith("| final | mean of 2 |")
+    assert " 6 of 400 " in mean
+
+
+def test_the_sealed_hospital_alone_has_no_mean():
+    only = Arm("full", "final", arm("final", (0.1,), (9,), (SEALED,)).folds)
+    assert "mean of" not in as_markdown([only])
