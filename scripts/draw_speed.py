@@ -53,7 +53,8 @@ def main(
     engine
         A bundle's name, repeatable: all that there are by default.
     side
-        Input size in pixels, a multiple of 32, repeatable; each bundle's own size is measured too.
+        Input size in pixels, a multiple of 32, repeatable, of the first bundle; each bundle is measured at the
+        size that it ships with.
     rounds
         How often all are timed, in turn.
     seconds

@@ -57,7 +57,7 @@ def measure_points(
     seconds: float,
     say: Callable[[str], None],
 ) -> list[Point]:
-    """Measure every bundle in every precision of this processor, at its own size and at `sides`.
+    """Measure every bundle in every precision of this processor, at its own size, the first at `sides` too.
 
     The rates are medians over `rounds`, in each of which all are timed in turn for `seconds`, since a
     machine's speed drifts. A Dice that the log of the test parts lacks is scored and logged first, but for
@@ -68,7 +68,7 @@ def measure_points(
         bundle = load_bundle(name)
         own = min(bundle.spec.size)
         for precision in OpenVinoEngine.precisions(bundle):
-            for side in sorted({own, *sides}):
+            for side in sorted({own, *sides} if name == bundles[0] else {own}):
                 size = bundle.spec.size if side == own else (side, side)
                 wanted.append((name, precision, size, size == bundle.spec.size))
     pairs = chosen_parts([PART])[PART].pairs(data)

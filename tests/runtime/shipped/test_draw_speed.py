@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -34,12 +35,15 @@ def test_measuring_logs_what_was_not_scored_and_drawing_needs_the_file_alone(
     log, results, picture = tmp_path / "test_log.csv", tmp_path / "speed.json", tmp_path / "speed.svg"
     assert run_command_line([str(tiny), "--data", str(data), "-o", str(tmp_path)], score_shipped.app) == 0
     files = ["--log", str(log), "--results", str(results), "-o", str(picture)]
-    measure = ["--measure", "--engine", str(tiny), "--side", "64", "--rounds", "1", "--seconds", "0.01"]
+    second = shutil.copytree(tiny, tmp_path / "second")
+    measure = ["--measure", "--engine", str(tiny), "--engine", str(second), "--side", "64"]
+    measure += ["--rounds", "1", "--seconds", "0.01"]
     assert run_command_line([*measure, "--data", str(data), *files], app) == 0
     precisions = OpenVinoEngine.precisions(load_bundle(tiny))
     points = json.loads(results.read_text())["points"]
     measured = [(point["precision"], point["side"]) for point in points]
-    assert measured == list(itertools.product(precisions, (64, 96)))
+    own = [(precision, 96) for precision in precisions]
+    assert measured == [*itertools.product(precisions, (64, 96)), *own]  # other sizes of the first alone
     logged = {
         (row["precision"], min(int(row["width"]), int(row["height"]))): float(row["dice"])
         for row in read(log)
