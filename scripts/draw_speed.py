@@ -53,8 +53,7 @@ def main(
     engine
         A bundle's name, repeatable: all that there are by default.
     side
-        Input size in pixels, a multiple of 32, repeatable, of the first bundle; each bundle is measured at the
-        size that it ships with.
+        Input size in pixels, a multiple of 32, repeatable: of the first bundle, and each also at its own.
     rounds
         How often all are timed, in turn.
     seconds
