@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from rtpolyp.errors import InputError
 from train.networks import NetworkSpec, create_network
@@ -51,10 +52,23 @@ def test_training_gives_all_heads_and_evaluation_the_final_one(name, heads):
         assert network.eval()(images).shape == (2, 1, 64, 96)
 
 
-@pytest.mark.parametrize("stride4", [True, False])
-def test_folding_changes_no_output(stride4):
-    network = create_network(NetworkSpec("pranet-if", stride4=stride4), pretrained=False).eval()
-    images = torch.randn(1, 3, 64, 64)
+def with_learned_norms(network):
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.normal_(module.bias)
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+    return network
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [NetworkSpec("pranet"), NetworkSpec("pranet-if"), NetworkSpec("pranet-if", stride4=False)],
+)
+def test_folding_changes_no_output(spec):
+    network = with_learned_norms(create_network(spec, pretrained=False)).eval()
+    images = torch.randn(1, 3, 64, 96)
     with torch.inference_mode():
         expected = network(images)
         network.fold()

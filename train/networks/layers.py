@@ -8,6 +8,7 @@ Parameter names inside each block are those of the published code, so that its c
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rtpolyp.errors import InputError
 
@@ -112,3 +113,23 @@ class PartialDecoder(nn.Module):
         joined4_at_3 = self.conv_upsample5(resize_like(joined4, r3))
         joined3 = self.conv_concat3(torch.cat([product3, joined4_at_3], dim=1))
         return self.conv5(self.conv4(joined3))
+
+    def fold(self) -> None:
+        """Replace the last three convolutions by two, for export; exact up to rounding, cannot be trained.
+
+        Nothing non-linear stands between them. The last two make one 3×3 to the logit; each of its nine taps
+        folds into `conv_concat3`, which then gives nine maps, and a fixed convolution shifts and adds these.
+        One 5×5 would be wrong at the border, where `conv4` sees zeros and not what a bias makes of them.
+        """
+        inner = fuse_conv_bn_eval(self.conv_concat3.conv, self.conv_concat3.bn)
+        outer = fuse_conv_bn_eval(self.conv4.conv, self.conv4.bn)
+        to_logit = self.conv5.weight[0, :, 0, 0]
+        to_taps = torch.einsum("o,oikl->kli", to_logit, outer.weight).flatten(0, 1)  # (9, channels)
+        taps = nn.Conv2d(inner.in_channels, len(to_taps), 3, padding=1)
+        shifts = nn.Conv2d(len(to_taps), 1, 3, padding=1)
+        with torch.no_grad():
+            taps.weight.copy_(torch.einsum("to,oihw->tihw", to_taps, inner.weight))
+            taps.bias.copy_(to_taps @ inner.bias)
+            shifts.weight.copy_(torch.eye(len(to_taps)).view_as(shifts.weight))
+            shifts.bias.copy_(to_logit @ outer.bias + self.conv5.bias)
+        self.conv_concat3, self.conv4, self.conv5 = taps, shifts, nn.Identity()

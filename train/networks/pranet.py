@@ -45,6 +45,10 @@ class Trunk(nn.Module):
         refined = [self.rfb3(c3), self.rfb4(c4), self.rfb5(c5)]
         return features, refined, self.partial_decoder(*refined)
 
+    def fold(self) -> None:
+        """Replace what folds by its exact folded form, for export; cannot be trained on afterwards."""
+        self.partial_decoder.fold()
+
 
 class ReverseAttention(nn.Module):
     """Correct a coarse map by looking where it says "no polyp": `convs((1 − σ(map)) · x) + map`."""
@@ -116,5 +120,6 @@ class PraNetIF(Trunk):
         return resize(final, size)
 
     def fold(self) -> None:
-        """Replace the fusion by its exact folded form, for export; cannot be trained on afterwards."""
+        """As in the trunk, and the fusion with it."""
+        super().fold()
         self.fusion = self.fusion.fold()

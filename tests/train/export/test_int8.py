@@ -1,5 +1,7 @@
 """Quantisation with the real library, on a network that segments what is red."""
 
+import logging
+
 import numpy as np
 import onnx
 import pytest
@@ -12,6 +14,7 @@ from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.spec import EngineSpec
 from train.export.graph import ByteNetwork, to_onnx
 from train.export.heldout import HeldOut, dice_per_frame, load_frames_of, load_held_out, probabilities
+from train.networks import create_network
 
 SIZE = (96, 64)
 ALLOWED_DROP = 0.02  # a mask of 400 pixels loses 0.01 with one row of four; the real limit would undo INT8
@@ -23,7 +26,16 @@ def held_out(mini_source) -> HeldOut:
 
 
 @pytest.fixture(scope="module")
-def bundle(redness_net, held_out, mini_source, tmp_path_factory) -> Bundle:
+def handler():
+    """Of another program, on the library's logger."""
+    handler = logging.NullHandler(logging.DEBUG)
+    logging.getLogger("nncf").addHandler(handler)
+    yield handler
+    logging.getLogger("nncf").removeHandler(handler)
+
+
+@pytest.fixture(scope="module")
+def bundle(redness_net, held_out, mini_source, tmp_path_factory, handler) -> Bundle:
     """Both files of a bundle, quantised on the spot."""
     files = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
     spec = EngineSpec("redness", "redness", "none", SIZE[1], SIZE[0], 0.5, 0.0, 0.0, files=files)
@@ -74,6 +86,25 @@ def test_logits_and_sigmoid_are_not_quantised(bundle: Bundle):
         node = writers[node.input[0]]
     assert "Sigmoid" in operators
     assert "DequantizeLinear" not in operators
+
+
+def test_log_handlers_of_others_are_left_as_they_are(bundle: Bundle, handler):
+    assert handler.level == logging.DEBUG
+
+
+@pytest.mark.parametrize(
+    ("name", "last_of_the_encoder"), [("pranet", [96, 16, 1, 1]), ("pranet-if", [16, 32, 1, 1])]
+)
+def test_what_is_near_the_image_or_reads_a_product_stays_in_float(name, last_of_the_encoder):
+    network = create_network(name, pretrained=False)
+    model = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), (64, 64))
+    weights = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    left = set(int8._left_in_float(model))
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    shapes = [weights[node.input[1]] for node in convolutions if node.name in left]
+    decoder = [[64, 64, 3, 3], [9, 96, 3, 3]]
+    assert shapes[:2] == [[32, 3, 3, 3], [32, 1, 3, 3]]
+    assert shapes[-3:] == [last_of_the_encoder, *decoder]
 
 
 def test_calibration_frames_are_train_frames_drawn_by_seed(mini_source):
