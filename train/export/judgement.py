@@ -13,6 +13,7 @@ from rtpolyp.inference.engine import Engine
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.crops import crop_images, polyp_free_crops
+from rtpolyp.measure.evaluation import HALF
 from rtpolyp.spec import Precision
 from train.export.degrade import as_recorded
 from train.export.heldout import HeldOut, dice_per_frame, probabilities
@@ -77,7 +78,10 @@ def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint,
             view: {name: asdict(outcome) for name, outcome in values.items()}
             for view, values in outcomes.items()
         }
-        precisions[precision]["dice_by_source"] = _dice_by_source(of_views["stills"][0], held_out)
+        found = of_views["stills"][0]
+        precisions[precision]["dice_by_source"] = _dice_by_source(found, held_out)
+        masks = judged["fp32"]["stills"][0] >= HALF
+        precisions[precision]["agreement"] = float(np.nanmean(dice_per_frame(found, masks)))
         half = {of: values["stills"]["half"]["dice"] for of, values in precisions.items()}
         check_cost(precision, half["fp32"], half[precision], PRECISION_COST)
     processor = this_processor()

@@ -166,6 +166,8 @@ def _validation_table(precisions: Mapping[str, Mapping[str, Any]]) -> Iterator[s
     for source in next(iter(precisions.values()))["dice_by_source"]:
         row = (f"{values['dice_by_source'][source]:.4f}" for values in precisions.values())
         yield f"| {source} | " + " | ".join(row) + " |"
+    agreement = (f"{values['agreement']:.4f}" for values in precisions.values())
+    yield "| masks against FP32's | " + " | ".join(agreement) + " |"
 
 
 def _test_lines(test: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

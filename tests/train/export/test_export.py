@@ -69,6 +69,8 @@ def test_the_spec_tells_what_it_was_made_of_and_is_worth(bundle_folder: Path, mi
         precisions["int8"]["stills"]["half"]["dice"]
         >= precisions["fp32"]["stills"]["half"]["dice"] - PRECISION_COST
     )
+    assert precisions["fp32"]["agreement"] == 1
+    assert 0.95 < precisions["int8"]["agreement"] < 1
     assert len(spec.metrics["parity"]) == 4
     json.loads((bundle_folder / "spec.json").read_text(), parse_constant=pytest.fail)  # no NaN
 

@@ -21,7 +21,12 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "model.onnx").write_bytes(b"a network")
     outcomes = {"half": OUTCOME, "operating": OUTCOME}
-    fp32 = {"stills": outcomes, "recorded": outcomes, "dice_by_source": {"kvasir-seg:a": 0.91}}
+    fp32 = {
+        "stills": outcomes,
+        "recorded": outcomes,
+        "dice_by_source": {"kvasir-seg:a": 0.91},
+        "agreement": 1.0,
+    }
     validation = {"processor": "abacus", "polyp_free": "3 frames", "precisions": {"fp32": fp32}}
     spec = EngineSpec(
         "net", "pranet-if", "none", 64, 96, 0.55, 0.001, 0.8,
@@ -59,6 +64,7 @@ def test_the_card_is_written_from_the_spec(folder: Path):
     assert "recipe: sizes (192, 0.75), (256, 0.25), x –" in card
     assert "| fp32 | recorded | 0.9100 | 0.9100 | 90.0% | 90.0% | 12.5% | 12.5% |" in card
     assert "| kvasir-seg:a | 0.9100 |" in card
+    assert "| masks against FP32's | 1.0000 |" in card
 
 
 def test_recorded_figures_stand_in_spec_and_card(folder: Path, report: dict[str, Any], tmp_path: Path):
