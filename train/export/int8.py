@@ -77,8 +77,10 @@ def quantise(
 
 
 def _left_in_float(model: onnx.ModelProto) -> list[str]:
-    """The nodes that are not worth quantising; `pranet-if`'s masks agree with FP32's at Dice 0.991 instead of
-    0.983 on validation frames, in the same time: the fold of its decoder made what stays in float cheap.
+    """The nodes that are not worth quantising.
+
+    With them in float, `pranet-if`'s masks agree with FP32's at Dice 0.989 in place of 0.982 on validation
+    frames, and its time stays: the fold of its decoder made them cheap.
     """
     inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
     shapes = {
