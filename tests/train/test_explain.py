@@ -105,7 +105,7 @@ def test_a_network_without_fusion_fails(spec, monkeypatch):
     network = create_network(spec, pretrained=False)
     with pytest.raises(InputError, match=f"{type(network).__name__} has no information fusion"):
         explain(network)
-    network = create_network(NetworkSpec("pranet-if", "tiny"), pretrained=False)
+    network = create_network(NetworkSpec("pranet-if", "tiny"), pretrained=False).eval()
     network.fold()
     with pytest.raises(InputError, match="PraNetIF has no information fusion"):
         explain(network)

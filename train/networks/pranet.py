@@ -46,7 +46,7 @@ class Trunk(nn.Module):
         return features, refined, self.partial_decoder(*refined)
 
     def fold(self) -> None:
-        """Replace what folds by its exact folded form, for export; cannot be trained on afterwards."""
+        """Replace what folds by its exact folded form, for export, in evaluation mode; trains no more."""
         self.partial_decoder.fold()
 
 

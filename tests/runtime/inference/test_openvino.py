@@ -113,13 +113,13 @@ def test_a_file_that_is_no_network_fails_on_one_line(bundle: Bundle, tmp_path: P
 def test_the_shipped_int8_gives_the_same_bytes_without_vnni(tmp_path: Path):
     """AVX2 alone saturates unless the weights leave room; oneDNN reads its limit once per process.
 
-    With 8-bit weights this very frame came out up to 209 levels apart.
+    With 8-bit weights, noise like this came out up to 209 levels apart.
     """
     code = """
 import sys, cv2, numpy as np
 from rtpolyp.inference import open_engine
 with open_engine(precision="int8") as engine:
-    noise = np.random.default_rng(0).integers(0, 2, (8, 8, 3), np.uint8) * np.uint8(255)
+    noise = np.random.default_rng(5).integers(0, 2, (8, 8, 3), np.uint8) * np.uint8(255)
     frame = cv2.resize(noise, engine.spec.size, interpolation=cv2.INTER_CUBIC)
     np.save(sys.argv[1], engine.submit(frame[None]).result().probability)
 """
