@@ -21,7 +21,7 @@ from torch import nn
 
 from rtpolyp.errors import InputError
 
-__all__ = ["INPUT", "OUTPUT", "ByteNetwork", "half_weights", "to_onnx"]
+__all__ = ["INPUT", "OUTPUT", "ByteNetwork", "half_weights", "shapes_of", "to_onnx"]
 
 INPUT, OUTPUT = "frames", "probability"
 OPSET = 18
@@ -107,6 +107,14 @@ def half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     return halved
 
 
+def shapes_of(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """The shape of what each node writes, by its name; 0 for the batch."""
+    return {
+        value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+        for value in onnx.shape_inference.infer_shapes(model, data_prop=True).graph.value_info
+    }
+
+
 def _first_convolutions(network: nn.Module) -> list[nn.Conv2d]:
     """The convolutions that read the images themselves."""
     images = torch.zeros(1, 3, 64, 64)
@@ -134,10 +142,7 @@ def _first_convolutions(network: nn.Module) -> list[nn.Conv2d]:
 
 def _constant_scales(model: onnx.ModelProto) -> None:
     """Give each Resize constant scales: the exporter computes sizes from the symbolic batch at run time."""
-    shapes = {
-        value.name: [dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
-        for value in onnx.shape_inference.infer_shapes(model, data_prop=True).graph.value_info
-    }
+    shapes = shapes_of(model)
     for node in model.graph.node:
         if node.op_type != "Resize":
             continue

@@ -66,6 +66,7 @@ def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint,
         with OpenVinoEngine(bundle, precision, optimise_for="throughput") as engine:
             judged[precision] = seen_by(engine, views, held_out)
     point = point_on(*judged.values())
+    masks = judged["fp32"]["stills"][0] >= HALF
     precisions: dict[str, Any] = {}
     for precision, of_views in judged.items():
         outcomes = {
@@ -80,7 +81,6 @@ def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint,
         }
         found = of_views["stills"][0]
         precisions[precision]["dice_by_source"] = _dice_by_source(found, held_out)
-        masks = judged["fp32"]["stills"][0] >= HALF
         precisions[precision]["agreement"] = float(np.nanmean(dice_per_frame(found, masks)))
         half = {of: values["stills"]["half"]["dice"] for of, values in precisions.items()}
         check_cost(precision, half["fp32"], half[precision], PRECISION_COST)
