@@ -15,13 +15,17 @@ __all__ = ["distilled_loss", "soft_masks"]
 
 
 @torch.no_grad()
-def soft_masks(teachers: Sequence[nn.Module], images: torch.Tensor) -> torch.Tensor:
-    """Mean probability `(N, 1, H, W)` of networks in evaluation mode; `images: (N, 3, H, W)` RGB, 0–255."""
+def soft_masks(teachers: Sequence[nn.Module], images: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean probability `(N, 1, H, W)` of networks in evaluation mode; `images: (N, 3, H, W)` RGB, 0–255.
+
+    Where `target: (N, 1, H, W)` shows no polyp, it is the truth: what teachers outline there is a mistake.
+    """
     masks = [
         torch.sigmoid(teacher(normalise(images, teacher.encoder.mean, teacher.encoder.std)))
         for teacher in teachers
     ]
-    return torch.stack(masks).mean(0)
+    has_polyp = target.amax((1, 2, 3), keepdim=True) > 0
+    return torch.where(has_polyp, torch.stack(masks).mean(0), target)
 
 
 def distilled_loss(logits: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import load_bundle
 from train.checkpoint import Checkpoint, load_checkpoint
 from train.data import Source
+from train.encoders.efficientnet_lite import VARIANTS, deepened
 from train.encoders.published import IMAGENET
 from train.networks import NetworkSpec
 
@@ -41,8 +42,13 @@ def load_initial(text: str) -> Checkpoint:
 
 
 def begin_with(network: nn.Module, spec: NetworkSpec, initial: Checkpoint) -> None:
-    """Copy the averaged weights into `network`. Raises InputError where they belong to another network."""
+    """Copy the averaged weights into `network`. Raises InputError where they belong to another network.
+
+    On a deeper encoder of the same family the network begins as the same function; see `deepened`.
+    """
     ours, theirs = network.state_dict(), initial.ema
+    if spec.encoder != initial.spec.encoder and {spec.encoder, initial.spec.encoder} <= VARIANTS.keys():
+        theirs = deepened(theirs, initial.spec.encoder, spec.encoder, ours)
     problems = {
         "missing": sorted(ours.keys() - theirs.keys()),
         "left over": sorted(theirs.keys() - ours.keys()),

@@ -80,7 +80,10 @@ def fit(
     resumed = world.agree(world.on_first(_find_run, folder, spec, recipe, precision, resume))
     torch.manual_seed(recipe.seed)
     initial = load_initial(init) if init and not resumed else None
-    network = create_network(spec, pretrained=False if resumed or initial else pretrained).to(where)
+    is_whole = resumed or (
+        initial and initial.spec.encoder == spec.encoder
+    )  # else blocks begin as ImageNet's
+    network = create_network(spec, pretrained=False if is_whole else pretrained).to(where)
     if initial:
         check_unseen(sources, initial.seen, f"what --init {init} begins with")
         begin_with(network, spec, initial)

@@ -86,6 +86,18 @@ class Recipe:
         0, "share of a batch: polyp-free crops that get another crop's polyp", high=0.5
     )
     copy_paste_from: str = choice("any", "source of that polyp against the crop's", DONORS)
+    copy_paste_onto: float = number(
+        0, "share of these that are true negatives in place of polyp-free crops", high=1
+    )
+    patches: float = number(
+        0, "probability that a frame with a polyp gets a patch of a true negative beside it", high=1
+    )
+    paint_box: float = number(
+        0, "probability of a black position box in the lower left of a frame with a polyp", high=1
+    )
+    remove_box: float = number(
+        0, "probability that a true negative's box is cropped away or filled, half each", high=1
+    )
     flip: float = number(0.5, "probability of a mirror image", high=1)
     quarter_turns: int = number(3, "an image is turned by up to so many right angles", high=3)
     shift: float = number(0.1, "an image moves up to this beyond its border, in half sides", high=1)

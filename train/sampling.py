@@ -13,9 +13,11 @@ import torch
 from torch.nn import functional as F
 
 from rtpolyp.errors import InputError
+from train.augmentation.boxes import draw_boxes
 from train.augmentation.draws import stream
 from train.data import Frames
 from train.hard_crops import HardCrop
+from train.position_box import find_box
 from train.recipe import Recipe
 
 __all__ = ["Placement", "Sampler"]
@@ -33,6 +35,10 @@ class Placement:
     references: torch.Tensor | None = None  # (N,) int64, a frame of another source for each
     pasted: torch.Tensor | None = None  # (P,) int64, images that get a polyp …
     donors: "Placement | None" = None  # … of these crops, of which there are P
+    patched: torch.Tensor | None = None  # (Q,) int64, images that get a patch …
+    patches: "Placement | None" = None  # … of these true negatives, of which there are Q
+    painted: torch.Tensor | None = None  # (N, 4) boxes on the frames, as train.augmentation.boxes …
+    filled: torch.Tensor | None = None  # … draws them, and its found ones to fill; all 0 where there is none
 
 
 def linear_maps(zoom: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
@@ -64,11 +70,17 @@ class Sampler:
         self.polyp_cells = (occupied > 0).flatten(1)
         has_polyp = self.polyp_cells.any(1)
         self.positive_weights = _source_weights(frames.source_index, has_polyp.numpy(), recipe.sampling)
-        negatives = (~has_polyp).float()
+        self.negatives = (~has_polyp).float()
         self.weights = self.positive_weights
-        if negatives.any():
-            share = recipe.polyp_free_frames
-            self.weights = (1 - share) * self.positive_weights + share * negatives / negatives.sum()
+        if self.negatives.any():
+            share, negatives = recipe.polyp_free_frames, self.negatives / self.negatives.sum()
+            self.weights = (1 - share) * self.positive_weights + share * negatives
+        self.boxes = torch.zeros(len(frames), 2)  # right and upper edge on true negatives
+        if recipe.remove_box:
+            found = {int(index): find_box(frames.images[index]) for index in self.negatives.nonzero()[:, 0]}
+            for index, box in found.items():
+                if box:
+                    self.boxes[index] = torch.tensor(box)
         self.source = torch.from_numpy(frames.source_index)
         if recipe.transfer and len(self.source[has_polyp].unique()) < 2:
             raise InputError("transfer: takes colours of another source, and there is one. Give more --data")
@@ -92,6 +104,10 @@ class Sampler:
         batch = Placement(torch.cat([p.frames for p in parts]), torch.cat([p.theta for p in parts]))
         if recipe.copy_paste:
             batch = self._with_pasted(batch, len(ordinary.frames), stream(generator, "copy-paste"))
+        if recipe.patches and self.negatives.any():
+            batch = self._with_patches(batch, stream(generator, "patches"))
+        if recipe.paint_box or recipe.remove_box:
+            batch = self._with_boxes(batch, stream(generator, "position boxes"))
         if recipe.transfer:
             others = self._among(batch.frames, same=False)
             references = torch.multinomial(others, 1, generator=stream(generator, "references"))[:, 0]
@@ -126,6 +142,8 @@ class Sampler:
         if count < 1:
             return batch
         crops = self._polyp_free(count, generator)
+        if self.recipe.copy_paste_onto and self.negatives.any():
+            crops = self._onto_negatives(crops, stream(generator, "copy-paste onto negatives"))
         weights = self._among(crops.frames, same=True) if self.recipe.copy_paste_from == "same" else None
         donors = self._positive(crops.theta[:, :, :2], generator, weights)
         rows = torch.arange(ordinary - count, ordinary)
@@ -136,8 +154,52 @@ class Sampler:
             donors=donors,
         )
 
-    def _ordinary(self, count: int, generator: torch.Generator) -> Placement:
-        frames = torch.multinomial(self.weights, count, replacement=True, generator=generator)
+    def _onto_negatives(self, crops: Placement, generator: torch.Generator) -> Placement:
+        """Some of the crops replaced by true negatives."""
+        count = len(crops.frames)
+        is_frame = torch.rand(count, generator=generator) < self.recipe.copy_paste_onto
+        frames = self._ordinary(count, generator, self.negatives)
+        return Placement(
+            torch.where(is_frame, frames.frames, crops.frames),
+            torch.where(is_frame[:, None, None], frames.theta, crops.theta),
+        )
+
+    def _with_patches(self, batch: Placement, generator: torch.Generator) -> Placement:
+        """Some of the frames with a polyp get a patch of a true negative."""
+        chosen = torch.rand(len(batch.frames), generator=generator) < self.recipe.patches
+        rows = (chosen & (self.negatives[batch.frames] == 0)).nonzero()[:, 0]
+        if not len(rows):
+            return batch
+        return replace(batch, patched=rows, patches=self._ordinary(len(rows), generator, self.negatives))
+
+    def _with_boxes(self, batch: Placement, generator: torch.Generator) -> Placement:
+        """Black boxes painted on frames with a polyp; those of true negatives filled or cropped away."""
+        count = len(batch.frames)
+        is_negative = self.negatives[batch.frames] > 0
+        uniform = torch.rand(3, count, generator=generator)
+        paints = ~is_negative & (uniform[0] < self.recipe.paint_box)
+        painted = draw_boxes(count, generator) * paints[:, None]
+        right, top = self.boxes[batch.frames].unbind(1)
+        boxed = is_negative & (right > 0)
+        filled = torch.stack([torch.zeros(count), top, right, torch.ones(count)], 1)
+        filled = filled * (boxed & (uniform[0] < self.recipe.remove_box / 2))[:, None]
+        crops = boxed & (uniform[0] >= self.recipe.remove_box / 2) & (uniform[0] < self.recipe.remove_box)
+        upright = replace(self.recipe, rotation_degrees=0.0, stretch=0.0)
+        turned = linear_maps(1 + 0.3 * uniform[1], upright, generator)
+        above = uniform[2] < 0.5  # else right of the box
+        scale = torch.stack([torch.where(above, 1.0, 1 - right), torch.where(above, top, 1.0)], 1)
+        linear = scale[:, :, None] * turned
+        centre = torch.stack([torch.where(above, 0.0, right), torch.where(above, top - 1, 0.0)], 1)
+        reach = (scale - linear.abs().sum(2)).clamp(min=0)
+        shift = centre + reach * (2 * torch.rand(count, 2, generator=generator) - 1)
+        theta = torch.where(crops[:, None, None], torch.cat([linear, shift[:, :, None]], dim=2), batch.theta)
+        return replace(batch, theta=theta, painted=painted, filled=filled)
+
+    def _ordinary(
+        self, count: int, generator: torch.Generator, weights: torch.Tensor | None = None
+    ) -> Placement:
+        weights = self.weights if weights is None else weights
+        frames = torch.multinomial(weights, count, replacement=True, generator=generator)
         low, high = (math.log(zoom) for zoom in self.recipe.zoom)
         zoom = torch.exp(low + (high - low) * torch.rand(count, generator=generator))
         linear = linear_maps(zoom, self.recipe, generator)

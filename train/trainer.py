@@ -83,7 +83,7 @@ class Trainer:
         """
         images, target = (self.world.share(part) for part in self.batches.draw(self.step))
         self.learning_rate = set_learning_rate(self.optimiser, self.step, self.recipe, self.lr_scale)
-        soft = soft_masks(self.teachers, images) if self.teachers else None
+        soft = soft_masks(self.teachers, images, target) if self.teachers else None
         images = self.numerics.place(normalise(images, self.network.encoder.mean, self.network.encoder.std))
         self.optimiser.zero_grad()
         with _compilation(self.compiles):

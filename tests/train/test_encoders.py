@@ -9,8 +9,10 @@ from torch.nn import functional as F
 
 from rtpolyp.errors import InputError
 from train.encoders import ENCODERS, create_encoder
+from train.encoders.efficientnet_lite import VARIANTS, deepened
+from train.initial import begin_with, load_initial
+from train.networks import NetworkSpec, create_network
 
-CLASSIFIER_PARAMETERS = 320 * 1280 + 2 * 1280 + 1280 * 1000 + 1000
 FEATURE_TOLERANCE = 1e-5  # relative: both add the same float32 products, in another order
 
 
@@ -29,15 +31,25 @@ def test_features_have_the_published_widths_and_strides(name):
     assert shapes == [(1, channels, 64 // stride, 96 // stride) for channels, stride in published]
 
 
-def test_efficientnet_lite0_has_the_published_parameter_count():
-    encoder = create_encoder("efficientnet-lite0", pretrained=False)
-    assert sum(p.numel() for p in encoder.parameters()) + CLASSIFIER_PARAMETERS == 4_652_008
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("efficientnet-lite0", 4_652_008),
+        ("efficientnet-lite1", 5_416_680),
+        ("efficientnet-lite2", 6_092_072),
+    ],
+)
+def test_an_efficientnet_lite_has_the_published_parameter_count(name, parameters):
+    encoder = create_encoder(name, pretrained=False)
+    classifier = encoder.out_channels[-1] * 1280 + 2 * 1280 + 1280 * 1000 + 1000
+    assert sum(p.numel() for p in encoder.parameters()) + classifier == parameters
 
 
-def test_efficientnet_lite0_computes_what_the_reference_package_computes():
+@pytest.mark.parametrize("name", VARIANTS)
+def test_an_efficientnet_lite_computes_what_the_reference_package_computes(name):
     reference_package = pytest.importorskip("efficientnet_lite_pytorch")
-    encoder = create_encoder("efficientnet-lite0").eval()
-    reference = reference_package.EfficientNet.from_name("efficientnet-lite0").eval()
+    encoder = create_encoder(name).eval()
+    reference = reference_package.EfficientNet.from_name(name, image_size=224).eval()
     reference.load_state_dict(encoder.state_dict(), strict=False)
     images = torch.randn(1, 3, 224, 224)  # the reference pads for this size only
     with torch.inference_mode():
@@ -184,5 +196,31 @@ def test_mobilenetv2_with_another_folder_fails_saying_what_it_holds(tmp_path):
 
 
 def test_an_unknown_encoder_fails_listing_what_exists():
-    with pytest.raises(InputError, match="there are: efficientnet-lite0, mobilenetv2"):
+    with pytest.raises(InputError, match="there are: efficientnet-lite0, efficientnet-lite1"):
         create_encoder("resnet9000")
+
+
+def test_a_deepened_network_begins_as_the_same_function():
+    """On shipped weights: what a deeper encoder has more adds nothing yet, and can learn."""
+    shallow, deep = NetworkSpec("pranet-if"), NetworkSpec("pranet-if", "efficientnet-lite1")
+    initial = load_initial("pranet-if")
+    one, other = (
+        create_network(shallow, pretrained=False).eval(),
+        create_network(deep, pretrained=False).eval(),
+    )
+    begin_with(one, shallow, initial)
+    begin_with(other, deep, initial)
+    images = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(one(images), other(images))
+    other.train()(images.repeat(2, 1, 1, 1))[0].mean().backward()
+    added = other.encoder._blocks[3]
+    assert added._bn2.weight.grad.abs().max() > 0
+    assert added._bn2.weight.abs().max() == 0
+
+
+@pytest.mark.parametrize("encoder", ["efficientnet-lite2", "efficientnet-lite0"])
+def test_a_network_is_deepened_to_the_same_widths_alone(encoder):
+    weights = create_encoder("efficientnet-lite0", pretrained=False).state_dict()
+    with pytest.raises(InputError, match=f"cannot be deepened to {encoder}"):
+        deepened(weights, "efficientnet-lite0", encoder, weights)

