@@ -22,6 +22,7 @@ from rtpolyp.measure.crops import CropScore, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine
 from rtpolyp.measure.report import append_row, to_dict, write_csv, write_json
 from rtpolyp.pipeline import settings_for
+from scripts.shipped.boxes import beside_box, paint_box
 from scripts.shipped.log import check_unscored, make_row, read, rows_of
 from scripts.shipped.parts import PRECISIONS, Part, chosen_parts
 from scripts.shipped.summary import summary
@@ -65,6 +66,8 @@ def main(
             for name, test in parts.items():
                 evaluation, crops = score(network, test, data, console, name)
                 append_row(make_row(spec, chosen, name, evaluation, crops), log)
+                if evaluation is None:
+                    continue
                 context = {"data": test.folder, "split": test.split, "bundle": spec.name}
                 report = to_dict(evaluation, crops=crops, **context, sha256=spec.sha256)
                 write_json(report, folder / f"{name}-{chosen}.json")
@@ -76,15 +79,23 @@ def main(
 
 def score(
     engine: Engine, test: Part, data: Path, console: Console, name: str
-) -> tuple[Evaluation, list[CropScore]]:
-    """The test part's frames and polyp-free crops of them, as `rtpolyp eval` scores them."""
+) -> tuple[Evaluation | None, list[CropScore]]:
+    """The test part's frames and polyp-free crops of them, as `rtpolyp eval` scores them.
+
+    No frames where the part is what lies beside their position box.
+    """
     pairs, spec = test.pairs(data), engine.spec
-    with progress_bar(console, f"frames of {name}") as progress:
-        evaluation = evaluate_engine(engine, pairs, progress=progress)
-    if not test.crops:
+    evaluation = None
+    if test.box in ("right", "above"):
+        crops = beside_box(pairs, test.box)
+    else:
+        degrade = paint_box if test.box == "painted" else None
+        with progress_bar(console, f"frames of {name}") as progress:
+            evaluation = evaluate_engine(engine, pairs, degrade=degrade, progress=progress)
+        scored = [frame.pair for frame in evaluation.frames]
+        crops = polyp_free_crops(scored, test.crops, aspect=spec.width / spec.height) if test.crops else []
+    if not crops:
         return evaluation, []
-    scored = [frame.pair for frame in evaluation.frames]
-    crops = polyp_free_crops(scored, test.crops, aspect=spec.width / spec.height)
     with progress_bar(console, f"crops of {name}") as progress:
         return evaluation, evaluate_crops(engine, crops, settings_for(spec), progress=progress)
 

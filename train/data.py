@@ -34,6 +34,11 @@ class Source:
         """Folder and split, as on the command line."""
         return f"{self.folder.name}:{self.split}"
 
+    @property
+    def is_polyp_free(self) -> bool:
+        """Whether it says that none of its frames shows a polyp: by a split whose name ends in "negatives"."""
+        return self.split.endswith("negatives")
+
     def pairs(self, part: str) -> list[Pair]:
         """The frames of `part` ("train" or "val"). Raises InputError for an unusable split."""
         return load_pairs(self.folder, f"{self.split}_{part}")
@@ -86,7 +91,8 @@ def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop
     """Decode `part` ("train" or "val") of all sources to squares of `side` pixels.
 
     With `picture_crop` only the endoscope's picture is taken, as of a stream. Raises InputError for an image
-    without a mask, a mask of another size, what cannot be decoded, and a source that is given twice.
+    without a mask, a mask of another size, what cannot be decoded, a polyp in a source of polyp-free frames,
+    and a source that is given twice.
     """
     names = tuple(source.name for source in sources)
     if len(set(names)) < len(names):
@@ -99,6 +105,11 @@ def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop
     def load(position: int) -> TrainingFile:
         index, pair = pairs[position]
         image, truth = read_cropped(pair, crop)
+        if sources[index].is_polyp_free and truth.any():
+            raise InputError(
+                f"{pair.mask}: shows a polyp, and {names[index]} is a list of frames without one. "
+                "Take it off the list, or empty the mask"
+            )
         images[position] = cv2.cvtColor(resize_frame(image, (side, side)), cv2.COLOR_BGR2RGB)
         masks[position] = _binary(resize_frame(truth * np.uint8(255), (side, side)))
         return TrainingFile(names[index], pair.image.name, sha256_of(pair.image))

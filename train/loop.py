@@ -22,7 +22,7 @@ from train.distributed import join_world
 from train.hard_crops import read_hard_crops
 from train.initial import begin_with, load_initial
 from train.journal import Journal
-from train.leaks import check_unseen
+from train.leaks import check_groups, check_unseen
 from train.networks import NetworkSpec, create_network
 from train.optimisation import Numerics, fastest_numerics
 from train.recipe import Recipe
@@ -231,6 +231,7 @@ def _load_data(sources: Sequence[Source], recipe: Recipe, load: Loader) -> tuple
 
     Raises InputError for parts without any polyp and for a validation or test image that is trained on.
     """
+    check_groups(sources)
     crop = recipe.picture_crop
     side = math.ceil(MARGIN * max(side for side, _ in recipe.sizes))
     kept = load(sources, "train", side, picture_crop=crop)
@@ -238,7 +239,8 @@ def _load_data(sources: Sequence[Source], recipe: Recipe, load: Loader) -> tuple
     for part, frames in (("train", kept), ("val", held_out)):
         if not frames.masks.any():
             raise InputError(
-                f"{', '.join(frames.sources)}: no polyp in the {part} part. Masks hold 255 where a polyp is"
+                f"{', '.join(frames.sources)}: no polyp in the {part} part. Masks hold 255 where a polyp is; "
+                "give polyp-free frames beside --data that shows polyps"
             )
     check_unseen(sources, kept.files, "this run")
     log.info("%d training and %d validation frames", len(kept), len(held_out))

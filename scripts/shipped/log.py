@@ -66,16 +66,33 @@ def check_unscored(path: Path, spec: EngineSpec, wanted: Sequence[tuple[str, str
 
 
 def make_row(
-    spec: EngineSpec, precision: str, part: str, evaluation: Evaluation, crops: Sequence[CropScore] = ()
+    spec: EngineSpec,
+    precision: str,
+    part: str,
+    evaluation: Evaluation | None,
+    crops: Sequence[CropScore] = (),
 ) -> Row:
-    """What an evaluation of a test part comes to: Dice at 0.5 and at the operating point, and outlines."""
-    half, operating = outlines(evaluation)
+    """What an evaluation of a test part comes to: Dice at 0.5 and at the operating point, and outlines.
+
+    `evaluation` is None where a part has crops alone.
+    """
     values: dict[str, object] = {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         **_bundle(spec),
         "precision": precision,
         "file_sha256": spec.sha256[spec.files["int8" if precision == "int8" else "fp32"]],
         "part": part,
+    }
+    if evaluation is not None:
+        values |= _of_frames(evaluation)
+    rates = tuple(outline_rate([getattr(crop, at) for crop in crops]) for at in ("at_half", "at_operating"))
+    values |= _outlined("polyp_free_crops", "crops_outlined", rates)
+    return {column: _text(values.get(column)) for column in COLUMNS}
+
+
+def _of_frames(evaluation: Evaluation) -> dict[str, object]:
+    half, operating = outlines(evaluation)
+    values: dict[str, object] = {
         "frames": len(evaluation.frames),
         "frames_with_polyp": len(evaluation.with_polyp),
     }
@@ -96,10 +113,7 @@ def make_row(
         values |= {"polyps": half.polyps, "found": half.found, "found_interval": half.sensitivity}
         values |= {"found_operating": operating.found, "found_operating_interval": operating.sensitivity}
     rates = (half.polyp_free, operating.polyp_free)
-    values |= _outlined("polyp_free_frames", "outlined", rates)
-    rates = tuple(outline_rate([getattr(crop, at) for crop in crops]) for at in ("at_half", "at_operating"))
-    values |= _outlined("polyp_free_crops", "crops_outlined", rates)
-    return {column: _text(values.get(column)) for column in COLUMNS}
+    return values | dict(_outlined("polyp_free_frames", "outlined", rates))
 
 
 def _bundle(spec: EngineSpec) -> Row:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rtpolyp.errors import InputError
 from rtpolyp.measure.dataset import Pair, load_pairs
@@ -17,6 +18,8 @@ class Part:
     folder: str  # of the data set, below the data's folder
     split: str
     crops: int  # polyp-free ones that are cut from its frames
+    box: Literal["", "painted", "right", "above"] = ""  # the position box: as it is, painted, or what of the
+    # frames that have one lies right of it or above it
 
     def pairs(self, data: Path) -> list[Pair]:
         """The frames; raises InputError where the data set is not below `data`."""
@@ -24,12 +27,17 @@ class Part:
 
 
 PRECISIONS = ("fp32", "int8")  # that a bundle's files hold, and that it is scored in
+NORMAL = "extra/hyperkvasir-negatives"  # whole frames of polyp-free colon
 TEST_PARTS = {
     "kvasir-test": Part("kvasir-seg", "paper80-10-10_test", 250),
     "cvc-sequence-test": Part("cvc-612", "sequence80-10-10_test", 200),
     "polypgen-test": Part("extra/polypgen", "polypgen_test", 200),
     "bkai-test": Part("extra/bkai-neopolyp", "bkai-neopolyp_test", 200),
     "negatives-test": Part("extra/polypgen", "negatives_test", 0),
+    "normal-test": Part(NORMAL, "hyperkvasir-negatives_test", 0),
+    "normal-right-of-box": Part(NORMAL, "hyperkvasir-negatives_test", 0, box="right"),
+    "normal-above-box": Part(NORMAL, "hyperkvasir-negatives_test", 0, box="above"),
+    "kvasir-box-painted": Part("kvasir-seg", "paper80-10-10_test", 0, box="painted"),
 }
 
 

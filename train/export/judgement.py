@@ -26,7 +26,8 @@ Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # as choose_opera
 
 log = logging.getLogger(__name__)
 
-MOST_CROPS = 240  # polyp-free crops of validation frames, beside the frames without a polyp
+MOST_CROPS = 240  # polyp-free crops of validation frames
+ENOUGH_FRAMES = 60  # without a polyp: crops join them where there are fewer, for whole frames are the truth
 PRECISION_COST = 0.003  # mean Dice that bf16 or INT8 may cost against FP32
 # What decides how INT8 and bf16 are computed: a figure without it is worth nothing on another processor.
 INSTRUCTION_SETS = ("amx_int8", "amx_bf16", "avx512_vnni", "avx512_bf16", "avx_vnni", "avx2", "asimddp")
@@ -89,8 +90,7 @@ def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint,
     return point, {
         "processor": f"{processor.name} ({sets}), {OpenVinoEngine.library()}",
         "frames": len(held_out),
-        "polyp_free": f"{np.count_nonzero(~held_out.has_polyp)} frames without a polyp and "
-        f"{len(views['stills'][1])} crops",
+        "polyp_free": _polyp_free(np.count_nonzero(~held_out.has_polyp), len(views["stills"][1])),
         "precisions": precisions,
     }
 
@@ -106,14 +106,24 @@ def views_of(held_out: HeldOut, size: tuple[int, int], seed: int) -> dict[str, P
 
 
 def seen_by(engine: Engine, views: dict[str, Pictures], held_out: HeldOut) -> dict[str, Judged]:
-    """What the engine makes of each view, as `choose_operating_point` takes it."""
+    """What the engine makes of each view, as `choose_operating_point` takes it.
+
+    The pictures without a polyp are whole frames where there are ENOUGH_FRAMES, else crops beside them.
+    """
     has_polyp = held_out.has_polyp
     judged = {}
     for view, images in views.items():
         found, of_crops = (probabilities(engine, part) for part in images)
-        polyp_free = np.concatenate([found[~has_polyp], of_crops])
+        whole = found[~has_polyp]
+        polyp_free = whole if len(whole) >= ENOUGH_FRAMES else np.concatenate([whole, of_crops])
         judged[view] = found[has_polyp], held_out.truth[has_polyp], polyp_free
     return judged
+
+
+def _polyp_free(frames: int, crops: int) -> str:
+    """What the rate of false outlines is over, for a person."""
+    joined = "" if frames >= ENOUGH_FRAMES else f" and {crops} crops"
+    return f"{frames} whole frames without a polyp{joined}"
 
 
 def point_on(*seen: dict[str, Judged]) -> OperatingPoint:

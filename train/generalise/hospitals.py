@@ -16,16 +16,25 @@ from train.data import Source
 
 __all__ = ["HOSPITALS", "SEALED", "Fold", "fold_of"]
 
-# hospital → folder below the data and splits; PolypGen's are families of its file names (extra/groups.csv),
-# which also hold its frames without a polyp
+
+def _of_polypgen(family: str) -> tuple[tuple[str, str, str], ...]:
+    """A family that has frames without a polyp, too."""
+    return tuple(("extra/polypgen", split, family) for split in ("polypgen", "negatives"))
+
+
+# hospital → its data sets: folder below the data, split, and family of its file names (extra/groups.csv)
+# where several hospitals share a folder. HyperKvasir's frames without a polyp come from Kvasir's hospital.
 HOSPITALS = {
-    "kvasir-seg": ("kvasir-seg", ("paper80-10-10",)),
-    "cvc-612": ("cvc-612", ("sequence80-10-10",)),
-    "bkai": ("extra/bkai-neopolyp", ("bkai-neopolyp",)),
-    "polypgen-C3": ("extra/polypgen", ("polypgen",)),
-    "polypgen-endocv": ("extra/polypgen", ("polypgen",)),
-    "polypgen-numbered": ("extra/polypgen", ("polypgen", "negatives")),
-    "polypgen-olcv": ("extra/polypgen", ("polypgen", "negatives")),
+    "kvasir-seg": (
+        ("kvasir-seg", "paper80-10-10", ""),
+        ("extra/hyperkvasir-negatives", "hyperkvasir-negatives", ""),
+    ),
+    "cvc-612": (("cvc-612", "sequence80-10-10", ""),),
+    "bkai": (("extra/bkai-neopolyp", "bkai-neopolyp", "bkai"),),
+    "polypgen-C3": (("extra/polypgen", "polypgen", "polypgen-C3"),),
+    "polypgen-endocv": (("extra/polypgen", "polypgen", "polypgen-endocv"),),
+    "polypgen-numbered": _of_polypgen("polypgen-numbered"),
+    "polypgen-olcv": _of_polypgen("polypgen-olcv"),
 }
 SEALED = "polypgen-olcv"
 
@@ -74,10 +83,10 @@ def fold_of(left_out: str, data: Path, *, unseal: bool = False) -> Fold:
 
 
 def _sources(hospital: str, data: Path) -> tuple[Source, ...]:
-    path, splits = HOSPITALS[hospital]
-    folder = (data / path).resolve()
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder. Give --data the folder that holds {path}")
-    if folder.parent.name == "extra":
-        return tuple(FamilySource(folder, split, hospital) for split in splits)
-    return tuple(Source(folder, split) for split in splits)
+    sources = []
+    for path, split, family in HOSPITALS[hospital]:
+        folder = (data / path).resolve()
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder. Give --data the folder that holds {path}")
+        sources.append(FamilySource(folder, split, family) if family else Source(folder, split))
+    return tuple(sources)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rtpolyp.errors import InputError
 
-__all__ = ["BASELINE", "BRANCHES", "INGREDIENTS", "NOT_BUILT", "Ingredient", "combined", "ingredient"]
+__all__ = ["BASELINE", "BRANCHES", "INGREDIENTS", "Ingredient", "combined", "ingredient"]
 
 BASELINE = "baseline"
 
@@ -33,6 +33,10 @@ BRANCHES = {  # of the shipped network, each with an emphasis of its own
     "colours": GENTLE | {"transfer": 0.25},
     "polyp-free": GENTLE | {"polyp_free_crops": 0.2},
 }
+QUIET = {  # what the shipped networks learned from real polyp-free frames with
+    "polyp_free_frames": 0.15, "copy_paste": 0.09, "copy_paste_onto": 0.8,
+    "paint_box": 0.3, "remove_box": 0.5,
+}  # fmt: skip
 INGREDIENTS = {
     "share-uniform": Ingredient({"sampling": "uniform"}),
     "share-equal": Ingredient({"sampling": "equal"}),
@@ -50,8 +54,14 @@ INGREDIENTS = {
     "structure-loss": Ingredient({"loss": "structure"}),
     "second-training": Ingredient(SECOND_TRAINING),  # what the shipped network's second one changed
     "branches": Ingredient(branches=True),  # twice the baseline's steps, its own included
+    "negatives-10": Ingredient({"polyp_free_frames": 0.1}),
+    "negatives-20": Ingredient({"polyp_free_frames": 0.2}),
+    "negatives-30": Ingredient({"polyp_free_frames": 0.3}),
+    "onto-negatives": Ingredient({"polyp_free_frames": 0.15, "copy_paste": 0.09, "copy_paste_onto": 0.8}),
+    "patches": Ingredient({"polyp_free_frames": 0.15, "patches": 0.15}),
+    "boxes": Ingredient({"polyp_free_frames": 0.15, "paint_box": 0.3, "remove_box": 0.5}),
+    "quiet": Ingredient(QUIET),
 }
-NOT_BUILT = ("efficientnet-lite1", "efficientnet-lite2")
 
 
 def ingredient(name: str) -> Ingredient:

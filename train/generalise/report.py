@@ -8,7 +8,7 @@ from pathlib import Path
 from rtpolyp.errors import OutputError
 from rtpolyp.measure.statistics import clopper_pearson
 from train.generalise.hospitals import SEALED
-from train.generalise.ingredients import BASELINE, INGREDIENTS, NOT_BUILT
+from train.generalise.ingredients import BASELINE, INGREDIENTS
 from train.generalise.results import GAIN, QUIETER, STAGES, Arm, Count, FoldScore, verdict
 
 __all__ = ["as_csv", "as_markdown", "write_report"]
@@ -134,9 +134,7 @@ def _verdict(arm: Arm, arms: Sequence[Arm]) -> str:
 
 def _verdicts(arms: Sequence[Arm]) -> list[str]:
     screened = {arm.label: text for arm in arms if (text := _verdict(arm, arms))}
-    untried = [
-        name for name in (*INGREDIENTS, *NOT_BUILT) if screened.get(name, "unfinished") == "unfinished"
-    ]
+    untried = [name for name in INGREDIENTS if screened.get(name, "unfinished") == "unfinished"]
     lines = [f"- {label}: {text}" for label, text in screened.items()]
     return ["## Verdicts", "\n".join([*lines, f"- untried: {', '.join(untried) or 'nothing'}"])]
 

@@ -83,28 +83,39 @@ def row(**values: str) -> dict[str, str]:
 
 def test_the_summary_names_what_is_met_and_what_is_missed() -> None:
     kvasir = {"part": "kvasir-test", "dice": "0.9500", "dice_operating": "0.9400", "iou": "0.8000"}
-    cvc = {"part": "cvc-sequence-test", "dice": "0.6400", "dice_operating": "0.7000", "macro_dice": "0.8800"}
-    crops = {
+    kvasir |= {"polyps": "100", "found_operating": "99"}
+    cvc = {"part": "cvc-sequence-test", "dice": "0.6400", "dice_operating": "0.7000", "macro_dice": "0.8000"}
+    cvc |= {
         "polyp_free_crops": "100",
         "crops_outlined_operating": "5",
         "polyps": "10",
-        "found_operating": "8",
+        "found_operating": "2",
     }
-    lines = "\n".join(
-        summary(
-            [
-                row(precision="fp32", **kvasir),
-                row(precision="fp32", **cvc, **crops),
-                row(precision="int8", **(kvasir | {"dice": "0.9450"})),
-            ]
-        )
-    )
-    assert "kvasir-test, dice: 0.9500, at least 0.94: met" in lines
-    assert "kvasir-test, IoU: 0.8000, at least 0.89: missed" in lines
-    assert "cvc-sequence-test, macro dice: 0.8800, at least 0.87: met" in lines
-    assert "macro mean of 2 sources at 0.5: 0.7950" in lines
-    assert "no source under 0.65 at 0.5: missed, lowest cvc-sequence-test 0.6400" in lines
-    assert "polyps found, IoU ≥ 0.3: 0.8000, at least 0.9: missed: 8 of 10, 80.0% [44.4%, 97.5%]" in lines
-    assert "polyp-free crops outlined, at most 8%: met: 5 of 100, 5.0% [1.6%, 11.3%]" in lines
+    normal = {"part": "normal-test", "polyp_free_frames": "200", "outlined_operating": "16"}
+    right = {"polyp_free_crops": "100", "crops_outlined_operating": "11", "part": "normal-right-of-box"}
+    above = {"polyp_free_crops": "100", "crops_outlined_operating": "12", "part": "normal-above-box"}
+    painted = kvasir | {"part": "kvasir-box-painted", "found_operating": "97"}
+    parts = (kvasir, cvc, normal, right, above, painted)
+    rows = [row(bundle="tiny", precision="fp32", **part) for part in parts]
+    rows.append(row(bundle="tiny", precision="int8", **(kvasir | {"dice": "0.9450"})))
+    lines = "\n".join(summary(rows))
+    assert "kvasir-test, dice: 0.9500, at least 0.938: met" in lines
+    assert "cvc-sequence-test, macro dice: 0.8000, at least 0.801: missed" in lines
+    assert "polyps found, IoU ≥ 0.3: 0.9182, at least 0.92: missed: 101 of 110, 91.8% [85.0%, 96.2%]" in lines
+    assert "whole polyp-free frames outlined: 8.0%, at most 8%: met: 16 of 200" in lines
+    assert "normal-right-of-box, more than whole: 3.0%, at most 3%: met: 11 of 100" in lines
+    assert "normal-above-box, more than whole: 4.0%, at most 3%: missed: 12 of 100" in lines
+    assert "polyps lost beside a painted box: 2.0%, at most 1%: missed: 97 of 100" in lines
+    assert "polyp-free crops outlined: 5.0%, at most 5%: met: 5 of 100, 5.0% [1.6%, 11.3%]" in lines
     assert "int8 - fp32 at 0.5, kvasir-test: -0.0050, at least -0.003: missed" in lines
     assert "int8 - fp32 at the operating point, kvasir-test: +0.0000, at least -0.003: met" in lines
+
+
+def test_a_bundle_for_accuracy_is_to_show_more() -> None:
+    normal = {"part": "normal-test", "polyp_free_frames": "100", "outlined_operating": "7"}
+    verdicts = [
+        summary([row(bundle=bundle, precision="int8", **normal)])[1]
+        for bundle in ("pranet-if", "pranet-if-plus")
+    ]
+    assert "at most 8%: met" in verdicts[0]
+    assert "at most 6%: missed" in verdicts[1]

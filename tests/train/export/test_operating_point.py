@@ -7,7 +7,6 @@ from rtpolyp.imaging.geometry import make_view
 from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.settings import Settings
 from train.export.operating_point import (
-    DICE_COST,
     KEPT_SENSITIVITY,
     PLAIN,
     OperatingPoint,
@@ -66,7 +65,7 @@ def test_chooses_the_point_without_false_outlines():
     assert (outcome.false_outlines, outcome.sensitivity, outcome.dice) == (0.0, 1.0, 1.0)
 
 
-def test_never_gives_up_more_polyps_or_dice_than_it_may():
+def test_never_gives_up_more_polyps_than_it_may():
     """Three of twenty polyps look like the false alarms: silencing those would cost 15 % of the polyps."""
     timid = polyps.copy()
     timid[:3] = np.where(truth[:3], 178, 0)
@@ -75,18 +74,14 @@ def test_never_gives_up_more_polyps_or_dice_than_it_may():
     point = choose_operating_point(timid, truth, false_alarms)
     outcome = outcome_at(point, timid, truth, false_alarms)
     assert outcome.sensitivity >= KEPT_SENSITIVITY * at_half.sensitivity
-    assert outcome.dice >= at_half.dice - DICE_COST
     assert outcome.false_outlines == at_half.false_outlines
 
 
-def test_one_polyp_of_sixty_may_go():
-    timid, expected = np.tile(polyps, (3, 1, 1)), np.tile(truth, (3, 1, 1))
-    timid[:1] = np.where(expected[:1], 178, 0)
-    small = np.stack([square((5 * i, 40, 12, 0.7)) for i in range(10)])
-    # its Dice goes with it, so the rest has to gain: each frame loses a false outline at the same time
-    timid[:, 40:52, 50:62] = 178
-    outcome = outcome_at(choose_operating_point(timid, expected, small), timid, expected, small)
-    assert (outcome.sensitivity, outcome.false_outlines) == (59 / 60, 0.0)
+def test_one_polyp_of_twenty_may_go():
+    timid = polyps.copy()
+    timid[:1] = np.where(truth[:1], 178, 0)
+    outcome = outcome_at(choose_operating_point(timid, truth, false_alarms), timid, truth, false_alarms)
+    assert (outcome.sensitivity, outcome.false_outlines) == (19 / 20, 0.0)
 
 
 def test_without_anything_to_gain_it_stays_at_half():

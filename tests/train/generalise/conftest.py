@@ -21,24 +21,25 @@ TINY = {
 
 
 def write_hospitals(root: Path) -> Path:
-    """Every hospital with PARTS, and in split "negatives" as many frames without a polyp."""
+    """Every hospital with PARTS, and in splits of negatives as many frames without a polyp."""
     random = np.random.default_rng(0)
     groups = ["source,stem,family,group"]
-    for hospital, (path, splits) in HOSPITALS.items():
+    for hospital, (path, split, family) in (
+        (hospital, data_set) for hospital, data_sets in HOSPITALS.items() for data_set in data_sets
+    ):
         folder = root / path
         listed = folder if path == hospital else folder.parent
         for sub in (folder / "images", folder / "masks", listed / "splits"):
             sub.mkdir(parents=True, exist_ok=True)
-        for split in splits:
-            for part, count in PARTS.items():
-                stems = [f"{hospital}-{split}-{part}{index}" for index in range(count)]
-                for stem in stems:
-                    image, mask = picture(random, has_polyp=split != "negatives")
-                    cv2.imwrite(str(folder / "images" / f"{stem}.jpg"), image)
-                    cv2.imwrite(str(folder / "masks" / f"{stem}.png"), mask)
-                    groups.append(f"{folder.name},{stem},{hospital},{stem}")
-                with (listed / "splits" / f"{split}_{part}.txt").open("a") as file:
-                    file.writelines(f"{stem}\n" for stem in stems)
+        for part, count in PARTS.items():
+            stems = [f"{hospital}-{split}-{part}{index}" for index in range(count)]
+            for stem in stems:
+                image, mask = picture(random, has_polyp="negatives" not in split)
+                cv2.imwrite(str(folder / "images" / f"{stem}.jpg"), image)
+                cv2.imwrite(str(folder / "masks" / f"{stem}.png"), mask)
+                groups.append(f"{folder.name},{stem},{family or hospital},{stem}")
+            with (listed / "splits" / f"{split}_{part}.txt").open("a") as file:
+                file.writelines(f"{stem}\n" for stem in stems)
     (root / "extra" / "groups.csv").write_text("\n".join(groups) + "\n")
     return root
 
