@@ -36,7 +36,7 @@ class Source:
 
     @property
     def is_polyp_free(self) -> bool:
-        """Whether it says that none of its frames shows a polyp: by a split whose name ends in "negatives"."""
+        """Whether its split's name, which ends in "negatives", says that no frame shows a polyp."""
         return self.split.endswith("negatives")
 
     def pairs(self, part: str) -> list[Pair]:

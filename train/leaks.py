@@ -37,8 +37,8 @@ def check_groups(sources: Sequence[Source]) -> None:
             other, name = homes.setdefault((source.name, pair.group), (part, pair.name))
             if other != part:
                 raise InputError(
-                    f"{pair.image}: its group {pair.group} has {name} in the {other} part of {source.name} and "
-                    f"this in the {part} part. Move one of them"
+                    f"{pair.image}: its group {pair.group} has {name} in the {other} part of {source.name}, "
+                    f"and this in the {part} part. Move one of them"
                 )
 
 

@@ -37,9 +37,7 @@ def test_a_frame_with_a_mask_is_named(normal):
     mask = np.zeros((80, 96), np.uint8)
     mask[20:40, 20:40] = 255
     cv2.imwrite(str(normal.folder / "masks" / "train2.png"), mask)
-    message = (
-        r"train2\.png: shows a polyp, and normal:negatives is a list of frames without one\. Take it off"
-    )
+    message = r"train2\.png: shows a polyp, and normal:negatives is a list of frames without one\. Take"
     with pytest.raises(InputError, match=message):
         load_frames([normal], "train", 32)
 
