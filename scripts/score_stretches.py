@@ -1,10 +1,11 @@
 """Flicker and false activations on stretches of which the truth is known, with the tracker and without.
 
-python scripts/score_stretches.py phantom|pans-val|pans-test [--data ../shared/data] [--engine pranet-if]
+python scripts/score_stretches.py phantom|pans-val|pans-test|normal-val|normal-test [--engine pranet-if]
 
 phantom: `--clips` clips of `--seconds` each, every one another colon, with polyps in the first 20 s of each
 minute and none after; it shows how the pipeline behaves, not how well it sees. pans-val, pans-test: slow pans
-over the polyp-free stills of real endoscopies of that part; a tracker may be chosen on val, never on test.
+over the polyp-free stills of PolypGen's part; normal-val, normal-test: over those of HyperKvasir, of which there
+are ten times as many. A tracker may be chosen on val, never on test.
 The engine runs once; "tracked" is what `rtpolyp run` shows, "alone" is each frame without its past. The
 report, docs/results/stretches-WHAT.json, is written after each clip.
 """
@@ -34,8 +35,13 @@ from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.array_source import ArraySource
 
 RATE = Fraction(25)  # frames per second
+NORMAL = "hyperkvasir-negatives"
 SIZE = (640, 512)  # of the phantom
 POPULATED_SECONDS, CYCLE_SECONDS = 20, 60  # polyps may grow in the first of these of each of those
+STILLS = {  # a folder and a list in it
+    **{f"pans-{part}": ("polypgen", f"negatives_{part}") for part in ("val", "test")},
+    **{f"normal-{part}": (NORMAL, f"{NORMAL}_{part}") for part in ("val", "test")},
+}
 TRACKERS = {"tracked": PolypTracker, "alone": lambda: untracked}
 
 
@@ -57,9 +63,9 @@ def phantom(seed: int, seconds: float) -> tuple[ArraySource, Truth]:
     return ArraySource(pictures(), SIZE, RATE, f"phantom {seed}"), Truth(polyps(), None)
 
 
-def pans(data: Path, part: str, seconds: float) -> Iterator[tuple[ArraySource, Truth]]:
-    """A pan over each polyp-free still of a part."""
-    for pair in load_pairs(data / "extra" / "polypgen", f"negatives_{part}"):
+def pans(data: Path, folder: str, split: str, seconds: float) -> Iterator[tuple[ArraySource, Truth]]:
+    """A pan over each polyp-free still of a list."""
+    for pair in load_pairs(data / "extra" / folder, split):
         still = read_image(pair.image)
         height, width, _ = next(pan(still, 1)).shape
         yield ArraySource(pan(still, seconds, RATE), (width, height), RATE, pair.name), no_polyps()
@@ -92,7 +98,7 @@ def _ratios(tracked: VideoScore, alone: VideoScore) -> dict[str, float | None]:
 def main() -> None:
     """Score, and write the report after each clip."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("phantom", "pans-val", "pans-test"))
+    parser.add_argument("what", choices=("phantom", *STILLS))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--engine", default="pranet-if")
     parser.add_argument("--precision", default="int8", help="what the calibration takes on most processors")
@@ -105,7 +111,7 @@ def main() -> None:
     if options.what == "phantom":
         clips = (phantom(seed, options.seconds or 60.0) for seed in range(options.clips))
     else:
-        clips = pans(options.data, options.what.removeprefix("pans-"), options.seconds or 20.0)
+        clips = pans(options.data, *STILLS[options.what], options.seconds or 20.0)
     with open_engine(options.engine, precision=options.precision, optimise_for="throughput") as engine:
         header = {
             "engine": engine.description,
