@@ -4,8 +4,8 @@ python scripts/score_stretches.py phantom|pans-val|pans-test|normal-val|normal-t
 
 phantom: `--clips` clips of `--seconds` each, every one another colon, with polyps in the first 20 s of each
 minute and none after; it shows how the pipeline behaves, not how well it sees. pans-val, pans-test: slow pans
-over the polyp-free stills of PolypGen's part; normal-val, normal-test: over those of HyperKvasir, of which there
-are ten times as many. A tracker may be chosen on val, never on test.
+over the polyp-free stills of PolypGen's part; normal-val, normal-test: over those of HyperKvasir, which are
+ten times as many. A tracker may be chosen on val, never on test.
 The engine runs once; "tracked" is what `rtpolyp run` shows, "alone" is each frame without its past. The
 report, docs/results/stretches-WHAT.json, is written after each clip.
 """

@@ -41,6 +41,11 @@ DATA = {
         "research only; cite the paper",
     ),
     "bkai-neopolyp": ("BKAI-IGH NeoPolyp-Small", "none stated; taken as research only"),
+    "hyperkvasir-negatives": (
+        "frames without a polyp of HyperKvasir (Borgli et al., Sci. Data 2020) and Kvasir (Pogorelov et al., "
+        "MMSys 2017), Norway",
+        "HyperKvasir CC BY 4.0, Kvasir research and education only; cite the papers",
+    ),
 }
 
 TEMPLATE = """\
