@@ -4,15 +4,15 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
-__all__ = ["inside", "open_regular", "parse_json", "read_json"]
+__all__ = ["MAX_JSON_BYTES", "inside", "parse_json", "read_json", "read_regular"]
 
 MAX_JSON_BYTES = 4 << 20  # a spec with the fingerprints of 170,000 images
 
 
-def open_regular(path: Path, max_bytes: int) -> BinaryIO:
-    """Open a file for reading, of at most `max_bytes`; a pipe, a device or a folder is refused unread.
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """The content of a file of at most `max_bytes`; a pipe, a device or a folder is refused unread.
 
     Raises OSError, and ValueError with words that follow on the file's name.
     """
@@ -23,10 +23,10 @@ def open_regular(path: Path, max_bytes: int) -> BinaryIO:
             raise ValueError("is no regular file")
         if status.st_size > max_bytes:
             raise ValueError(f"has {status.st_size:,} bytes, more than the {max_bytes:,} allowed")
-        return os.fdopen(handle, "rb")
-    except BaseException:
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(status.st_size)
+    finally:
         os.close(handle)
-        raise
 
 
 def inside(path: Path, folder: Path) -> bool:
@@ -35,12 +35,8 @@ def inside(path: Path, folder: Path) -> bool:
 
 
 def read_json(path: Path) -> object:
-    """The value in a JSON file of at most 4 MiB; raises OSError and ValueError, as open_regular does."""
-    with open_regular(path, MAX_JSON_BYTES) as file:
-        content = file.read(MAX_JSON_BYTES + 1)
-    if len(content) > MAX_JSON_BYTES:
-        raise ValueError("grows while it is read")
-    return parse_json(content.decode("utf-8"))
+    """The value in a JSON file of at most 4 MiB; raises OSError and ValueError, as read_regular does."""
+    return parse_json(read_regular(path, MAX_JSON_BYTES).decode("utf-8"))
 
 
 def parse_json(text: str) -> object:

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtpolyp.bounded_files import inside, open_regular
+from rtpolyp.bounded_files import inside, read_regular
 from rtpolyp.errors import BackendError, EngineError
 from rtpolyp.inference.onnx_graph import check_graph
 from rtpolyp.spec import EngineSpec, read_spec
@@ -74,8 +74,7 @@ def _verify(path: Path, spec: EngineSpec) -> None:
     """Raise EngineError unless the file has the hash in the spec and, as ONNX, its sizes."""
     _stay_inside(path)
     try:
-        with open_regular(path, MAX_MODEL_BYTES) as file:
-            content = file.read()
+        content = read_regular(path, MAX_MODEL_BYTES)
     except FileNotFoundError:
         raise EngineError(
             f"{path}: no such file, but spec.json names it; fetch the whole bundle again"
