@@ -27,7 +27,7 @@ __all__ = ["EngineRecipe", "IsolatedEngine", "open_guarded"]
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1  # how soon the watcher notices `close`
-CLOSE_SECONDS = 1.0  # how long `close` waits for requests in flight
+CLOSE_SECONDS = 0.5  # how long `close` waits for requests in flight, and for the process to be gone
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.2, 5.0  # before a restart; doubling
 SOUND_SECONDS = 10.0  # a process that served this long is restarted after the first pause again
 FILE_DEADLINE_SECONDS = 30.0  # nobody looks on, and a large network on a small processor takes seconds
@@ -113,7 +113,7 @@ class IsolatedEngine(LocalEngine):
             return super().submit(frames)
 
     def close(self) -> None:
-        """Wait a second for requests in flight, then end the process: within 2 s, always.
+        """Wait half a second for requests in flight, then end the process: within a second, always.
 
         Later calls do nothing. Not to be called from a future's callback.
         """
