@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from rtpolyp.bounded_files import read_json
 from rtpolyp.errors import EngineError
+from rtpolyp.spec_fields import SCHEMA, check_field
 
 __all__ = [
     "SCHEMA",
@@ -20,7 +22,6 @@ __all__ = [
     "write_spec",
 ]
 
-SCHEMA = 1
 Precision = Literal["fp32", "bf16", "int8"]
 
 
@@ -50,12 +51,8 @@ class EngineSpec:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
-        if self.schema != SCHEMA:
-            raise EngineError(f"spec schema {self.schema} is not {SCHEMA}: export the bundle again")
-        if min(self.height, self.width) < 32 or self.height % 32 or self.width % 32:
-            raise EngineError(f"input size {self.width}x{self.height} is not a multiple of 32: export again")
-        if not 0.0 < self.threshold < 1.0:
-            raise EngineError(f"threshold {self.threshold} is outside (0, 1): correct it in spec.json")
+        for one in dataclasses.fields(self):
+            check_field(one.name, getattr(self, one.name))
 
     @property
     def digest(self) -> str:
@@ -72,7 +69,7 @@ class EngineSpec:
 def read_spec(path: Path) -> EngineSpec:
     """Read `spec.json`; raise EngineError naming the file when it is missing, broken or of another schema."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
     except FileNotFoundError:
         raise EngineError(
             f"{path}: no such file; a bundle is a folder with model.onnx and spec.json"
@@ -86,15 +83,26 @@ def parse_spec(values: object, path: Path) -> EngineSpec:
     """The spec in decoded JSON; raise EngineError naming `path`, the file it stood in, when it is none."""
     if not isinstance(values, dict):
         raise EngineError(f"{path}: not a spec (a JSON object is expected); export the bundle again")
-    known = {f.name for f in dataclasses.fields(EngineSpec)}
-    if unknown := sorted(values.keys() - known):
+    try:
+        check_field("schema", values.get("schema", SCHEMA))  # first: another one has other fields
+    except EngineError as exc:
+        raise EngineError(f"{path}: {exc}") from exc
+    fields = {one.name: one for one in dataclasses.fields(EngineSpec)}
+    if unknown := sorted(values.keys() - fields.keys()):
         raise EngineError(
-            f"{path}: unknown field {unknown[0]!r}; it was written by another version, export again"
+            f"{path}: unknown field {ascii(unknown[0])[:80]}; it was written by another version, export again"
         )
-    values["trained_on"] = tuple(values.get("trained_on", ()))
+    needed = {
+        name for name, one in fields.items() if one.default is one.default_factory is dataclasses.MISSING
+    }
+    if missing := sorted(needed - values.keys()):
+        raise EngineError(f"{path}: no field {missing[0]!r}; export the bundle again")
+    trained_on = values.get("trained_on", [])
+    if isinstance(trained_on, list):
+        values = {**values, "trained_on": tuple(trained_on)}
     try:
         return EngineSpec(**values)
-    except (TypeError, EngineError) as exc:
+    except EngineError as exc:
         raise EngineError(f"{path}: {exc}") from exc
 
 
@@ -105,7 +113,11 @@ def write_spec(spec: EngineSpec, path: Path) -> None:
 
 def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def image_fingerprint(path: Path) -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rtpolyp.cli.eval_output import check_outputs, make_console, progress_bar, say_written
 from rtpolyp.cli.eval_video import VideoTruth, evaluate_videos, is_video
 from rtpolyp.errors import InputError
-from rtpolyp.inference import open_engine
+from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 from rtpolyp.measure.crops import CropScore, crop_rates, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine, evaluate_predictions
@@ -140,7 +140,7 @@ def evaluate(
         with progress_bar(console, "frames") as progress:
             evaluation = evaluate_predictions(predictions, pairs, settings, progress=progress)
     else:
-        with open_engine(engine, backend=backend, precision=precision, optimise_for="throughput") as network:
+        with open_guarded(EngineRecipe(engine, backend, precision, optimise_for="throughput")) as network:
             spec = network.spec
             context |= {"bundle": spec.name, "sha256": spec.sha256}
             settings = settings_for(spec, **({} if threshold is None else {"threshold": threshold}))

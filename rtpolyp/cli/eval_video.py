@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rtpolyp.cli.eval_output import check_outputs, make_console, progress_bar, say_written
 from rtpolyp.errors import InputError
-from rtpolyp.inference import open_engine
+from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 from rtpolyp.measure.report import write_json
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.measure.video_evaluation import Observation, observe
@@ -54,7 +54,7 @@ def evaluate_videos(
     sequences = None if known.sequences is None else read_sequences(known.sequences)
     console = make_console()
     seen: list[list[Observation]] = []
-    with open_engine(engine, backend=backend, precision=precision, optimise_for="throughput") as network:
+    with open_guarded(EngineRecipe(engine, backend, precision, optimise_for="throughput")) as network:
         spec = network.spec
         settings = settings_for(spec, **({} if threshold is None else {"threshold": threshold}))
         for video, truth in zip(videos, truths, strict=True):

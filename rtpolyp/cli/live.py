@@ -3,14 +3,17 @@
 import contextlib
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 
 from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, PictureFlags
 from rtpolyp.cli.header import header
+from rtpolyp.cli.unblocked import LineWriter
 from rtpolyp.errors import BackendError, InputError
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
@@ -43,11 +46,13 @@ def live(
     Raises InputError and its like before the first picture; afterwards, when all is closed and the summary is
     printed, the error of an output that ended early, else KeyboardInterrupt where a signal ended the run.
     """
-    console, options = Console(), _options(output, picture, flags)
+    options = _options(output, picture, flags)
     recipe = EngineRecipe(engine.engine, engine.backend, engine.precision, engine.threads)
     if flags.fallback_engine is not None:
         load_bundle(flags.fallback_engine)  # now, and not when it is needed
     with contextlib.ExitStack() as stack:
+        lines: Any = stack.enter_context(LineWriter(sys.stdout))
+        console = Console(file=lines, markup=False)
         network = stack.enter_context(IsolatedEngine(recipe, deadline_seconds=DEADLINE_SECONDS))
         source = stack.enter_context(open_live(video, options=reading.options(audio=options.audio)))
         console.print(network.description, highlight=False)
@@ -71,7 +76,7 @@ def live(
         if flags.deidentify:
             del heading["source"]  # a file's name may be a patient's
         summary = run_live(source, engines, settings, options, header=heading, display=window, stop=stop)
-    _print(summary, console)
+        _print(summary, console)
     if summary.errors:
         raise summary.errors[0]
     if stop.is_set():
@@ -120,22 +125,18 @@ def _window(title: str, *, needed: bool) -> Window | None:
 
 @contextlib.contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that the first SIGINT or SIGTERM sets, so that none of them tears a picture in half."""
+    """An event that SIGINT and SIGTERM set, so that none of them tears a picture in half."""
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stop.set()
-        restore()  # a second one ends the program at once
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
     before = {number: signal.signal(number, on_signal) for number in SIGNALS}
     try:
         yield stop
     finally:
-        restore()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print(summary: LiveSummary, console: Console) -> None:

@@ -17,8 +17,8 @@ from rtpolyp.cli.header import header
 from rtpolyp.cli.live import live
 from rtpolyp.errors import BackendError
 from rtpolyp.imaging.picture import Crop
-from rtpolyp.inference import open_engine
 from rtpolyp.inference.engine import Engine
+from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import draw, segment
 from rtpolyp.settings import Settings
@@ -93,12 +93,10 @@ def run(
     console, area = Console(), picture.area()
     with (
         open_source(video, options=reading.options()) as source,
-        open_engine(
-            engine.engine,
-            backend=engine.backend,
-            precision=engine.precision,
-            optimise_for="throughput",
-            threads=engine.threads,
+        open_guarded(
+            EngineRecipe(
+                engine.engine, engine.backend, engine.precision, engine.threads, optimise_for="throughput"
+            )
         ) as network,
     ):
         console.print(network.description, highlight=False)

@@ -16,12 +16,30 @@ from rtpolyp.errors import EngineBusy, EngineError
 from rtpolyp.inference.engine import Prediction, Timing
 from rtpolyp.spec import EngineSpec
 
-__all__ = ["LocalEngine", "Request", "SlotEngine", "one_line"]
+__all__ = ["LocalEngine", "Request", "SlotEngine", "check_prediction", "one_line"]
 
 
 def one_line(exc: BaseException) -> str:
     """A foreign exception's message on one line, for the parenthesis in ours."""
     return " ".join(str(exc).split()) or type(exc).__name__
+
+
+def check_prediction(prediction: Prediction, expected: tuple[int, ...]) -> None:
+    """Raise EngineError where an answer is not what the contract says: it came out of native code.
+
+    `expected` is the shape (N, H, W) of the probability.
+    """
+    probability, presence = prediction.probability, prediction.presence
+    if probability.dtype != np.uint8 or probability.shape != expected:
+        raise EngineError(
+            f"the engine answered {probability.dtype} {probability.shape}, expected uint8 {expected}; "
+            "export the bundle again"
+        )
+    if presence is not None and (presence.dtype != np.float32 or presence.shape != expected[:1]):
+        raise EngineError(
+            f"the engine's presence is {presence.dtype} {presence.shape}, expected float32 {expected[:1]}; "
+            "export the bundle again"
+        )
 
 
 @dataclass(frozen=True)
@@ -180,7 +198,9 @@ class SlotEngine(LocalEngine):
             try:
                 probability = self._infer(request.slot, request.count)
                 timing = Timing(compute=time.perf_counter() - start)
-                outcome: Prediction | Exception = Prediction(probability, timing=timing)
+                prediction = Prediction(probability, timing=timing)
+                check_prediction(prediction, (request.count, self.spec.height, self.spec.width))
+                outcome: Prediction | Exception = prediction
             except Exception as exc:  # the consumer gets it with its cause
                 outcome = exc
             self._resolve(request, outcome)

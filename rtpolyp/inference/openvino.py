@@ -1,5 +1,6 @@
 """OpenVINO on the processor: the default backend."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ __all__ = ["OpenVinoEngine", "interpolation", "without_telemetry"]
 
 DEVICE = "CPU"
 TELEMETRY = "openvino_telemetry"
+SOURCE_PLACES = re.compile(r"Exception from \S+:\d+:|Check '.*?' failed at \S+:\d+:")
+HEADLINES = ("Loading input model", "FrontEnd API failed with GeneralFailure:")
+MAX_REASON = 300  # characters; it may list every node
 
 
 class OpenVinoEngine(SlotEngine):
@@ -65,7 +69,7 @@ class OpenVinoEngine(SlotEngine):
             inputs = [request.get_tensor(spec.input_name).data for request in self._requests]
         except RuntimeError as exc:
             raise BackendError(
-                f"{path}: OpenVINO cannot run it as {precision} ({one_line(exc)}); try backend onnxruntime"
+                f"{path}: OpenVINO cannot run it as {precision} ({_reason(exc)}); try backend onnxruntime"
             ) from exc
         description = f"openvino {precision}, streams {streams}, threads {used_threads}"
         super().__init__(spec, description, inputs)
@@ -160,6 +164,13 @@ def _core() -> Any:
     if DEVICE not in core.available_devices:
         raise BackendError("openvino has no plugin for this processor; try backend onnxruntime")
     return core
+
+
+def _reason(exc: Exception) -> str:
+    """What OpenVINO says, without the places in its source and its own names of frontends."""
+    text = SOURCE_PLACES.sub("", str(exc))
+    said = [line for line in map(str.strip, text.splitlines()) if line and line not in HEADLINES]
+    return " ".join(said)[:MAX_REASON] or "it gives no reason"
 
 
 def _why_not(precision: Precision, core: Any) -> str:

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from typing_extensions import Self
@@ -17,15 +18,16 @@ __all__ = ["EventLog"]
 
 log = logging.getLogger(__name__)
 
-WAITING = 4096  # events, about 1 MiB, that a stuck disk may hold up before the log is given up
+WAITING = 4096  # events, about 1 MiB, that may wait for a stuck disk
 CLOSE_SECONDS = 1.0
 
 
 class EventLog:
     """Appends `{"event": …, "monotonic": seconds, "time": UTC, …}` lines to a file; a context manager.
 
-    `write` never waits for the disk. Each line goes out at once, so a killed session leaves whole lines. A
-    disk that fails ends the log, with one warning, and not the session. Credentials in URLs are hidden.
+    `write` never waits for the disk. Each line goes out at once, so a killed session leaves whole lines. What
+    a stuck disk has no room for is left out, and counted by `{"event": "left out", "events": …}` once it goes
+    on. A disk that fails ends the log, with one warning, and not the session. Credentials in URLs are hidden.
     Raises OutputError when the file cannot be opened.
     """
 
@@ -38,18 +40,24 @@ class EventLog:
                 f"{path}: cannot be written ({exc.strerror}); give another path for the log"
             ) from exc
         self._failed = False
+        self._left_out = 0  # events
         self._worker = Worker("rtpolyp-log", WAITING, self._file.close)
 
     def write(self, event: str, **fields: object) -> None:
         """Append one event, at this moment; fields are what JSON knows, anything else becomes text."""
         if self._failed:
             return
+        line = self._line(event, fields)
+        if not self._worker.submit(lambda: self._append(line)):
+            if not self._left_out:
+                log.warning("%s: its disk does not keep up; leaving events out", self._path)
+            self._left_out += 1
+
+    def _line(self, event: str, fields: Mapping[str, object]) -> bytes:
         wall = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall)) + f".{int(wall % 1 * 1000):03d}Z"
         times = {"monotonic": round(time.monotonic(), 4), "time": stamp}
-        line = json.dumps({"event": event, **times, **redacted(fields)}).encode() + b"\n"
-        if not self._worker.submit(lambda: self._append(line)):
-            self._fail("its disk does not keep up")
+        return json.dumps({"event": event, **times, **redacted(fields)}).encode() + b"\n"
 
     def close(self) -> None:
         """Write what waits and close the file; later calls do nothing."""
@@ -73,6 +81,10 @@ class EventLog:
             with contextlib.suppress(OSError):
                 self._file.truncate(size)  # back to the last whole line
             self._fail(exc.strerror or str(exc))
+            return
+        if left_out := self._left_out:
+            self._left_out = 0
+            self._append(self._line("left out", {"events": left_out}))
 
     def _fail(self, reason: str) -> None:
         if not self._failed:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.errors import EngineError, RtpolypError
-from rtpolyp.inference.base import one_line
+from rtpolyp.inference.base import check_prediction, one_line
 from rtpolyp.inference.engine import Engine, Prediction, Timing
 from rtpolyp.inference.isolated.ring import FrameRing
 from rtpolyp.spec import EngineSpec
@@ -140,24 +140,9 @@ def _begin(engine: Engine, ring: FrameRing, outbox: _Outbox, slot: int, count: i
 def _answer(place: NDArray[np.uint8], outbox: _Outbox, slot: int, future: "Future[Prediction]") -> None:
     try:
         prediction = future.result()
-        _check(prediction, place.shape)
+        check_prediction(prediction, place.shape)
         np.copyto(place, prediction.probability)
         answer = Answer(slot, None, prediction.presence, prediction.timing)
     except Exception as exc:
         answer = Answer(slot, _named(exc))
     outbox.put(answer)
-
-
-def _check(prediction: Prediction, expected: tuple[int, ...]) -> None:
-    """Raise EngineError where an answer is not what the contract says: it came out of native code."""
-    probability, presence = prediction.probability, prediction.presence
-    if probability.dtype != np.uint8 or probability.shape != expected:
-        raise EngineError(
-            f"the engine answered {probability.dtype} {probability.shape}, expected uint8 {expected}; "
-            "export the bundle again"
-        )
-    if presence is not None and (presence.dtype != np.float32 or presence.shape != expected[:1]):
-        raise EngineError(
-            f"the engine's presence is {presence.dtype} {presence.shape}, expected float32 {expected[:1]}; "
-            "export the bundle again"
-        )

@@ -15,20 +15,22 @@ from numpy.typing import NDArray
 
 from rtpolyp.errors import EngineError, EngineUnavailable, RtpolypError
 from rtpolyp.inference.base import LocalEngine, Request, one_line
-from rtpolyp.inference.bundle import DEFAULT_BUNDLE
-from rtpolyp.inference.engine import Engine, Prediction
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE, is_shipped, load_bundle
+from rtpolyp.inference.engine import Engine, Goal, Prediction
 from rtpolyp.inference.isolated.child import Answer, Recipe
 from rtpolyp.inference.isolated.process import EngineProcess, ProcessFault
 from rtpolyp.inference.selection import open_engine
+from rtpolyp.inference.tensorrt.plans import is_plan
 
-__all__ = ["EngineRecipe", "IsolatedEngine"]
+__all__ = ["EngineRecipe", "IsolatedEngine", "open_guarded"]
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1  # how soon the watcher notices `close`
-CLOSE_SECONDS = 1.0  # how long `close` waits for requests in flight
+CLOSE_SECONDS = 0.5  # how long `close` waits for requests in flight, and for the process to be gone
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.2, 5.0  # before a restart; doubling
 SOUND_SECONDS = 10.0  # a process that served this long is restarted after the first pause again
+FILE_DEADLINE_SECONDS = 30.0  # nobody looks on, and a large network on a small processor takes seconds
 FAILURES = 3  # in a row: one frame may fail, but then a library is in a state that only a new process ends
 
 
@@ -41,13 +43,15 @@ class EngineRecipe:
     precision: str = "auto"
     threads: int | None = None
     size: tuple[int, int] | None = None  # (width, height)
+    optimise_for: Goal = "latency"
 
     def __call__(self) -> Engine:
-        """Open it, for one frame as soon as possible; raises what open_engine raises."""
+        """Open it; raises what open_engine raises."""
         return open_engine(
             self.engine,
             backend=self.backend,
             precision=self.precision,
+            optimise_for=self.optimise_for,
             threads=self.threads,
             size=self.size,
         )
@@ -75,9 +79,7 @@ class IsolatedEngine(LocalEngine):
     in `start_seconds`.
     """
 
-    def __init__(
-        self, recipe: Recipe, *, deadline_seconds: float = 2.0, start_seconds: float = 120.0
-    ) -> None:
+    def __init__(self, recipe: Recipe, *, deadline_seconds: float = 2.0, start_seconds: float = 60.0) -> None:
         self.restarts = 0  # processes that became ready after the first
         self._recipe = recipe
         self._deadline_seconds, self._start_seconds = deadline_seconds, start_seconds
@@ -111,7 +113,7 @@ class IsolatedEngine(LocalEngine):
             return super().submit(frames)
 
     def close(self) -> None:
-        """Wait a second for requests in flight, then end the process: within 2 s, always.
+        """Wait half a second for requests in flight, then end the process: within a second, always.
 
         Later calls do nothing. Not to be called from a future's callback.
         """
@@ -214,6 +216,18 @@ class IsolatedEngine(LocalEngine):
         if isinstance(fault, ProcessFault):
             return f"{self.spec.name}: the engine's process {fault}"
         return f"{self.spec.name}: the engine does not open again ({one_line(fault)})"
+
+
+def open_guarded(recipe: EngineRecipe) -> Engine:
+    """Open a recipe for a file's frames: in this process where rtpolyp ships it, else in one of its own.
+
+    A stranger's graph may take any time and memory to open, or find a hole in the library that opens it.
+    Raises what IsolatedEngine and open_engine raise.
+    """
+    if is_plan(recipe.engine) or is_shipped(recipe.engine):
+        return recipe()
+    load_bundle(recipe.engine)  # here: a broken one needs no process to be refused
+    return IsolatedEngine(recipe, deadline_seconds=FILE_DEADLINE_SECONDS)
 
 
 def _short(fault: Exception) -> str:

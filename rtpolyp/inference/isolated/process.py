@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import mmap
 import multiprocessing
 import signal
 import threading
@@ -17,6 +18,8 @@ __all__ = ["EngineProcess", "ProcessFault"]
 
 POLL_SECONDS = 0.1  # how soon a start under way notices that it is not wanted any more
 JOIN_SECONDS = 0.5  # a killed process is gone in milliseconds, unless a driver holds it
+MAX_OPENING_BYTES = 6 << 30  # resident; a PraNet takes 0.4 GiB to open on OpenVINO
+PAGES = "/proc/{}/statm"
 SIGNALS = {value.value: value.name for value in signal.Signals}
 
 
@@ -33,7 +36,8 @@ class EngineProcess:
 
     To be made by a thread that lives as long as the process is wanted: Linux ends the process with the
     *thread* that started it. Raises the RtpolypError that the recipe raised, ProcessFault where the process
-    ended or was not ready in `seconds`, and EngineError where it cannot be started or `stop` was set.
+    ended, was not ready in `seconds` or took more than MAX_OPENING_BYTES of memory until then (watched on
+    Linux), and EngineError where it cannot be started or `stop` was set.
     """
 
     opened: Opened
@@ -113,7 +117,17 @@ class EngineProcess:
                 return message
             if time.monotonic() > deadline:
                 raise ProcessFault("does not open", "did not open in time")
+            if (taken := self._resident_bytes()) > MAX_OPENING_BYTES:
+                raise ProcessFault("does not open", f"took {taken / 2**30:.1f} GiB of memory to open")
         raise EngineError("the engine was closed while it opened")
+
+    def _resident_bytes(self) -> int:
+        """Memory that the process has touched; 0 where the system does not tell."""
+        try:
+            with open(PAGES.format(self.pid), encoding="ascii") as file:
+                return int(file.read().split()[1]) * mmap.PAGESIZE
+        except (OSError, IndexError):
+            return 0
 
     def _end(self) -> ProcessFault:
         self._process.join(JOIN_SECONDS)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rtpolyp.bounded_files import MAX_JSON_BYTES, parse_json, read_regular
 from rtpolyp.errors import CorruptPlan, EngineError, ForeignPlan, OutputError
 from rtpolyp.inference.card import Card
 from rtpolyp.inference.files import write_whole
@@ -35,6 +36,7 @@ __all__ = [
 
 SCHEMA = 1
 SUFFIX = ".engine"
+MAX_PLAN_BYTES = 4 << 30
 PlanPrecision = Literal["fp16", "fp32", "bf16", "int8"]
 
 MAGIC: dict[bytes, Flavour] = {b"vtrt": "tensorrt-rtx", (0x74727466).to_bytes(4, "little"): "tensorrt"}
@@ -145,8 +147,9 @@ def read_plan(path: Path, *, untrained: bool = False) -> Plan:
     """
     sidecar = path.with_suffix(".json")
     try:
-        content, text = path.read_bytes(), sidecar.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
+        content = read_regular(path, MAX_PLAN_BYTES)
+        text = read_regular(sidecar, MAX_JSON_BYTES).decode("utf-8")
+    except (OSError, ValueError) as exc:
         raise CorruptPlan(f"{path}: not readable with its sidecar ({exc}); build it again") from exc
     found = plan_header(content)
     if found is None:
@@ -197,7 +200,7 @@ def this_platform() -> str:
 
 def _parse(text: str, sidecar: Path) -> PlanSpec:
     try:
-        values = json.loads(text)
+        values: Any = parse_json(text)
         for name in ("inputs", "outputs"):
             values[name] = tuple(_tensor(tensor) for tensor in values[name])
         for name in ("capabilities", "flags"):

@@ -1,6 +1,7 @@
 """Receiver: the pictures of a feed, through every loss of it."""
 
 import logging
+import math
 import random
 import threading
 import time
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1  # how long it waits for a packet before it looks around
 FIRST_DELAY, LONGEST_DELAY = 0.25, 4.0  # seconds, before the input is opened again
+QUIET_SECONDS = 10.0  # between two lines of a source that comes and goes; the event log has every change
 JITTER = 0.2  # of the delay, so that many readers of one sender do not come back at once
 
 
@@ -43,6 +45,7 @@ class Receiver:
         self._began = time.monotonic()
         self._started = False
         self._barren: float | None = None  # monotonic, of the first of the packets without a picture
+        self._said_at = -math.inf  # monotonic, of the last line about an outage
         self._attempts = 0  # to open the input, since the last picture
         self._untapped: list[av.Packet[av.stream.Stream]] | None = []  # of before the tap was there
 
@@ -164,11 +167,13 @@ class Receiver:
         return True
 
     def _note_outage(self, reason: str) -> None:
+        now = time.monotonic()
         if self.outage is None:
             self.losses.outages += 1
-            log.warning("%s: %s; waiting for it to come back", self._feed.name, reason)
-        since = time.monotonic() if self.outage is None else self.outage.since
-        self.outage = Outage(reason, since)
+            if now - self._said_at > QUIET_SECONDS:
+                log.warning("%s: %s; waiting for it to come back", self._feed.name, reason)
+                self._said_at = now
+        self.outage = Outage(reason, now if self.outage is None else self.outage.since)
 
     def _delay(self) -> float:
         """Seconds until the input is opened again."""

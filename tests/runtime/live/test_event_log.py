@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rtpolyp.errors import OutputError
+from rtpolyp.live import event_log
 from rtpolyp.live.event_log import EventLog
 
 
@@ -82,6 +83,7 @@ def test_a_disk_that_fills_up_keeps_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "session.log"
     script = f"""
 import resource, signal
+from rtpolyp.live import event_log
 from rtpolyp.live.event_log import EventLog
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
@@ -102,6 +104,7 @@ def test_a_killed_session_leaves_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "session.log"
     script = f"""
 import time
+from rtpolyp.live import event_log
 from rtpolyp.live.event_log import EventLog
 log = EventLog({str(path)!r})
 print("ready", flush=True)
@@ -136,3 +139,24 @@ def test_a_disk_that_hangs_holds_nobody_up(tmp_path: Path, caplog: pytest.LogCap
         assert caplog.text.count("the log ends here") == 1
     finally:
         os.close(reader)
+
+
+def test_a_stuck_disk_leaves_events_out_and_counts_them(tmp_path: Path, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(event_log, "WAITING", 5)
+    path = tmp_path / "session.log"
+    os.mkfifo(path)
+    reading = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    log = EventLog(path)
+    for number in range(300):
+        log.write("tick", number=number, text="x" * 1000)
+    os.set_blocking(reading, True)
+    with os.fdopen(reading, "rb") as reader:
+        lines = []
+        while not lines or lines[-1]["event"] != "left out":
+            lines.append(json.loads(reader.readline()))
+        numbers = [line["number"] for line in lines[:-1] if line["event"] == "tick"]
+        left_out = sum(line["events"] for line in lines if line["event"] == "left out")
+        assert numbers == list(range(len(numbers)))
+        assert 200 < left_out <= 300 - len(numbers)
+        log.close()
+    assert len([record for record in caplog.records if "leaving events out" in record.getMessage()]) == 1

@@ -1,0 +1,132 @@
+"""What each field of EngineSpec may hold: the one place where type, range and finiteness are checked."""
+
+import re
+import reprlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rtpolyp.errors import EngineError
+
+__all__ = ["MULTIPLE", "SCHEMA", "check_field"]
+
+SCHEMA = 1
+MULTIPLE = 32  # the stride of every network's deepest stage
+MAX_SIDE = 4096  # pixels
+MAX_FILES = 64
+MAX_IMAGES = 200_000
+MAX_DEPTH = 16  # of metrics and training
+MAX_NUMBER = 1e300
+
+NAME = re.compile(r"\w[\w.+ @=-]{0,99}")
+ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+FILE = re.compile(r"\w[\w.+-]{0,99}")
+TENSOR = re.compile(r"[\w./:+-]{1,200}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A test, and the words for what passes it."""
+
+    expected: str
+    holds: Callable[[Any], bool]
+    remedy: str = "correct it in spec.json or export the bundle again"
+
+
+def check_field(name: str, value: object) -> None:
+    """Raise EngineError, with field, value and remedy, unless `value` may stand in the field `name`."""
+    field = FIELDS[name]
+    if not field.holds(value):
+        raise EngineError(f"{name} is {_shown(value)}, not {field.expected}; {field.remedy}")
+
+
+def _shown(value: object) -> str:
+    """A value of any kind and size, short and on one line."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = 48
+    short.maxlevel = short.maxdict = short.maxlist = short.maxtuple = 2
+    try:
+        return short.repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return f"a huge {type(value).__name__}"
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_real(value: object) -> bool:
+    """Infinity and NaN are none: no comparison with them holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER
+
+
+def _is_side(value: Any) -> bool:
+    return _is_whole(value) and MULTIPLE <= value <= MAX_SIDE and value % MULTIPLE == 0
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _maps(key: re.Pattern[str], to: re.Pattern[str]) -> Callable[[object], bool]:
+    is_key, is_value = _matches(key), _matches(to)
+    return lambda value: (
+        isinstance(value, Mapping)
+        and len(value) <= MAX_FILES
+        and all(is_key(one) and is_value(other) for one, other in value.items())
+    )
+
+
+def _is_plain(value: object, depth: int = MAX_DEPTH) -> bool:
+    """Whether JSON writes `value` and reads it again, without infinity, NaN or great depth."""
+    if isinstance(value, Mapping):
+        return depth > 0 and all(
+            isinstance(key, str) and _is_plain(inner, depth - 1) for key, inner in value.items()
+        )
+    if isinstance(value, list | tuple):
+        return depth > 0 and all(_is_plain(inner, depth - 1) for inner in value)
+    return value is None or isinstance(value, str | bool) or _is_real(value)
+
+
+def _is_plain_object(value: object) -> bool:
+    return isinstance(value, Mapping) and _is_plain(value)
+
+
+def _are_fingerprints(value: object) -> bool:
+    is_one = _matches(FINGERPRINT)
+    return isinstance(value, tuple) and len(value) <= MAX_IMAGES and all(map(is_one, value))
+
+
+_NAME = _Field("a name of up to 100 letters, digits and . + - _ = @ or spaces", _matches(NAME))
+_SIDE = _Field(f"a multiple of {MULTIPLE} from {MULTIPLE} to {MAX_SIDE}", _is_side)
+_TENSOR = _Field("a tensor's name of up to 200 letters, digits and . / : + - _", _matches(TENSOR))
+_PLAIN = _Field(
+    f"an object of finite numbers, texts, lists and objects up to {MAX_DEPTH} deep", _is_plain_object
+)
+
+FIELDS: dict[str, _Field] = {
+    "name": _NAME,
+    "network": _NAME,
+    "encoder": _NAME,
+    "height": _SIDE,
+    "width": _SIDE,
+    "threshold": _Field("a number between 0 and 1", lambda value: _is_real(value) and 0 < value < 1),
+    "minimum_area": _Field("a number from 0 to below 1", lambda value: _is_real(value) and 0 <= value < 1),
+    "minimum_confidence": _Field(
+        "a number from 0 to below 1", lambda value: _is_real(value) and 0 <= value < 1
+    ),
+    "files": _Field("an object of roles and names of files beside spec.json", _maps(ROLE, FILE)),
+    "sha256": _Field("an object of files' names and SHA-256 in hexadecimal", _maps(FILE, SHA256)),
+    "input_name": _TENSOR,
+    "output_name": _TENSOR,
+    "metrics": _PLAIN,
+    "training": _PLAIN,
+    "trained_on": _Field("a list of fingerprints, 16 hexadecimal digits each", _are_fingerprints),
+    "schema": _Field(
+        f"{SCHEMA}, which this version of rtpolyp reads",
+        lambda value: _is_whole(value) and value == SCHEMA,
+        "export the bundle again, or update rtpolyp where the number is higher",
+    ),
+}
