@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +41,8 @@ class EventLog:
                 f"{path}: cannot be written ({exc.strerror}); give another path for the log"
             ) from exc
         self._failed = False
-        self._left_out = 0  # events
+        self._left_out = 0  # events, counted by the caller's thread and taken by the worker's
+        self._counting = threading.Lock()
         self._worker = Worker("rtpolyp-log", WAITING, self._file.close)
 
     def write(self, event: str, **fields: object) -> None:
@@ -49,9 +51,11 @@ class EventLog:
             return
         line = self._line(event, fields)
         if not self._worker.submit(lambda: self._append(line)):
-            if not self._left_out:
+            with self._counting:
+                self._left_out += 1
+                is_first = self._left_out == 1
+            if is_first:
                 log.warning("%s: its disk does not keep up; leaving events out", self._path)
-            self._left_out += 1
 
     def _line(self, event: str, fields: Mapping[str, object]) -> bytes:
         wall = time.time()
@@ -82,8 +86,9 @@ class EventLog:
                 self._file.truncate(size)  # back to the last whole line
             self._fail(exc.strerror or str(exc))
             return
-        if left_out := self._left_out:
-            self._left_out = 0
+        with self._counting:
+            left_out, self._left_out = self._left_out, 0
+        if left_out:
             self._append(self._line("left out", {"events": left_out}))
 
     def _fail(self, reason: str) -> None:
