@@ -3,8 +3,8 @@
 Zhou et al., "UNet++: Redesigning Skip Connections to Exploit Multiscale Features in Image Segmentation",
 IEEE TMI 2020, arXiv:1912.05074. Both share one trunk – encoder and nested decoder – so that the classifier
 alone differs. A light encoder's features at strides 2 … 32 can take the place of the backbone; the logits
-then come at stride 2. Features are enlarged with half-pixel centres like everywhere here, where the usual PyTorch
-port aligns corners.
+then come at stride 2. Features are enlarged with half-pixel centres like everywhere here, where the usual
+PyTorch port aligns corners.
 """
 
 from collections.abc import Sequence
