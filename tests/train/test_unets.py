@@ -17,7 +17,7 @@ from train.complexity import giga_macs, parameter_count
 from train.encoders import create_encoder
 from train.export.graph import ByteNetwork, to_onnx
 from train.export.parity import EXACT, compare, reference
-from train.networks import OWN_ENCODED, NetworkSpec, create_network
+from train.networks import LIGHT_ENCODERS, OWN_ENCODED, NetworkSpec, create_network
 from train.networks.fusion import InformationFusion
 from train.networks.unetpp import UNetPlusPlus
 
@@ -296,10 +296,11 @@ def test_an_encoder_that_does_not_fit_fails_naming_it(spec, pretrained, message)
         create_network(spec, pretrained)
 
 
-def test_list_shows_each_once_with_its_own_encoder(capsys):
+def test_list_shows_each_on_its_own_encoder_and_on_the_light_ones(capsys):
     assert run_command_line(app, ["--list"]) == 0
     output = capsys.readouterr().out
     for name, (parameters, *macs) in PUBLISHED.items():
         figures = " │ +".join([f"{parameters:,}", *(f"{value:.2f}" for value in macs)])
-        assert len(re.findall(rf"│ {name} +│", output)) == 1
+        encoders = re.findall(rf"│ {name} +│ (\S+)", output)
+        assert encoders == ["own", *LIGHT_ENCODERS]
         assert re.search(rf"│ {name} +│ own +│ +{figures} │", output)

@@ -22,7 +22,15 @@ from train.networks.resunetpp import ResUNetPlusPlus, ResUNetPlusPlusIF
 from train.networks.unet import UNet, UNetIF
 from train.networks.unetpp import UNetPlusPlus, UNetPlusPlusIF
 
-__all__ = ["ABLATIONS", "FCN_HEADS", "NETWORKS", "OWN_ENCODED", "NetworkSpec", "create_network"]
+__all__ = [
+    "ABLATIONS",
+    "FCN_HEADS",
+    "LIGHT_ENCODERS",
+    "NETWORKS",
+    "OWN_ENCODED",
+    "NetworkSpec",
+    "create_network",
+]
 
 # With a light encoder the fusion also reads stride 4, where these are cheap and a trial gained from it; the
 # heavy encoders keep the paper's three stages.

@@ -42,7 +42,7 @@ class FeatureRefinementUnit(nn.Module):
 
 
 class ChannelMeans(nn.Module):
-    """What stands in for a stage's 1×1 in a plain sum: `width` means of neighbouring channels, not learned."""
+    """What stands in for a stage's 1×1 in a plain sum: `width` means of neighbouring channels."""
 
     weight: torch.Tensor  # (width, channels, 1, 1)
     bias: torch.Tensor  # (width,) of zeros
