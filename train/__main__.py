@@ -17,7 +17,7 @@ from train.encoders import ENCODERS
 from train.explain import explain, load_images
 from train.initial import backbone_weights_for, load_initial
 from train.loop import fit
-from train.networks import NETWORKS, OWN_ENCODED, NetworkSpec, create_network
+from train.networks import LIGHT_ENCODERS, NETWORKS, OWN_ENCODED, NetworkSpec, create_network
 from train.networks.own_encoder import OWN
 from train.overrides import Overrides, given
 from train.recipe import recipe_for
@@ -58,7 +58,8 @@ def train(
     out
         Run folder: last.pt, best.pt, train.csv, val.csv, TensorBoard events.
     encoder
-        Its backbone; default: efficientnet-lite0, vgg16 of fcn, or the one that is part of the network.
+        Its backbone; default: efficientnet-lite0, vgg16 of fcn, or the one that is part of the network, in
+        whose place efficientnet-lite0 … 2 and mobilenetv2 fit.
     backbone_weights
         Its ImageNet weights: a path, or imagenet to fetch the published ones where no package installs them;
         default: weights/ENCODER_imagenet beside the first --data, else a package's.
@@ -87,7 +88,8 @@ def train(
     compile_network
         Run the network through torch.compile.
     """
-    chosen = recipe_for(net, recipe).changed(**given(overrides))
+    is_light = net in OWN_ENCODED and encoder not in (None, OWN)
+    chosen = recipe_for(net, recipe, light=is_light).changed(**given(overrides))
     sources = [parse_source(text) for text in data]
     spec = NetworkSpec(net, encoder, stride4, head)
     fit(
@@ -114,7 +116,7 @@ def list_networks() -> None:
     for heading in ("parameters", "GMAC @352", "GMAC @256"):
         table.add_column(heading, justify="right")
     for name in NETWORKS:
-        for encoder in [OWN] if name in OWN_ENCODED else ENCODERS:
+        for encoder in [OWN, *LIGHT_ENCODERS] if name in OWN_ENCODED else ENCODERS:
             with torch.device("meta"):  # shapes are enough to count
                 network = create_network(NetworkSpec(name, encoder), pretrained=False)
                 macs = [f"{giga_macs(network, side):.2f}" for side in (352, 256)]

@@ -187,7 +187,8 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
         raise InputError(f"{name}: {value} cannot work. Give {allowed}")
 
 
-# Ours. Without ImageNet weights the encoder learns as fast as the rest. Tuned for the two PraNets alone.
+# Ours. An encoder that is part of its network has no ImageNet weights and learns as fast as the rest. Tuned
+# for the two PraNets alone.
 OURS = Recipe()
 FROM_SCRATCH = Recipe(lr_encoder=2e-3)
 
@@ -229,11 +230,14 @@ RECIPES = {
 }
 
 
-def recipe_for(network: str, whose: str = "ours") -> Recipe:
-    """The network's recipe, "ours" or its "author"'s. Raises InputError for an unknown one of both."""
+def recipe_for(network: str, whose: str = "ours", *, light: bool = False) -> Recipe:
+    """The network's recipe, "ours" or its "author"'s. Raises InputError for an unknown one of both.
+
+    `light` says that a light encoder takes the place of the network's own: ours then treats it as pretrained.
+    """
     _check_choice("recipe", whose, tuple(RECIPES))
     plain = network.removesuffix("-if")
     if plain not in RECIPES[whose]:
         known = ", ".join(f"{name}, {name}-if" for name in RECIPES[whose])
         raise InputError(f"network {network!r} has no recipe; there are: {known}")
-    return RECIPES[whose][plain]
+    return OURS if light and whose == "ours" else RECIPES[whose][plain]

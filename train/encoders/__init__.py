@@ -26,15 +26,21 @@ ENCODERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def create_encoder(name: str, pretrained: bool | Path = True) -> nn.Module:
+def create_encoder(name: str, pretrained: bool | Path = True, *, stride2: bool = False) -> nn.Module:
     """Build an encoder by name, with its ImageNet weights unless told otherwise.
 
     `pretrained` is True (the weights where the encoder's package installs them), a path to them, or False
-    (random). Raises InputError for an unknown name and for weights that are missing or do not fit.
+    (random). With `stride2` a light encoder publishes its features at that stride too; names and shapes of
+    its weights stay. Raises InputError for an unknown name, for weights that are missing or do not fit, and
+    for an encoder that has nothing at stride 2.
     """
     if name not in ENCODERS:
         raise InputError(f"encoder {name!r} is unknown; there are: {', '.join(ENCODERS)}")
     encoder = ENCODERS[name]()
     if pretrained is not False:
         encoder.load_imagenet(None if pretrained is True else pretrained)
+    if stride2:
+        if not hasattr(encoder, "tap_stride2"):
+            raise InputError(f"encoder {name!r} publishes nothing at stride 2. Use efficientnet-lite0")
+        encoder.tap_stride2()
     return encoder

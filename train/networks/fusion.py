@@ -3,17 +3,28 @@
 The refinement unit is RefineNet's residual conv unit (Lin et al., CVPR 2017, arXiv:1611.06612). Each branch
 has a 1×1 of its own before the sum: that is what makes "a learned weight per layer" true, since a single 1×1
 after the sum would share one weight over all stages.
+
+FUSIONS has the module and what is left of it without either of its parts, for the ablation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from rtpolyp.errors import InputError
 from train.networks.layers import resize_like
 
-__all__ = ["FeatureRefinementUnit", "FoldedFusion", "InformationFusion"]
+__all__ = [
+    "FUSIONS",
+    "FeatureRefinementUnit",
+    "FoldedFusion",
+    "InformationFusion",
+    "ScoreSum",
+    "UnrefinedFusion",
+]
 
 
 class FeatureRefinementUnit(nn.Module):
@@ -30,29 +41,46 @@ class FeatureRefinementUnit(nn.Module):
         return x + self.conv2(F.relu(self.conv1(F.relu(x))))
 
 
+class ChannelMeans(nn.Module):
+    """What stands in for a stage's 1×1 in a plain sum: `width` means of neighbouring channels."""
+
+    weight: torch.Tensor  # (width, channels, 1, 1)
+    bias: torch.Tensor  # (width,) of zeros
+
+    def __init__(self, channels: int, width: int):
+        super().__init__()
+        if channels % width:
+            raise InputError(f"{channels} channels are no multiple of {width}: a plain sum cannot join them")
+        share = channels // width
+        means = torch.eye(width).repeat_interleave(share, dim=1)[:, :, None, None] / share
+        self.register_buffer("weight", means, persistent=False)
+        self.register_buffer("bias", torch.zeros(width), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(N, channels, H, W) → (N, width, H, W)."""
+        return F.conv2d(x, self.weight)
+
+
 class InformationFusion(nn.Module):
     """Refine each stage, project it to a common width, resize to the finest, sum, 1×1 to logits.
 
-    `channels` are the widths of the stages, finest first; the common width is the narrowest of them.
+    `channels` are the widths of the stages, finest first; the common width is the narrowest of them. Without
+    `weighs` the projections are means of channels, so that no stage has weights of its own in the sum.
     """
 
-    def __init__(self, channels: Sequence[int]):
+    def __init__(self, channels: Sequence[int], *, weighs: bool = True):
         super().__init__()
         width = min(channels)
         self.refine = nn.ModuleList(FeatureRefinementUnit(c) for c in channels)
-        self.project = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.project = nn.ModuleList(
+            nn.Conv2d(c, width, 1) if weighs else ChannelMeans(c, width) for c in channels
+        )
         self.classify = nn.Conv2d(width, 1, 1)
 
     def forward(self, stages: Sequence[torch.Tensor]) -> torch.Tensor:
         """Stages (N, C_i, H_i, W_i), finest first → logits (N, 1, H_0, W_0)."""
-        branches = [
-            project(refine(stage))
-            for stage, refine, project in zip(stages, self.refine, self.project, strict=True)
-        ]
-        fused = branches[0]
-        for branch in branches[1:]:
-            fused = fused + resize_like(branch, fused)
-        return self.classify(fused)
+        refined = [refine(stage) for stage, refine in zip(stages, self.refine, strict=True)]
+        return self.classify(_summed(refined, self.project))
 
     def fold(self) -> "FoldedFusion":
         """The same function with fewer operations, for export; exact up to rounding (≤ 1e-5 relative).
@@ -62,16 +90,74 @@ class InformationFusion(nn.Module):
         one, so the maps of one channel are resized instead of those of `width` channels.
         """
         folded = FoldedFusion([unit.conv1.in_channels for unit in self.refine])
-        classify = self.classify.weight.detach()[:, :, 0, 0]  # (1, width)
         with torch.no_grad():
             for index, (refine, project) in enumerate(zip(self.refine, self.project, strict=True)):
-                to_logit = classify @ project.weight[:, :, 0, 0]  # (1, c)
+                to_logit, bias = _to_logit(project, self.classify)
                 folded.inner[index].load_state_dict(refine.conv1.state_dict())
                 folded.outer[index].weight.copy_(torch.einsum("oc,cihw->oihw", to_logit, refine.conv2.weight))
-                folded.outer[index].bias.copy_(to_logit @ refine.conv2.bias + classify @ project.bias)
+                folded.outer[index].bias.copy_(to_logit @ refine.conv2.bias + bias)
                 folded.skip[index].weight.copy_(to_logit[:, :, None, None])
             folded.outer[0].bias.add_(self.classify.bias)
         return folded.train(self.training)
+
+
+class UnrefinedFusion(nn.Module):
+    """Information fusion without the refinement units: project, resize to the finest, sum, 1×1 to logits."""
+
+    def __init__(self, channels: Sequence[int]):
+        super().__init__()
+        width = min(channels)
+        self.project = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.classify = nn.Conv2d(width, 1, 1)
+
+    def forward(self, stages: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Stages (N, C_i, H_i, W_i), finest first → logits (N, 1, H_0, W_0)."""
+        return self.classify(_summed(stages, self.project))
+
+    def fold(self) -> "ScoreSum":
+        """The same function with fewer operations, for export: nothing in it is non-linear."""
+        folded = ScoreSum([project.in_channels for project in self.project])
+        with torch.no_grad():
+            for score, project in zip(folded.score, self.project, strict=True):
+                to_logit, bias = _to_logit(project, self.classify)
+                score.weight.copy_(to_logit[:, :, None, None])
+                score.bias.copy_(bias)
+            folded.score[0].bias.add_(self.classify.bias)
+        return folded.train(self.training)
+
+
+class ScoreSum(nn.Module):
+    """A 1×1 score of each stage, resized to the finest and summed: what FCN's fusion is compared with."""
+
+    def __init__(self, channels: Sequence[int]):
+        super().__init__()
+        self.score = nn.ModuleList(nn.Conv2d(c, 1, 1) for c in channels)
+
+    def forward(self, stages: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Stages (N, C_i, H_i, W_i), finest first → logits (N, 1, H_0, W_0)."""
+        return _summed(stages, self.score)
+
+
+# by what the network's spec says: the whole module, refined but in a plain sum, weighted but not refined
+FUSIONS: dict[str, Callable[[Sequence[int]], nn.Module]] = {
+    "full": InformationFusion,
+    "sum": partial(InformationFusion, weighs=False),
+    "weights": UnrefinedFusion,
+}
+
+
+def _summed(stages: Sequence[torch.Tensor], project: Iterable[nn.Module]) -> torch.Tensor:
+    """The projected stages, resized to the first and summed."""
+    total, *others = (layer(stage) for stage, layer in zip(stages, project, strict=True))
+    for branch in others:
+        total = total + resize_like(branch, total)
+    return total
+
+
+def _to_logit(project: nn.Module, classify: nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Projection and classifier as one: weights (1, C) and the projection's share of the bias (1,)."""
+    weights = classify.weight.detach()[:, :, 0, 0]  # (1, width)
+    return weights @ project.weight[:, :, 0, 0], weights @ project.bias
 
 
 class FoldedFusion(nn.Module):

@@ -29,6 +29,8 @@ def check_size(images: torch.Tensor, multiple: int) -> None:
 
 def resize(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
     """Bilinear resize of (N, C, h, w) to `size` = (H, W), half-pixel centres like every backend."""
+    if x.shape[-2:] == size:
+        return x
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 

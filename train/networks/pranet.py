@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from train.networks.fusion import InformationFusion
+from train.networks.fusion import FUSIONS
 from train.networks.layers import (
     BasicConv2d,
     PartialDecoder,
@@ -19,23 +19,24 @@ from train.networks.layers import (
     resize_like,
 )
 
-__all__ = ["PraNet", "PraNetIF"]
+__all__ = ["PraNet", "PraNetCoarse", "PraNetIF"]
 
 CHANNELS = 32  # of every receptive field block
+WIDE_CHANNELS = 34  # of PraNetCoarse: as many parameters as with fusion
 STRIDE = 32  # of the coarsest features
 
 
 class Trunk(nn.Module):
     """What both share: encoder → receptive field blocks at strides 8, 16, 32 → partial decoder's map S_g."""
 
-    def __init__(self, encoder: nn.Module):
+    def __init__(self, encoder: nn.Module, channels: int = CHANNELS):
         super().__init__()
         self.encoder = encoder
         c3, c4, c5 = encoder.out_channels[-3:]
-        self.rfb3 = ReceptiveFieldBlock(c3, CHANNELS)
-        self.rfb4 = ReceptiveFieldBlock(c4, CHANNELS)
-        self.rfb5 = ReceptiveFieldBlock(c5, CHANNELS)
-        self.partial_decoder = PartialDecoder(CHANNELS)
+        self.rfb3 = ReceptiveFieldBlock(c3, channels)
+        self.rfb4 = ReceptiveFieldBlock(c4, channels)
+        self.rfb5 = ReceptiveFieldBlock(c5, channels)
+        self.partial_decoder = PartialDecoder(channels)
 
     def trunk(self, images: torch.Tensor) -> tuple[list[torch.Tensor], list[torch.Tensor], torch.Tensor]:
         """Images (N, 3, H, W) → encoder features, the three refined ones (finest first), S_g at stride 8."""
@@ -95,19 +96,37 @@ class PraNet(Trunk):
         return resize(map3, size)
 
 
+class PraNetCoarse(Trunk):
+    """The trunk alone, its map S_g as the final one, widened to the parameters that the fusion adds.
+
+    For the ablation: PraNet itself has more parameters than with fusion in place of reverse attention. In
+    training returns a tuple of one logit map (N, 1, H, W), in evaluation the map. Sides must be multiples of
+    32.
+    """
+
+    def __init__(self, encoder: nn.Module):
+        super().__init__(encoder, WIDE_CHANNELS)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""
+        final = resize(self.trunk(images)[-1], images.shape[-2:])
+        return (final,) if self.training else final
+
+
 class PraNetIF(Trunk):
     """PraNet with information fusion instead of reverse attention: final map = IF + S_g.
 
-    `stride4` adds the encoder's stride-4 features, at their own width, as the finest branch of the fusion.
+    `stride4` adds the encoder's stride-4 features, at their own width, as the finest branch of the fusion;
+    `fusion` is a key of FUSIONS.
     In training returns two logit maps (N, 1, H, W), the final one first, then S_g; in evaluation only the
     final one. Sides must be multiples of 32.
     """
 
-    def __init__(self, encoder: nn.Module, stride4: bool = False):
+    def __init__(self, encoder: nn.Module, stride4: bool = False, fusion: str = "full"):
         super().__init__(encoder)
         self.stride4 = stride4
         finest = [encoder.out_channels[-4]] if stride4 else []
-        self.fusion = InformationFusion([*finest, CHANNELS, CHANNELS, CHANNELS])
+        self.fusion = FUSIONS[fusion]([*finest, CHANNELS, CHANNELS, CHANNELS])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""

@@ -2,26 +2,38 @@
 
 Jha et al., "ResUNet++: An Advanced Architecture for Medical Image Segmentation", ISM 2019, arXiv:1911.07067,
 as the author's PyTorch code has it. Both share one trunk – encoder, bridge, decoder, output ASPP – so that
-the classifier alone differs.
+the classifier alone differs. A light encoder's features at strides 2 … 32 can take the place of the residual
+blocks; being one stage more, they get one decoder stage more, and the logits come at stride 2.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from train.networks.fusion import InformationFusion
-from train.networks.layers import check_size
+from train.networks.layers import check_size, resize
 from train.networks.own_encoder import OwnEncoder
 
 __all__ = ["ResUNetPlusPlus", "ResUNetPlusPlusIF"]
 
 CHANNELS = (16, 32, 64, 128)
 STRIDES = (1, 2, 4, 8)
-BRIDGE_CHANNELS = 256
-DECODER_CHANNELS = (128, 64, 32)  # at strides 4, 2, 1
-OUTPUT_CHANNELS = 16
 DILATIONS = (1, 6, 12, 18)
 REDUCTION = 8  # of the channels in squeeze and excitation
+
+
+class Widths(NamedTuple):
+    """Channels behind the encoder."""
+
+    bridge: int
+    decoder: tuple[int, ...]  # coarse to fine
+    output: int
+
+
+PUBLISHED = Widths(256, (128, 64, 32), 16)  # decoder at strides 4, 2, 1
+LIGHT = Widths(128, (128, 64, 32, 16), 16)  # at strides 16, 8, 4, 2
 
 
 def pre_activated(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
@@ -154,41 +166,48 @@ class ResidualEncoder(OwnEncoder):
 class Trunk(nn.Module):
     """What both share: encoder, ASPP bridge, decoder, output ASPP."""
 
-    def __init__(self) -> None:
+    def __init__(self, encoder: nn.Module | None):
         super().__init__()
-        self.encoder = ResidualEncoder()
-        self.bridge = AtrousPyramid(CHANNELS[-1], BRIDGE_CHANNELS)
-        skips = reversed(CHANNELS[:-1])
-        inputs = (BRIDGE_CHANNELS, *DECODER_CHANNELS[:-1])
+        self.encoder = ResidualEncoder() if encoder is None else encoder
+        self.widths = PUBLISHED if encoder is None else LIGHT
+        bridge, decoder, output = self.widths
+        *skips, coarsest = self.encoder.out_channels
+        self.bridge = AtrousPyramid(coarsest, bridge)
+        inputs = (bridge, *decoder[:-1])
         self.decoder = nn.ModuleList(
-            DecoderStage(*channels) for channels in zip(skips, inputs, DECODER_CHANNELS, strict=True)
+            DecoderStage(*channels) for channels in zip(reversed(skips), inputs, decoder, strict=True)
         )
-        self.output = AtrousPyramid(DECODER_CHANNELS[-1], OUTPUT_CHANNELS)
+        self.output = AtrousPyramid(decoder[-1], output)
 
     def trunk(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Images (N, 3, H, W) → finest first: the output ASPP 16@1, then the decoder's 64@2 and 128@4."""
-        check_size(images, STRIDES[-1])
-        c1, c2, c3, c4 = self.encoder(images)
-        d1 = self.decoder[0](c3, self.bridge(c4))
-        d2 = self.decoder[1](c2, d1)
-        d3 = self.decoder[2](c1, d2)
-        return [self.output(d3), d2, d1]
+        """Images (N, 3, H, W) → finest first: the output ASPP 16@1, then the decoder's 64@2 and 128@4.
+
+        On a light encoder one stage more: 16@2, 32@4, 64@8, 128@16.
+        """
+        check_size(images, self.encoder.strides[-1])
+        *skips, coarsest = self.encoder(images)
+        x = self.bridge(coarsest)
+        outputs = []
+        for stage, skip in zip(self.decoder, reversed(skips), strict=True):
+            x = stage(skip, x)
+            outputs.insert(0, x)
+        return [self.output(x), *outputs[1:]]
 
 
 class ResUNetPlusPlus(Trunk):
     """ResUNet++: a 1×1 on the output ASPP.
 
     In training returns a tuple of one logit map (N, 1, H, W), in evaluation the map. Sides must be multiples
-    of 8.
+    of the encoder's last stride: 8, or 32 of a light one.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.classify = nn.Conv2d(OUTPUT_CHANNELS, 1, 1)
+    def __init__(self, encoder: nn.Module | None = None):
+        super().__init__(encoder)
+        self.classify = nn.Conv2d(self.widths.output, 1, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""
-        final = self.classify(self.trunk(images)[0])
+        final = resize(self.classify(self.trunk(images)[0]), images.shape[-2:])
         return (final,) if self.training else final
 
 
@@ -196,17 +215,17 @@ class ResUNetPlusPlusIF(Trunk):
     """ResUNet++ with information fusion over output ASPP and decoder instead of the 1×1.
 
     In training returns a tuple of one logit map (N, 1, H, W), in evaluation the map. Sides must be multiples
-    of 8.
+    of the encoder's last stride: 8, or 32 of a light one.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        d1_channels, d2_channels, _ = DECODER_CHANNELS
-        self.fusion = InformationFusion([OUTPUT_CHANNELS, d2_channels, d1_channels])
+    def __init__(self, encoder: nn.Module | None = None):
+        super().__init__(encoder)
+        *coarser, _ = self.widths.decoder
+        self.fusion = InformationFusion([self.widths.output, *reversed(coarser)])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""
-        final = self.fusion(self.trunk(images))
+        final = resize(self.fusion(self.trunk(images)), images.shape[-2:])
         return (final,) if self.training else final
 
     def fold(self) -> None:

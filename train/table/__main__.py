@@ -59,7 +59,7 @@ def table(
     protocol
         paper, or pranet: one model on all --data, its last weights, Dice and IoU as means of 256 thresholds.
     encoder
-        Backbone of the networks that take one, or paper: vgg16 for fcn, res2net50 for pranet.
+        Backbone of all networks, or paper: vgg16 for fcn, res2net50 for pranet, their own for the others.
     backbone_weights
         Its ImageNet weights: a path, or imagenet to fetch the published ones where no package installs them;
         default: weights/ENCODER_imagenet beside the data, else a package's.

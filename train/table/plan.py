@@ -10,6 +10,7 @@ from rtpolyp.errors import InputError
 from train.data import Source
 from train.initial import backbone_weights_for
 from train.networks import OWN_ENCODED, NetworkSpec
+from train.networks.own_encoder import OWN
 from train.recipe import Recipe, recipe_for
 from train.table.paper import ROWS
 
@@ -26,7 +27,7 @@ class Start:
 
     def pretrained(self, spec: NetworkSpec, sources: Sequence[Source]) -> bool | Path | str:
         """What `create_network` takes."""
-        if self.random or spec.name in OWN_ENCODED:
+        if self.random or spec.encoder == OWN:
             return False
         return backbone_weights_for(spec, sources, self.backbone_weights)
 
@@ -38,7 +39,7 @@ class Start:
         """Of the initialisation, as the table calls it: extra, random or ImageNet."""
         if self.init:
             return "extra"
-        return "random" if self.random or spec.name in OWN_ENCODED else "ImageNet"
+        return "random" if self.random or spec.encoder == OWN else "ImageNet"
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,9 @@ def arms_of(row: str, encoder: str | None) -> dict[str, NetworkSpec]:
     """The two networks of a row, which share one trunk and differ by the fusion alone.
 
     FCN's plain arm has 1×1 scores and a sum in place of fc6 and fc7; PraNet's fusion reads strides 8, 16 and
-    32, as its reverse attention does. `encoder` is for the networks that take one; "paper" is the row's own.
+    32, as its reverse attention does. `encoder` "paper" is the row's own; None is the network's default.
     """
-    if row in OWN_ENCODED:
-        encoder = None
-    elif encoder == "paper":
+    if encoder == "paper":
         encoder = ROWS[row].encoder
     return {
         "plain": NetworkSpec(row, encoder, head="conv" if row == "fcn" else None),
@@ -107,7 +106,8 @@ def plan(
     for sources in trainings:
         for index in range(seeds):
             for row in rows:
-                shared = recipe_for(row, recipe).changed(**overrides)
+                is_light = row in OWN_ENCODED and encoder not in (None, OWN, "paper")
+                shared = recipe_for(row, recipe, light=is_light).changed(**overrides)
                 shared = replace(shared, seed=shared.seed + index)
                 for arm, spec in arms_of(row, encoder).items():
                     yield Cell(protocol, row, arm, spec, shared, sources, start)

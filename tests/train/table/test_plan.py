@@ -6,6 +6,7 @@ import torch
 from train.complexity import parameter_count
 from train.data import Source
 from train.networks import create_network
+from train.recipe import recipe_for
 from train.table.paper import ROWS
 from train.table.plan import Start, arms_of, plan
 
@@ -41,8 +42,15 @@ def test_the_papers_encoders_differ_by_row():
     assert encoders == ["vgg16", "own", "own", "own", "res2net50"] == [row.encoder for row in ROWS.values()]
 
 
-def test_networks_with_an_encoder_of_their_own_keep_it():
-    assert names("unetpp")[0] == "kvasir-seg.split/unetpp.own.random/seed0"
+def test_a_light_encoder_takes_the_place_of_a_networks_own_and_begins_with_imagenet():
+    assert names("unetpp")[0] == "kvasir-seg.split/unetpp.efficientnet-lite0.ImageNet/seed0"
+    ours, own = (
+        next(plan("paper", ["unetpp"], encoder, [KVASIR], 1, Start(), "ours", {}))
+        for encoder in ("efficientnet-lite0", "paper")
+    )
+    assert ours.recipe == recipe_for("pranet")  # a pretrained encoder learns slower than the decoder
+    assert own.recipe == recipe_for("unetpp")
+    assert own.name == "kvasir-seg.split/unetpp.own.random/seed0"
 
 
 @pytest.mark.parametrize("row", ROWS)
