@@ -80,10 +80,11 @@ def fit(
     resumed = world.agree(world.on_first(_find_run, folder, spec, recipe, precision, resume))
     torch.manual_seed(recipe.seed)
     initial = load_initial(init) if init and not resumed else None
-    is_whole = resumed or (
+    if resumed or (
         initial and initial.spec.encoder == spec.encoder
-    )  # else blocks begin as ImageNet's
-    network = create_network(spec, pretrained=False if is_whole else pretrained).to(where)
+    ):  # a deeper one begins partly as ImageNet's
+        pretrained = False
+    network = create_network(spec, pretrained=pretrained).to(where)
     if initial:
         check_unseen(sources, initial.seen, f"what --init {init} begins with")
         begin_with(network, spec, initial)

@@ -11,6 +11,11 @@ from rtpolyp.measure.dataset import Pair, load_pairs
 __all__ = ["PRECISIONS", "TEST_PARTS", "Part", "chosen_parts"]
 
 
+# The position box on the frames: left, painted on each, or cropped away, so that what lies right of it or
+# above it is scored.
+Box = Literal["as it is", "painted", "right", "above"]
+
+
 @dataclass(frozen=True)
 class Part:
     """A data set's frames that no network here was trained or chosen on."""
@@ -18,8 +23,7 @@ class Part:
     folder: str  # of the data set, below the data's folder
     split: str
     crops: int  # polyp-free ones that are cut from its frames
-    box: Literal["", "painted", "right", "above"] = ""  # the position box: as it is, painted, or what of the
-    # frames that have one lies right of it or above it
+    box: Box = "as it is"
 
     def pairs(self, data: Path) -> list[Pair]:
         """The frames; raises InputError where the data set is not below `data`."""

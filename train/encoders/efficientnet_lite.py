@@ -202,21 +202,21 @@ def deepened(
         raise InputError(
             f"--init: a network on {shallow} cannot be deepened to {deep}. Give the same encoder"
         )
-    kept, added = {}, []  # block of the deeper encoder → of the shallow one
+    origin: list[
+        int | None
+    ] = []  # of each block of the deeper encoder: the shallow one's, None of an added one
     for few, many in zip(stage_repeats(one), stage_repeats(other), strict=True):
-        start = len(kept) + len(added)
-        first = len(kept)
-        kept |= {start + repeat: first + repeat for repeat in range(few)}
-        added += range(start + few, start + many)
+        first = sum(block is not None for block in origin)
+        origin += [*range(first, first + few), *[None] * (many - few)]
     grown = {name: tensor for name, tensor in weights.items() if not name.startswith("encoder._blocks.")}
     for name, tensor in imagenet.items():
         if name.startswith("encoder._blocks."):
             _, _, block, rest = name.split(".", 3)
-            if int(block) in kept:
-                grown[name] = weights[f"encoder._blocks.{kept[int(block)]}.{rest}"]
-            else:
+            source = origin[int(block)]
+            if source is not None:
+                grown[name] = weights[f"encoder._blocks.{source}.{rest}"]
+            elif rest == "_bn2.running_var":
+                grown[name] = torch.ones_like(tensor)
+            else:  # its last normalisation scales with 0, and so the block adds nothing
                 grown[name] = torch.zeros_like(tensor) if rest.startswith("_bn2.") else tensor
-    for block in added:  # a normalisation that scales with 0 still needs a variance
-        name = f"encoder._blocks.{block}._bn2.running_var"
-        grown[name] = torch.ones_like(imagenet[name])
     return grown

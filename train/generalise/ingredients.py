@@ -33,10 +33,9 @@ BRANCHES = {  # of the shipped network, each with an emphasis of its own
     "colours": GENTLE | {"transfer": 0.25},
     "polyp-free": GENTLE | {"polyp_free_crops": 0.2},
 }
-QUIET = {  # what the shipped networks learned from real polyp-free frames with
-    "polyp_free_frames": 0.15, "copy_paste": 0.09, "copy_paste_onto": 0.8,
-    "paint_box": 0.3, "remove_box": 0.5,
-}  # fmt: skip
+NEGATIVES = {"polyp_free_frames": 0.15}
+ONTO_NEGATIVES = NEGATIVES | {"copy_paste": 0.09, "copy_paste_onto": 0.8}
+BOXES = NEGATIVES | {"paint_box": 0.3, "remove_box": 0.5}
 INGREDIENTS = {
     "share-uniform": Ingredient({"sampling": "uniform"}),
     "share-equal": Ingredient({"sampling": "equal"}),
@@ -57,10 +56,10 @@ INGREDIENTS = {
     "negatives-10": Ingredient({"polyp_free_frames": 0.1}),
     "negatives-20": Ingredient({"polyp_free_frames": 0.2}),
     "negatives-30": Ingredient({"polyp_free_frames": 0.3}),
-    "onto-negatives": Ingredient({"polyp_free_frames": 0.15, "copy_paste": 0.09, "copy_paste_onto": 0.8}),
-    "patches": Ingredient({"polyp_free_frames": 0.15, "patches": 0.15}),
-    "boxes": Ingredient({"polyp_free_frames": 0.15, "paint_box": 0.3, "remove_box": 0.5}),
-    "quiet": Ingredient(QUIET),
+    "onto-negatives": Ingredient(ONTO_NEGATIVES),
+    "patches": Ingredient(NEGATIVES | {"patches": 0.15}),
+    "boxes": Ingredient(BOXES),
+    "quiet": Ingredient(ONTO_NEGATIVES | BOXES),  # as the states in train/states were trained
 }
 
 
