@@ -15,13 +15,10 @@ def main() -> None:
             print(f"rtpolyp: opencv-python cannot load {exc}; remedy: {remedy}", file=sys.stderr)
             sys.exit(2)
     from rtpolyp.cli import run_command_line
-    from rtpolyp.cli.ending import end_in_time
+    from rtpolyp.cli.ending import end_in_time, leave
 
     end_in_time()
-    code = run_command_line(sys.argv[1:])
-    if sys.stdout is not None:
-        sys.stdout.flush()  # while a signal still ends it: later on a stuck terminal would hold the program
-    sys.exit(code)
+    leave(run_command_line(sys.argv[1:]))
 
 
 if __name__ == "__main__":

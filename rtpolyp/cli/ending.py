@@ -3,14 +3,17 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
+from typing import NoReturn
 
-__all__ = ["end_in_time"]
+__all__ = ["end_in_time", "leave"]
 
 END_SECONDS = 1.9  # from the first signal to the end of the process: two are promised
 ONE_PRESS_SECONDS = 0.3  # `timeout` and shells send one signal twice, to the process and to its group
 EXIT_CODE = 130
+WATCHER = "rtpolyp-ending"
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -24,7 +27,21 @@ def end_in_time() -> None:
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
     signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=_watch, args=(ours, theirs), name="rtpolyp-ending", daemon=True).start()
+    threading.Thread(target=_watch, args=(ours, theirs), name=WATCHER, daemon=True).start()
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with `code`, when every output is closed.
+
+    A thread may still be in a library's call that never returns. Python's tear-down would take the
+    interpreter from under it, and did crash libav while it probed an input: then the process ends without it.
+    """
+    if sys.stdout is not None:
+        sys.stdout.flush()  # while a signal still ends it: later on a stuck terminal would hold the program
+    others = [thread for thread in threading.enumerate() if thread.name != WATCHER]
+    if any(thread.daemon for thread in others):
+        os._exit(code)
+    sys.exit(code)
 
 
 def _watch(signals: socket.socket, kept_open: socket.socket) -> None:
