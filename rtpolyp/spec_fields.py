@@ -17,6 +17,7 @@ MAX_FILES = 64
 MAX_IMAGES = 200_000
 MAX_DEPTH = 16  # of metrics and training
 MAX_NUMBER = 1e300
+MAX_SHOWN = 120  # characters of a value in a message
 
 NAME = re.compile(r"\w[\w.+ @=-]{0,99}")
 ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -48,9 +49,12 @@ def _shown(value: object) -> str:
     short.maxstring = short.maxother = short.maxlong = 48
     short.maxlevel = short.maxdict = short.maxlist = short.maxtuple = 2
     try:
-        return short.repr(value)
+        text = short.repr(value)
     except ValueError:  # Python writes no integer of more than 4,300 digits
         return f"a huge {type(value).__name__}"
+    return (
+        text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
+    )  # parts are short, a value may have many
 
 
 def _is_whole(value: object) -> bool:

@@ -64,6 +64,7 @@ def test_a_sound_spec_is_written_and_read_again(tmp_path: Path):
 @example("files", {"fp32": "../model.onnx"})
 @example("files", {"fp32": "/etc/passwd"})
 @example("trained_on", "0123456789abcdef")
+@example("encoder", [{"\x1f" * 48: 10**200, "\x9c" * 48: 10**200}] * 2)
 def test_any_json_value_in_any_field(field: str, value: object):
     try:
         spec = parse_spec({**SOUND, field: value}, PATH)
