@@ -12,7 +12,7 @@ from rich.console import Console
 
 from rtpolyp.cli.run import Outputs, print_outcome, run_source
 from rtpolyp.errors import OutputError
-from rtpolyp.imaging.preprocess import read_mask
+from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.inference import open_engine
 from rtpolyp.measure.metrics import overlap
 from rtpolyp.phantom import render_phantom

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect, make_view
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.imaging.picture import Crop, find_picture
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.imaging.postprocess import find_polyps, rasterise
-from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.engine import Engine, Prediction
 from rtpolyp.measure.dataset import Pair, images_by_stem, load_pairs, split_seen
 from rtpolyp.measure.metrics import Detection, Overlap, detect, overlap, soft_dice, threshold_means

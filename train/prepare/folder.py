@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rtpolyp.errors import InputError
-from rtpolyp.measure.dataset import IMAGE_SUFFIXES
+from rtpolyp.imaging.image_file import IMAGE_SUFFIXES
 from train.prepare.coco import Drawing, read_coco
 
 __all__ = ["Folder", "Pair", "read_folder"]

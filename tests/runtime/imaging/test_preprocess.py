@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect, make_view
-from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.mask_file import read_mask
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.spec import EngineSpec
 
 ROUNDING = 1  # grey level

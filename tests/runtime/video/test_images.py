@@ -7,7 +7,8 @@ import pytest
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import make_view
-from rtpolyp.imaging.preprocess import read_image, resize_frame
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.video.conform import Conformer
 from rtpolyp.video.scaler import NetworkScaler
 from rtpolyp.video.source import open_source

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.mask_file import read_mask_file
 from tests.train.prepare.clinic import disc, write
-from train.prepare.masks import read_mask_file
 
 POLYP = disc()
 RED, GREEN, ORANGE, WHITE = (0, 0, 255), (0, 200, 0), (0, 60, 255), (255, 255, 255)  # BGR

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.mask_file import read_mask
+from rtpolyp.imaging.preprocess import resize_frame
 from tests.train.table.tables import run_table
 from train.checkpoint import load_checkpoint, load_network
 from train.export.parity import reference
