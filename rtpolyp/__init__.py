@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rtpolyp.inference import open_engine
     from rtpolyp.pipeline import draw, segment, settings_for
-    from rtpolyp.video.sink import VideoSink
     from rtpolyp.video.source import open_source
+    from rtpolyp.video.video_sink import VideoSink
 
 __all__ = ["VideoSink", "draw", "open_engine", "open_source", "segment", "settings_for"]
 
 _HOMES = {
-    "VideoSink": "rtpolyp.video.sink",
+    "VideoSink": "rtpolyp.video.video_sink",
     "draw": "rtpolyp.pipeline",
     "open_engine": "rtpolyp.inference",
     "open_source": "rtpolyp.video.source",

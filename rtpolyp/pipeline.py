@@ -28,9 +28,9 @@ from rtpolyp.settings import Settings
 from rtpolyp.spec import EngineSpec
 from rtpolyp.timing import StageTimer
 from rtpolyp.tracking.tracker import PolypTracker
+from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame, Segmentation
-from rtpolyp.video.scaler import NetworkScaler
-from rtpolyp.video.source import Source
+from rtpolyp.video.network_scaler import NetworkScaler
 
 __all__ = ["Result", "draw", "segment", "settings_for"]
 

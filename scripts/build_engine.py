@@ -22,7 +22,7 @@ from rtpolyp.cli import run_command_line
 from rtpolyp.errors import BackendError, EngineError, InputError, OutputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, known_bundles, load_bundle
 from rtpolyp.inference.calibration import cache_folder
-from rtpolyp.inference.card import Card, find_card
+from rtpolyp.inference.nvidia_card import Card, find_card
 from rtpolyp.inference.tensorrt.build import (
     BuildConfig,
     Built,

@@ -28,7 +28,7 @@ from rtpolyp.cli.demo import render_clip
 from rtpolyp.errors import InputError
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
 from rtpolyp.live.engines import Engines
-from rtpolyp.live.options import LiveOptions
+from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.session import run_live
 from rtpolyp.measure.benchmark.conditions import Watch
 from rtpolyp.measure.benchmark.machine import this_machine

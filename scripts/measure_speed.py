@@ -38,9 +38,9 @@ from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.pipeline import Result, draw, segment, settings_for
 from rtpolyp.tracking.tracker import PolypTracker
-from rtpolyp.video.scaler import NetworkScaler
-from rtpolyp.video.sink import EncoderSettings, VideoSink
+from rtpolyp.video.network_scaler import NetworkScaler
 from rtpolyp.video.source import open_source
+from rtpolyp.video.video_sink import EncoderSettings, VideoSink
 from train.augmentation.augment import normalise
 from train.checkpoint import load_checkpoint, load_network
 

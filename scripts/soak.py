@@ -31,7 +31,7 @@ from rtpolyp.errors import BackendError, InputError
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, rungs_for
-from rtpolyp.live.options import LiveOptions, LiveSummary
+from rtpolyp.live.live_options import LiveOptions, LiveSummary
 from rtpolyp.live.session import run_live
 from rtpolyp.measure.benchmark.conditions import Watch
 from rtpolyp.measure.benchmark.machine import this_machine

@@ -7,7 +7,7 @@ from types import FrameType
 
 import cyclopts
 
-from rtpolyp.cli.unblocked import LineWriter, logging_to
+from rtpolyp.cli.line_writer import LineWriter, logging_to
 from rtpolyp.errors import RtpolypError
 from rtpolyp.printable import printable
 
@@ -59,4 +59,4 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 
 
 def _wait_for_the_end(signum: int, frame: FrameType | None) -> None:
-    """It is under way; rtpolyp.cli.ending makes an end of it where it takes too long."""
+    """It is under way; rtpolyp.cli.timely_exit makes an end of it where it takes too long."""

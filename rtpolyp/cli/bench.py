@@ -23,7 +23,7 @@ from rtpolyp.measure.benchmark.samples import THROUGHPUT, Measurement, Schedule,
 from rtpolyp.measure.benchmark.stability import describe, doubts
 from rtpolyp.measure.benchmark.stream import GLASS, Saturation
 from rtpolyp.spec import sha256_of
-from rtpolyp.video.output import prepare_file
+from rtpolyp.video.output_paths import prepare_file
 
 __all__ = ["NETWORKS", "bench"]
 

@@ -19,8 +19,8 @@ from rtpolyp.phantom import render_phantom
 from rtpolyp.pipeline import settings_for
 from rtpolyp.settings import Style
 from rtpolyp.video.array_source import ArraySource
-from rtpolyp.video.sink import VideoSink
 from rtpolyp.video.source import open_source
+from rtpolyp.video.video_sink import VideoSink
 
 __all__ = ["demo", "render_clip"]
 

@@ -12,7 +12,7 @@ from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles
 from rtpolyp.pipeline import settings_for
 from rtpolyp.settings import Settings, Style
 from rtpolyp.spec import EngineSpec
-from rtpolyp.video.options import Deinterlace, InputOptions
+from rtpolyp.video.input_options import Deinterlace, InputOptions
 
 __all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags"]
 

@@ -7,7 +7,7 @@ from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.inference.engine import Engine
 from rtpolyp.settings import Settings
-from rtpolyp.video.source import Source
+from rtpolyp.video.contract import Source
 
 __all__ = ["header"]
 

@@ -13,14 +13,14 @@ from rich.console import Console
 
 from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, PictureFlags
 from rtpolyp.cli.header import header
-from rtpolyp.cli.unblocked import LineWriter
+from rtpolyp.cli.line_writer import LineWriter
 from rtpolyp.errors import BackendError, InputError
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
 from rtpolyp.live.controls import HELP
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, rungs_for
-from rtpolyp.live.options import LiveOptions, LiveSummary
+from rtpolyp.live.live_options import LiveOptions, LiveSummary
 from rtpolyp.live.session import frame_seconds, run_live
 from rtpolyp.video.source import open_live
 from rtpolyp.video.window import Window

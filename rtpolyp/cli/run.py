@@ -24,8 +24,11 @@ from rtpolyp.pipeline import draw, segment
 from rtpolyp.settings import Settings
 from rtpolyp.timing import StageTimer
 from rtpolyp.video.address import is_live
-from rtpolyp.video.sink import ImageSink, JsonSink, MaskSink, Sink, VideoSink
-from rtpolyp.video.source import Source, open_source
+from rtpolyp.video.contract import Sink, Source
+from rtpolyp.video.json_sink import JsonSink
+from rtpolyp.video.png_sinks import ImageSink, MaskSink
+from rtpolyp.video.source import open_source
+from rtpolyp.video.video_sink import VideoSink
 from rtpolyp.video.window import CLOSED, Window
 
 __all__ = ["Outcome", "Outputs", "print_outcome", "run", "run_source"]

@@ -20,6 +20,7 @@ from rtpolyp.errors import InputError
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "UNREAD_SUFFIXES",
     "count_pages",
     "is_image_name",
     "is_turned",
@@ -147,6 +148,8 @@ def _decoded_from(
             try:
                 image.seek(page)
                 _check_size(path, image.size, max_pixels)
+                if image.format == "TIFF":
+                    image.getexif().pop(ORIENTATION, None)  # or Pillow turns the pixels, of TIFF alone
                 pixels = _pixels(path, image, page)
             except InputError:
                 raise

@@ -7,14 +7,15 @@ from typing import Any
 from typing_extensions import Self
 
 from rtpolyp.errors import RtpolypError
-from rtpolyp.live.options import LiveOptions
-from rtpolyp.live.outlet import Outlet
+from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.telemetry import Telemetry
-from rtpolyp.live.together import together
+from rtpolyp.live.threaded_sink import ThreadedSink
+from rtpolyp.live.worker import run_together
+from rtpolyp.video.contract import LiveSource
 from rtpolyp.video.frame import Frame, Segmentation
+from rtpolyp.video.json_sink import JsonSink
 from rtpolyp.video.raw.recorder import RawRecorder
-from rtpolyp.video.sink import JsonSink, VideoSink
-from rtpolyp.video.source import LiveSource
+from rtpolyp.video.video_sink import VideoSink
 
 __all__ = ["Recordings"]
 
@@ -36,13 +37,13 @@ class Recordings:
         *,
         capacity: int,
     ) -> None:
-        self._overlay: Outlet[Segmentation | None] | None = None
-        self._blanked: Outlet[Segmentation | None] | None = None
-        self._results: Outlet[Segmentation] | None = None
+        self._overlay: ThreadedSink | None = None
+        self._blanked: ThreadedSink | None = None
+        self._results: ThreadedSink | None = None
         self._tap: RawRecorder | None = None
 
-        def video(path: Path) -> Outlet[Segmentation | None]:
-            return Outlet(str(path), VideoSink(path, source, audio=options.audio), capacity, telemetry)
+        def video(path: Path) -> ThreadedSink:
+            return ThreadedSink(str(path), VideoSink(path, source, audio=options.audio), capacity, telemetry)
 
         try:
             if options.output is not None:
@@ -53,7 +54,7 @@ class Recordings:
                 self._tap = source.tap = RawRecorder(options.raw, source)
             if options.json is not None:
                 sink = JsonSink(options.json, header)
-                self._results = Outlet(str(options.json), sink, capacity, telemetry)
+                self._results = ThreadedSink(str(options.json), sink, capacity, telemetry)
         except BaseException:
             self.close()
             raise
@@ -84,7 +85,7 @@ class Recordings:
     def close(self) -> None:
         """Finish all of them at once, once nothing comes any more, within 1.3 s; later calls do nothing."""
         parts = (self._overlay, self._blanked, self._results, self._tap)
-        together([part.close for part in parts if part is not None])
+        run_together([part.close for part in parts if part is not None])
 
     def __enter__(self) -> Self:
         return self

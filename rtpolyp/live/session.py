@@ -8,25 +8,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtpolyp.errors import RtpolypError
-from rtpolyp.live.analyst import Analyst
+from rtpolyp.live.alert_tone import AlertTone
 from rtpolyp.live.compositor import Compositor, Inputs, Shown, Tell
 from rtpolyp.live.controls import Controls
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.event_log import EventLog
+from rtpolyp.live.inference_thread import InferenceThread
 from rtpolyp.live.latest import Latest
+from rtpolyp.live.live_options import LiveOptions, LiveSummary
 from rtpolyp.live.metrics import serve_metrics
-from rtpolyp.live.options import LiveOptions, LiveSummary
-from rtpolyp.live.reader import Reader
 from rtpolyp.live.recordings import Recordings
-from rtpolyp.live.screen import Display, Screen
-from rtpolyp.live.snapshot import SnapshotWriter
+from rtpolyp.live.screen import Screen
+from rtpolyp.live.snapshot_writer import SnapshotWriter
+from rtpolyp.live.source_reader import SourceReader
 from rtpolyp.live.telemetry import Telemetry
-from rtpolyp.live.together import together
-from rtpolyp.live.tone import AlertTone
+from rtpolyp.live.worker import run_together
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import Alert, AlertPolicy
+from rtpolyp.video.contract import Display, LiveSource
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.source import LiveSource
 
 __all__ = ["frame_seconds", "run_live"]
 
@@ -98,7 +98,7 @@ class _Session:
         self._for_ai: Latest[Frame] = Latest()
         pictures: Latest[Shown] = Latest(self._drop)
         mailboxes = self._for_picture, self._for_ai
-        self._reader = Reader(source, mailboxes, options.crop, telemetry)
+        self._reader = SourceReader(source, mailboxes, options.crop, telemetry)
         self._screen = Screen(
             pictures,
             Controls(settings),
@@ -107,7 +107,7 @@ class _Session:
             snapshot=self._take_snapshot,
             tell=self._tell,
         )
-        self._analyst = Analyst(
+        self._inference = InferenceThread(
             self._for_ai,
             engines,
             lambda: self._screen.controls.settings,
@@ -119,8 +119,8 @@ class _Session:
         )
         inputs = Inputs(
             controls=lambda: self._screen.controls,
-            analysis=self._analyst.results.peek,
-            ai_state=lambda: self._analyst.state,
+            analysis=self._inference.results.peek,
+            ai_state=lambda: self._inference.state,
             outage=lambda: source.outage,
             border=lambda: self._reader.border,
         )
@@ -142,7 +142,7 @@ class _Session:
         named = {} if self._options.deidentify else {"source": self._source.name}
         self._tell("start", **named, engine=self._engines.current.description)
         try:
-            for part in (self._compositor, self._analyst, self._reader):
+            for part in (self._compositor, self._inference, self._reader):
                 part.start()
             self._screen.run(stop)
         finally:
@@ -162,13 +162,13 @@ class _Session:
         self._for_picture.close()
         self._for_ai.close()
         self._compositor.close()
-        together((self._reader.close, self._engines.close))
-        self._analyst.close()
+        run_together((self._reader.close, self._engines.close))
+        self._inference.close()
         self._recordings.close()
 
     def _errors(self) -> tuple[RtpolypError, ...]:
         """What went wrong for good, in the order of its weight; raises what is a bug."""
-        for bug in (self._compositor.error, self._reader.error, self._analyst.error):
+        for bug in (self._compositor.error, self._reader.error, self._inference.error):
             if bug is not None and not isinstance(bug, RtpolypError):
                 raise bug
         ended = self._reader.error

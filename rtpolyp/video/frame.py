@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtpolyp.imaging.geometry import Rect, View
 from rtpolyp.imaging.polyp import Polyp
-from rtpolyp.video.bgr import BgrConverter
+from rtpolyp.video.bgr_converter import BgrConverter
 from rtpolyp.video.colour import Colour
 from rtpolyp.video.planes import Planes, plane_view
 
@@ -27,7 +27,7 @@ class Frame:
     time_base: Fraction  # seconds
     captured_at: float  # time.monotonic() when the frame left the source
     name: str  # what a person calls it: the image's stem, or the frame's index with six digits
-    still: NDArray[np.uint8] | None = None  # of an image file: its pixels (H, W, 3) BGR, as training reads them
+    still: NDArray[np.uint8] | None = None  # an image file's own pixels (H, W, 3) BGR
 
     @property
     def pts_seconds(self) -> float:

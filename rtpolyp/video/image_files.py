@@ -1,5 +1,6 @@
 """ImageFiles: one image, or the images of a folder, as a Source."""
 
+import logging
 import os
 import re
 import time
@@ -19,12 +20,15 @@ from rtpolyp.imaging.image_file import (
     MAX_PIXELS,
     count_pages,
     is_image_name,
+    is_turned,
     read_pages,
 )
-from rtpolyp.video.conform import Conformer
 from rtpolyp.video.frame import Frame
+from rtpolyp.video.frame_normaliser import FrameNormaliser
 
 __all__ = ["ImageFiles"]
+
+log = logging.getLogger(__name__)
 
 
 class ImageFiles:
@@ -56,6 +60,15 @@ class ImageFiles:
     def __iter__(self) -> Iterator[Frame]:
         index = 0
         names = _names(self.files)
+        turned = [file for file in self.files if is_turned(file)]
+        if turned:
+            log.warning(
+                "%s: an EXIF tag asks to show it turned (%d of %d files); its pixels are taken as they are "
+                "stored, so that masks fit the file",
+                turned[0],
+                len(turned),
+                len(self.files),
+            )
         for file, name in zip(self.files, names, strict=True):
             for called, still in zip(
                 _page_names(file, name, names), read_pages(file, max_pixels=self._max_pixels), strict=True
@@ -92,12 +105,15 @@ def _names(files: Sequence[Path]) -> list[str]:
     common = Path(os.path.commonpath([os.path.abspath(file.parent) for file in files]))
     paths = [Path(os.path.abspath(file)).relative_to(common) for file in files]
     names = [path.with_suffix("").as_posix() for path in paths]
-    while shared := {name for name, count in Counter(map(str.casefold, names)).items() if count > 1}:
-        names = [
-            path.as_posix() if name.casefold() in shared else name
+    while True:  # a whole name may be another one's stem: at most as many rounds as there are names
+        count = Counter(map(str.casefold, names))
+        apart = [
+            path.as_posix() if count[name.casefold()] > 1 else name
             for name, path in zip(names, paths, strict=True)
         ]
-    return names
+        if apart == names:
+            return names
+        names = apart
 
 
 def _page_names(file: Path, name: str, names: Sequence[str]) -> list[str]:
@@ -111,6 +127,6 @@ def _page_names(file: Path, name: str, names: Sequence[str]) -> list[str]:
 
 def _native(still: NDArray[np.uint8]) -> av.VideoFrame:
     """The picture as planar 4:2:0 in full range, as a JPEG has it."""
-    conformer = Conformer(upright=False)
-    (conformed,) = conformer(av.VideoFrame.from_ndarray(still, format="bgr24")) + conformer.flush()
-    return conformed
+    normaliser = FrameNormaliser(upright=False)
+    (normalised,) = normaliser(av.VideoFrame.from_ndarray(still, format="bgr24")) + normaliser.flush()
+    return normalised

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from rtpolyp.cli import run_command_line
-from rtpolyp.inference import card as card_module
+from rtpolyp.inference import nvidia_card as card_module
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
-from rtpolyp.inference.card import Card
+from rtpolyp.inference.nvidia_card import Card
 from rtpolyp.inference.tensorrt.build import BuildConfig, build_plan
 from rtpolyp.inference.tensorrt.flavour import RTX_CAPABILITIES, Library
 from rtpolyp.inference.tensorrt.plan import read_plan

@@ -38,7 +38,7 @@ class Frame:
 # what is said of a mask that can be read, but should be looked at
 DOUBTS = {
     "inverted": "cover nearly all of the picture or of its rim, inverted?",
-    "half-tones": "hold much grey, probability maps, pictures or several classes?",
+    "half-tones": "hold much grey, blurred?",
     "speck": "show less than 0.01 % polyp, slips of the brush?",
 }
 

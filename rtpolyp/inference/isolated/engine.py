@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.errors import EngineError, EngineUnavailable, RtpolypError
-from rtpolyp.inference.base import LocalEngine, Request, one_line
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, is_shipped, load_bundle
 from rtpolyp.inference.engine import Engine, Goal, Prediction
 from rtpolyp.inference.isolated.child import Answer, Recipe
 from rtpolyp.inference.isolated.process import EngineProcess, ProcessFault
+from rtpolyp.inference.local_engine import LocalEngine, Request, one_line
 from rtpolyp.inference.selection import open_engine
 from rtpolyp.inference.tensorrt.plans import is_plan
 

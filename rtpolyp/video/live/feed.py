@@ -9,7 +9,7 @@ from typing import Literal
 import av
 
 from rtpolyp.video.address import STDIN, redact
-from rtpolyp.video.options import InputOptions
+from rtpolyp.video.input_options import InputOptions
 
 __all__ = ["Feed", "feed_of_file", "feed_of_stdin", "feed_of_url"]
 

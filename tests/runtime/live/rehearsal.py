@@ -11,7 +11,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.inference.stub import StubEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.event_log import EventLog
-from rtpolyp.live.options import LiveOptions, LiveSummary
+from rtpolyp.live.live_options import LiveOptions, LiveSummary
 from rtpolyp.live.session import run_live
 from rtpolyp.settings import Settings
 from rtpolyp.video.source import open_source

@@ -15,10 +15,11 @@ from rtpolyp.imaging.geometry import Rect
 from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, Rung
-from rtpolyp.live.options import LiveOptions
+from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.session import run_live
 from rtpolyp.settings import Settings
-from rtpolyp.video.source import Losses, open_source
+from rtpolyp.video.contract import Losses
+from rtpolyp.video.source import open_source
 from tests.runtime.live.rehearsal import RATE, Plain, Watcher, played, rehearse
 from tests.runtime.live.scripted import SIZE, Scripted
 from tests.runtime.red_disc import SPEC, disc, textured_disc
@@ -158,18 +159,18 @@ def test_stop_ends_it_in_time_even_when_the_engine_hangs(tmp_path):
     assert time.monotonic() - begun < 1.5 + END_SECONDS
 
 
-def outlets() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name == "rtpolyp-outlet"}
+def sink_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "rtpolyp-sink"}
 
 
 def test_an_output_that_cannot_be_opened_fails_and_closes_the_rest(tmp_path):
-    engine, before = Plain(SPEC), outlets()
+    engine, before = Plain(SPEC), sink_threads()
     options = LiveOptions(output=tmp_path / "out.mp4", json=tmp_path / "missing" / "out.jsonl")
     with pytest.raises(OutputError, match="no folder"):
         run_live(Scripted(1, rate=RATE), Engines(engine), SETTINGS, options, header={})
     with pytest.raises(EngineError, match="closed"):
         engine.submit(np.zeros((1, SPEC.height, SPEC.width, 3), np.uint8))
-    assert outlets() <= before
+    assert sink_threads() <= before
 
 
 SMALL = replace(SPEC, height=64, width=96)

@@ -8,7 +8,7 @@ import pytest
 from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, rungs_for
-from rtpolyp.live.options import LiveOptions
+from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.session import run_live
 from rtpolyp.settings import Settings
 from tests.runtime.live.rehearsal import INTERVAL, MAX_AGE_MS, RATE, Plain, Watcher, rehearse

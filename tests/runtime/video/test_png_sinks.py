@@ -7,7 +7,7 @@ import pytest
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.polyp import Polyp
-from rtpolyp.video.sink import ImageSink, MaskSink
+from rtpolyp.video.png_sinks import ImageSink, MaskSink
 from rtpolyp.video.source import open_source
 from tests.runtime.clips import Clip, make_clip, picture
 from tests.runtime.video.test_images import write

@@ -10,9 +10,9 @@ import torch
 
 from rtpolyp.cli import run_command_line
 from rtpolyp.errors import BackendError, EngineError, InputError
-from rtpolyp.inference import card as card_module
+from rtpolyp.inference import nvidia_card as card_module
 from rtpolyp.inference.bundle import Bundle
-from rtpolyp.inference.card import Card
+from rtpolyp.inference.nvidia_card import Card
 from rtpolyp.inference.tensorrt.build import BuildConfig
 from rtpolyp.inference.tensorrt.flavour import Library
 from rtpolyp.inference.tensorrt.plan import read_plan

@@ -6,7 +6,7 @@ import pytest
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect, make_view
 from rtpolyp.imaging.preprocess import resize_frame
-from rtpolyp.video.scaler import NetworkScaler
+from rtpolyp.video.network_scaler import NetworkScaler
 from tests.runtime.clips import frame_of, picture
 
 # Levels of 255, mean over a picture of hard edges; rendered textures come to 0.1 to 0.3. Two chains of 8-bit

@@ -187,7 +187,7 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path):
     script = """
 import ctypes, signal
 from rtpolyp.cli import _interrupt
-from rtpolyp.cli.ending import end_in_time
+from rtpolyp.cli.timely_exit import end_in_time
 signal.signal(signal.SIGTERM, _interrupt)
 end_in_time()
 print("ready", flush=True)

@@ -19,9 +19,9 @@ from rtpolyp.errors import OutputError
 from rtpolyp.imaging.deidentify import blank_outside
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.onscreen import Badge
-from rtpolyp.live.analysis import Analysis
-from rtpolyp.live.drawing import draw
-from rtpolyp.live.redacted import redacted
+from rtpolyp.live.annotate import annotate
+from rtpolyp.live.frame_analysis import FrameAnalysis
+from rtpolyp.live.redact_fields import redact_fields
 from rtpolyp.live.worker import Worker
 from rtpolyp.settings import Settings
 from rtpolyp.video.frame import Frame
@@ -39,7 +39,7 @@ NAMES = ("source", "name")  # of the header and the frame: file names may be pat
 @dataclasses.dataclass(frozen=True)
 class _Moment:
     frame: Frame
-    analysis: Analysis | None
+    analysis: FrameAnalysis | None
     settings: Settings
     badges: tuple[Badge, ...]
     picture: Rect | None
@@ -68,7 +68,7 @@ class SnapshotWriter:
     def take(
         self,
         frame: Frame,
-        analysis: Analysis | None,
+        analysis: FrameAnalysis | None,
         settings: Settings,
         badges: Sequence[Badge] = (),
         *,
@@ -118,7 +118,7 @@ class SnapshotWriter:
         if self._deidentify:
             raw, planes = raw.writable()
             blank_outside(planes, moment.picture, full_range=raw.full_range)
-        return raw, draw(raw, moment.analysis, moment.settings, moment.badges)
+        return raw, annotate(raw, moment.analysis, moment.settings, moment.badges)
 
     def _describe(self, moment: _Moment) -> object:
         frame = moment.frame
@@ -148,7 +148,7 @@ class SnapshotWriter:
         if self._deidentify:
             for name in NAMES:
                 description.pop(name, None)
-        return redacted(description)
+        return redact_fields(description)
 
     def _publish(self, part: Path, moment: _Moment) -> None:
         """Give the finished folder its name; a name that exists already is never taken."""

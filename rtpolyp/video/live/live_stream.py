@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
+from rtpolyp.video.contract import Losses, Outage, PacketTap
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.live.contract import Losses, Outage, PacketTap
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.feed import Feed
-from rtpolyp.video.live.fit import Fitter
+from rtpolyp.video.live.format_fitter import FormatFitter
 from rtpolyp.video.live.pacer import Pacer
 from rtpolyp.video.live.receiver import Receiver
 from rtpolyp.video.live.timeline import TIME_BASE
-from rtpolyp.video.options import InputOptions
-from rtpolyp.video.stream import StreamFormat
+from rtpolyp.video.stream_format import StreamFormat
 
 __all__ = ["LiveStream"]
 
@@ -74,7 +74,7 @@ class LiveStream:
 
     def __iter__(self) -> Iterator[Frame]:
         self._receiver.start_tap()
-        fit, pacer, last = Fitter(self.format), Pacer(self._stop), -1
+        fit, pacer, last = FormatFitter(self.format), Pacer(self._stop), -1
         usual = (
             round(1 / (self.frame_rate * TIME_BASE)) if self.frame_rate else 1
         )  # ticks from frame to frame

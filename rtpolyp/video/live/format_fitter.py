@@ -1,15 +1,15 @@
-"""Fitter: frames of another size or colour, made what a stream began with."""
+"""FormatFitter: frames of another size or colour, made what a stream began with."""
 
 import av
 
 from rtpolyp.video.colour import Colour
-from rtpolyp.video.filters import FilterChain
-from rtpolyp.video.stream import StreamFormat
+from rtpolyp.video.filter_chain import FilterChain
+from rtpolyp.video.stream_format import StreamFormat
 
-__all__ = ["Fitter"]
+__all__ = ["FormatFitter"]
 
 
-class Fitter:
+class FormatFitter:
     """Scales conformed frames into the format of a stream, with black borders where their shape differs.
 
     For one thread. Frames that fit pass through as they are.

@@ -1,11 +1,24 @@
-"""AiStatus: what the screen says of the AI, which is more than the AI knows of itself."""
+"""AiState and AiStatus: what the screen says of the AI, which is more than the AI knows of itself."""
 
-from rtpolyp.live.analysis import AiState, Analysis
+from dataclasses import dataclass
+from typing import Literal
+
+from rtpolyp.live.frame_analysis import FrameAnalysis
 from rtpolyp.video.frame import Frame
 
-__all__ = ["AiStatus"]
+__all__ = ["AiState", "AiStatus"]
 
 HOLD_SECONDS = 0.5  # that AI OFF stays after it was last true: a badge at the limit would flicker
+
+
+@dataclass(frozen=True)
+class AiState:
+    """How the AI is."""
+
+    state: Literal["on", "reduced", "off", "starting"]
+    reason: str = ""  # a few words for the screen and the log
+
+
 LATE = AiState("off", "no result in time")
 
 
@@ -21,7 +34,7 @@ class AiStatus:
         self._captured_at = self._resumed_at = 0.0  # of the newest frame; of the first one after a pause
         self._off: tuple[AiState, float] | None = None  # the last time it was off, and when that was
 
-    def __call__(self, own: AiState, newest: Analysis | None, frame: Frame, now: float) -> AiState:
+    def __call__(self, own: AiState, newest: FrameAnalysis | None, frame: Frame, now: float) -> AiState:
         """What to say at `now` with `frame` on the screen; `own` is the AI plane's state."""
         if frame.captured_at - self._captured_at > self._max_age:
             self._resumed_at = frame.captured_at

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import View
 from rtpolyp.imaging.preprocess import resize_frame
-from rtpolyp.video.bgr import BgrConverter
+from rtpolyp.video.bgr_converter import BgrConverter
 from rtpolyp.video.colour import Colour
 from rtpolyp.video.frame import Frame
 

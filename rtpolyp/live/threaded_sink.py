@@ -1,4 +1,4 @@
-"""Outlet: a sink that writes on a thread of its own, so that a slow or full disk holds nobody up."""
+"""ThreadedSink: a sink that writes on a thread of its own, so that a slow or full disk holds nobody up."""
 
 import contextlib
 import errno
@@ -6,15 +6,15 @@ import logging
 import os
 import queue
 import threading
-from typing import Generic, Protocol, TypeVar
 
 from typing_extensions import Self
 
 from rtpolyp.errors import OutputError, RtpolypError
 from rtpolyp.live.telemetry import Telemetry
-from rtpolyp.video.frame import Frame
+from rtpolyp.video.contract import Sink
+from rtpolyp.video.frame import Frame, Segmentation
 
-__all__ = ["Outlet", "short_reason"]
+__all__ = ["ThreadedSink", "short_reason"]
 
 log = logging.getLogger(__name__)
 
@@ -22,19 +22,7 @@ CLOSE_SECONDS = 1.2  # for the frames still queued; ending a session may take tw
 POLL_SECONDS = 0.05  # how soon the thread notices that nothing more will come
 
 
-Found = TypeVar("Found")  # Segmentation; or None as well, where the sink does not look at it
-Found_contra = TypeVar("Found_contra", contravariant=True)
-
-
-class _Sink(Protocol[Found_contra]):
-    """What is common to all of video.sink's."""
-
-    def write(self, frame: Frame, segmentation: Found_contra) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Outlet(Generic[Found]):
+class ThreadedSink:
     """A Sink whose `write` returns at once and never raises; it owns `sink`, which only its thread touches.
 
     Nothing is left out, except when the disk falls more than `capacity` frames behind, which is counted
@@ -42,18 +30,18 @@ class Outlet(Generic[Found]):
     it alone is closed: `error` says why, and later frames are ignored.
     """
 
-    def __init__(self, name: str, sink: _Sink[Found], capacity: int, telemetry: Telemetry) -> None:
+    def __init__(self, name: str, sink: Sink, capacity: int, telemetry: Telemetry) -> None:
         self.name = name  # what a person calls it, e.g. the file
         self.error: RtpolypError | None = None  # why nothing is written any more
         self._sink, self._telemetry = sink, telemetry
         self._dropping = False
         self._last_pts: int | None = None
-        self._queue: queue.Queue[tuple[Frame, Found]] = queue.Queue(capacity)
+        self._queue: queue.Queue[tuple[Frame, Segmentation | None]] = queue.Queue(capacity)
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rtpolyp-outlet", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="rtpolyp-sink", daemon=True)
         self._thread.start()
 
-    def write(self, frame: Frame, segmentation: Found) -> None:
+    def write(self, frame: Frame, segmentation: Segmentation | None) -> None:
         """Queue one frame, whose planes must not change any more."""
         if self.error is not None or (self._last_pts is not None and frame.pts <= self._last_pts):
             return
@@ -94,7 +82,7 @@ class Outlet(Generic[Found]):
             with contextlib.suppress(Exception):
                 self._sink.close()
 
-    def _next(self) -> tuple[Frame, Found] | None:
+    def _next(self) -> tuple[Frame, Segmentation | None] | None:
         """The next frame; None once none is left to come."""
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Reader: the thread that empties a source into mailboxes, so that nothing waits for anything."""
+"""SourceReader: the thread that empties a source into mailboxes, so that nothing waits for anything."""
 
 import logging
 import threading
@@ -9,15 +9,15 @@ from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.telemetry import Telemetry
+from rtpolyp.video.contract import LiveSource, Losses
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.source import LiveSource, Losses
 
-__all__ = ["Reader"]
+__all__ = ["SourceReader"]
 
 log = logging.getLogger(__name__)
 
 
-class Reader:
+class SourceReader:
     """Puts every frame of `source` into each of `mailboxes`, and finds where the endoscope's picture lies.
 
     `picture` is that Rect in frame pixels: None until PICTURE_FRAMES are there, the whole frame as long as no

@@ -1,4 +1,4 @@
-"""Outlet over real encoders, and over sinks that fail in every way."""
+"""ThreadedSink over real encoders, and over sinks that fail in every way."""
 
 import contextlib
 import resource
@@ -9,11 +9,11 @@ from fractions import Fraction
 import pytest
 
 from rtpolyp.errors import InputError, OutputError
-from rtpolyp.live.outlet import Outlet, short_reason
 from rtpolyp.live.telemetry import Telemetry
+from rtpolyp.live.threaded_sink import ThreadedSink, short_reason
 from rtpolyp.video.array_source import ArraySource
-from rtpolyp.video.sink import VideoSink
 from rtpolyp.video.source import open_source
+from rtpolyp.video.video_sink import VideoSink
 from tests.runtime.clips import code_of, frame_of, picture
 
 AT_ONCE = 0.02  # seconds that `write` may take on a busy machine; it only queues
@@ -69,31 +69,31 @@ def file_size_limit(size):
 
 
 def test_everything_is_written_in_order(tmp_path, telemetry):
-    with Outlet("out", video_sink(tmp_path / "out.mp4"), 50, telemetry) as outlet:
+    with ThreadedSink("out", video_sink(tmp_path / "out.mp4"), 50, telemetry) as threaded:
         for frame in frames(40):
-            outlet.write(frame, None)
+            threaded.write(frame, None)
     assert indices(tmp_path / "out.mp4") == list(range(40))
-    assert outlet.error is None
+    assert threaded.error is None
     assert telemetry.counts()["recording_frames_dropped"] == 0
 
 
 def test_a_frame_that_is_shown_again_is_written_once(telemetry):
     sink, (first, second) = BrokenSink(), frames(2)
-    with Outlet("out", sink, 50, telemetry) as outlet:
+    with ThreadedSink("out", sink, 50, telemetry) as threaded:
         for frame in (first, first, second, first):
-            outlet.write(frame, None)
+            threaded.write(frame, None)
     assert sink.frames == [0, 1]
 
 
 def test_a_slow_disk_drops_frames_and_holds_nobody_up(caplog, telemetry):
     sink = BrokenSink(block_at=0)
-    with Outlet("out.mp4", sink, 5, telemetry) as outlet:
+    with ThreadedSink("out.mp4", sink, 5, telemetry) as threaded:
         begun = time.monotonic()
         for frame in frames(50):
-            outlet.write(frame, None)
+            threaded.write(frame, None)
         assert time.monotonic() - begun < 50 * AT_ONCE
         sink.released.set()
-    assert outlet.error is None
+    assert threaded.error is None
     dropped = telemetry.counts()["recording_frames_dropped"]
     assert len(sink.frames) + dropped == 50
     assert dropped >= 44  # five queued, one being written
@@ -104,24 +104,24 @@ def test_a_slow_disk_drops_frames_and_holds_nobody_up(caplog, telemetry):
 
 def test_a_raising_sink_closes_itself_only(caplog, telemetry):
     sink = BrokenSink(fail_at=3)
-    with Outlet("out", sink, 50, telemetry) as outlet:
+    with ThreadedSink("out", sink, 50, telemetry) as threaded:
         for frame in frames(10):
-            outlet.write(frame, None)
+            threaded.write(frame, None)
     assert (sink.frames, sink.closed) == ([0, 1, 2], 1)
-    assert isinstance(outlet.error, OutputError)
+    assert isinstance(threaded.error, OutputError)
     assert telemetry.counts()["recordings_failed"] == 1
-    assert "a bug" in str(outlet.error)
-    assert short_reason(outlet.error) == "cannot be written"
+    assert "a bug" in str(threaded.error)
+    assert short_reason(threaded.error) == "cannot be written"
     assert "Traceback" in caplog.text  # of a bug, the log says where
 
 
 def test_a_full_disk_keeps_what_was_written(tmp_path, telemetry):
     path = tmp_path / "out.mp4"
-    with file_size_limit(60_000), Outlet("out", video_sink(path), 500, telemetry) as outlet:
+    with file_size_limit(60_000), ThreadedSink("out", video_sink(path), 500, telemetry) as threaded:
         for frame in frames(300):
-            outlet.write(frame, None)
-    assert "out.mp4: cannot be written" in str(outlet.error)
-    assert short_reason(outlet.error) == "file too large"
+            threaded.write(frame, None)
+    assert "out.mp4: cannot be written" in str(threaded.error)
+    assert short_reason(threaded.error) == "file too large"
     kept = indices(path)
     assert len(kept) >= 12  # half a second, the first fragment
     assert kept == list(range(len(kept)))
@@ -140,10 +140,10 @@ def test_the_reason_of_a_full_disk_is_said_in_two_words():
 
 def test_a_disk_that_never_answers_is_given_up(tmp_path, telemetry):
     sink = BrokenSink(block_at=0)
-    outlet = Outlet("out.mp4", sink, 5, telemetry)
-    outlet.write(*frames(1), None)
+    threaded = ThreadedSink("out.mp4", sink, 5, telemetry)
+    threaded.write(*frames(1), None)
     begun = time.monotonic()
-    outlet.close(timeout=0.2)
+    threaded.close(timeout=0.2)
     assert time.monotonic() - begun < 1
-    assert "out.mp4: not finished in 0.2 s" in str(outlet.error)
+    assert "out.mp4: not finished in 0.2 s" in str(threaded.error)
     sink.released.set()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtpolyp.live.tone import AlertTone, render_tone
+from rtpolyp.live.alert_tone import AlertTone, render_tone
 
 
 def install(folder: Path, name: str, script: str) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.inference import card as card_module
-from rtpolyp.inference.card import Card, find_card
+from rtpolyp.inference import nvidia_card as card_module
+from rtpolyp.inference.nvidia_card import Card, find_card
 
 KERNEL_MODULE = (
     "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (builder)\n"

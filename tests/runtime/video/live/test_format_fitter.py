@@ -1,4 +1,4 @@
-"""Fitter: frames of another size or colour in the format of the stream."""
+"""FormatFitter: frames of another size or colour in the format of the stream."""
 
 import dataclasses
 from fractions import Fraction
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rtpolyp.video.colour import Colour
-from rtpolyp.video.live.fit import Fitter
-from rtpolyp.video.stream import StreamFormat
+from rtpolyp.video.live.format_fitter import FormatFitter
+from rtpolyp.video.stream_format import StreamFormat
 from tests.runtime.clips import frame_of, picture
 
 COLOUR = Colour(matrix=6, range=1)
@@ -28,7 +28,7 @@ def bgr(fitted):
 
 def test_a_frame_that_fits_is_the_same_object():
     frame = native()
-    assert Fitter(FORMAT)(frame) is frame
+    assert FormatFitter(FORMAT)(frame) is frame
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_frame_that_fits_is_the_same_object():
 )
 def test_a_picture_of_the_same_shape_looks_the_same(other):
     other.pts, other.time_base, other.duration = 77, Fraction(1, 90_000), 3
-    fitted = Fitter(FORMAT)(other)
+    fitted = FormatFitter(FORMAT)(other)
     assert (fitted.width, fitted.height, fitted.format.name) == (160, 128, "yuv420p")
     assert Colour.of(fitted) == COLOUR
     assert (fitted.pts, fitted.time_base, fitted.duration) == (77, Fraction(1, 90_000), 3)
@@ -51,7 +51,7 @@ def test_a_picture_of_the_same_shape_looks_the_same(other):
 
 
 def test_a_wider_picture_gets_borders():
-    fitted = Fitter(FORMAT)(native((320, 128)))
+    fitted = FormatFitter(FORMAT)(native((320, 128)))
     pixels = bgr(fitted)
     assert pixels[:30].max() < 8
     assert pixels[98:].max() < 8
@@ -59,6 +59,6 @@ def test_a_wider_picture_gets_borders():
 
 
 def test_it_follows_every_change():
-    fit = Fitter(FORMAT)
+    fit = FormatFitter(FORMAT)
     sizes = [(320, 256), (160, 128), (80, 64), (320, 256)]
     assert {(fitted.width, fitted.height) for fitted in (fit(native(size)) for size in sizes)} == {(160, 128)}

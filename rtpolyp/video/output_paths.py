@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rtpolyp.errors import InputError, OutputError
-from rtpolyp.video.source import Source
+from rtpolyp.video.contract import Source
 
 __all__ = ["prepare_file", "prepare_folder"]
 

@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from rtpolyp.video.sink import VideoSink
 from rtpolyp.video.source import open_source
+from rtpolyp.video.video_sink import VideoSink
 from tests.runtime.clips import RATE, Clip, make_clip
 from tests.runtime.video.test_video_sink import copy
 

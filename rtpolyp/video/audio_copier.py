@@ -8,7 +8,7 @@ from av.codec import Codec
 from av.stream import Discard
 from typing_extensions import Self
 
-from rtpolyp.video.stream import AudioTrack
+from rtpolyp.video.stream_format import AudioTrack
 
 __all__ = ["AudioCopier"]
 

@@ -1,4 +1,4 @@
-"""Conformer: whatever a decoder gives, made upright, progressive and 8-bit planar 4:2:0."""
+"""FrameNormaliser: whatever a decoder gives, made upright, progressive and 8-bit planar 4:2:0."""
 
 import math
 import struct
@@ -8,10 +8,10 @@ from typing import Any
 import av
 
 from rtpolyp.video.colour import BT601, BT709, FULL, HD_LINES, LIMITED, Colour
-from rtpolyp.video.filters import FilterChain
-from rtpolyp.video.options import Deinterlace
+from rtpolyp.video.filter_chain import FilterChain
+from rtpolyp.video.input_options import Deinterlace
 
-__all__ = ["Conformer"]
+__all__ = ["FrameNormaliser"]
 
 PLANAR_420 = ("yuv420p", "yuvj420p")
 # What to do for each display matrix, as its four rotation terms (a, b, c, d): a pixel at (x, y) is shown at
@@ -34,7 +34,7 @@ DEINTERLACE = {
 }
 
 
-class Conformer:
+class FrameNormaliser:
     """Converts the frames of one stream or the picture of one image; for one thread.
 
     Frames that already conform pass through as they are, which is the common case and costs nothing. An

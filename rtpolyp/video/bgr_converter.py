@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.video.colour import Colour
-from rtpolyp.video.filters import FilterChain
+from rtpolyp.video.filter_chain import FilterChain
 from rtpolyp.video.planes import plane_view
 
 __all__ = ["BgrConverter"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from rtpolyp.imaging.geometry import make_view
-from rtpolyp.live.ai_status import HOLD_SECONDS, LATE, AiStatus
-from rtpolyp.live.analysis import AiState, Analysis
+from rtpolyp.live.ai_state import HOLD_SECONDS, LATE, AiState, AiStatus
+from rtpolyp.live.frame_analysis import FrameAnalysis
 from rtpolyp.tracking.alert import Alert
 from rtpolyp.video.frame import Segmentation
 from tests.runtime.clips import frame_of, picture
@@ -22,7 +22,7 @@ def frame_at(captured_at):
 
 def result_of(captured_at):
     found = Segmentation(0, 0.0, (), np.zeros((96, 128), np.uint8), make_view((160, 128), (128, 96)), 0.5)
-    return Analysis(found, Alert(False, False, None, None), (), "clear", captured_at, 0.02)
+    return FrameAnalysis(found, Alert(False, False, None, None), (), "clear", captured_at, 0.02)
 
 
 def play(frames, results, own=lambda now: ON):

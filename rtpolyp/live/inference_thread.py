@@ -1,4 +1,4 @@
-"""Analyst: the AI plane. It looks at the newest frame, again and again, and never holds the picture up."""
+"""InferenceThread: the AI plane. It analyses the newest frame and never holds the picture up."""
 
 import logging
 import threading
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from rtpolyp.errors import EngineError, EngineUnavailable
 from rtpolyp.imaging.geometry import Rect, View, make_view
 from rtpolyp.imaging.quality import FrameQuality
-from rtpolyp.live.analysis import AiState, Analysis
+from rtpolyp.live.ai_state import AiState
 from rtpolyp.live.engines import Engines
+from rtpolyp.live.frame_analysis import FrameAnalysis
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.settings import Settings
@@ -21,10 +22,10 @@ from rtpolyp.tracking.alert import Alert, AlertCounters, AlertPolicy
 from rtpolyp.tracking.departure import Departures
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.frame import Frame, Segmentation
+from rtpolyp.video.network_scaler import NetworkScaler
 from rtpolyp.video.planes import plane_view
-from rtpolyp.video.scaler import NetworkScaler
 
-__all__ = ["Analyst"]
+__all__ = ["InferenceThread"]
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,8 @@ CLOSE_SECONDS = 0.5  # more than the rest of a frame takes; a native library may
 ENGINE_RAISED = AiState("off", "engine error")
 
 
-class Analyst:
-    """Puts an Analysis of the newest frame into `results`, from a thread of its own that ends with `frames`.
+class InferenceThread:
+    """Puts the FrameAnalysis of the newest frame into `results`; its thread ends with `frames`.
 
     An engine that fails turns `state` off; the next result turns it on again.
     """
@@ -50,7 +51,7 @@ class Analyst:
         on_result: Callable[[Frame, Segmentation], None],
         on_alert: Callable[[Alert], None],
     ) -> None:
-        self.results: Latest[Analysis] = Latest()
+        self.results: Latest[FrameAnalysis] = Latest()
         self.state = AiState("starting", "waiting for the first result")
         self.error: Exception | None = None  # a bug, which ended the plane; the picture goes on
         self._frames, self._engines = frames, engines
@@ -62,7 +63,7 @@ class Analyst:
         self._told = AlertCounters()  # what the telemetry knows
         self._view: View | None = None
         self._scaler: NetworkScaler
-        self._thread = threading.Thread(target=self._run, name="rtpolyp-analyst", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="rtpolyp-inference", daemon=True)
 
     def start(self) -> None:
         """Begin to look."""
@@ -120,7 +121,7 @@ class Analyst:
         found = Segmentation(frame.index, pts_seconds, polyps, smoothed, view, settings.threshold)
         exits = self._departures(polyps, pts_seconds, view.crop)
         latency = time.monotonic() - frame.captured_at
-        self.results.put(Analysis(found, alert, exits, quality, frame.captured_at, latency))
+        self.results.put(FrameAnalysis(found, alert, exits, quality, frame.captured_at, latency))
         self._on_result(frame, found)
         self._count(alert)
 

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 from rtpolyp.imaging.onscreen import Badge, draw_arrow, draw_badges, draw_track_ids
 from rtpolyp.imaging.overlay import draw_overlay
-from rtpolyp.live.analysis import Analysis
+from rtpolyp.live.frame_analysis import FrameAnalysis
 from rtpolyp.settings import Settings
 from rtpolyp.video.frame import Frame
 
-__all__ = ["draw"]
+__all__ = ["annotate"]
 
 
-def draw(frame: Frame, analysis: Analysis | None, settings: Settings, badges: Sequence[Badge]) -> Frame:
+def annotate(
+    frame: Frame, analysis: FrameAnalysis | None, settings: Settings, badges: Sequence[Badge]
+) -> Frame:
     """A copy of the frame with outlines, ids, arrows and badges; the frame itself without any of them."""
     found = analysis if settings.overlay else None
     if not (badges or (found is not None and (found.segmentation.polyps or found.exits))):

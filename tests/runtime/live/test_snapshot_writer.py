@@ -15,10 +15,10 @@ from rtpolyp.errors import OutputError
 from rtpolyp.imaging import onscreen
 from rtpolyp.imaging.geometry import Rect, make_view
 from rtpolyp.imaging.polyp import Polyp
-from rtpolyp.live import snapshot
-from rtpolyp.live.analysis import Analysis
-from rtpolyp.live.drawing import draw
-from rtpolyp.live.snapshot import SnapshotWriter
+from rtpolyp.live import snapshot_writer
+from rtpolyp.live.annotate import annotate
+from rtpolyp.live.frame_analysis import FrameAnalysis
+from rtpolyp.live.snapshot_writer import SnapshotWriter
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import Alert
 from rtpolyp.video.frame import Frame, Segmentation
@@ -39,36 +39,40 @@ def frame() -> Frame:
 
 
 @pytest.fixture
-def found() -> Analysis:
+def found() -> FrameAnalysis:
     corners = np.array([(300, 200), (400, 200), (400, 300), (300, 300)], np.float32)
     polyp = Polyp(Rect(300, 200, 100, 100), 10_000.0, 0.91, corners, track=4)
     view = make_view(SIZE, (64, 64))
     segmentation = Segmentation(121, 4.84, (polyp,), np.zeros((64, 64), np.uint8), view, 0.43)
-    return Analysis(segmentation, NO_ALERT, (), "clear", captured_at=0.0, latency_seconds=0.02)
+    return FrameAnalysis(segmentation, NO_ALERT, (), "clear", captured_at=0.0, latency_seconds=0.02)
 
 
 @pytest.fixture
 def blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """A disk that answers only once the event is set."""
-    release, write = threading.Event(), snapshot._write_png
+    release, write = threading.Event(), snapshot_writer._write_png
 
     def wait(path: Path, frame: Frame) -> None:
         release.wait(20)
         write(path, frame)
 
-    monkeypatch.setattr(snapshot, "_write_png", wait)
+    monkeypatch.setattr(snapshot_writer, "_write_png", wait)
     yield release
     release.set()
 
 
 def read(folder: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8], dict[str, object]]:
-    assert sorted(path.name for path in folder.iterdir()) == ["overlay.png", "raw.png", "snapshot.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "overlay.png",
+        "raw.png",
+        "snapshot.json",
+    ]
     raw, overlay = (cv2.imread(str(folder / name)) for name in ("raw.png", "overlay.png"))
     return raw, overlay, json.loads((folder / "snapshot.json").read_text())
 
 
 def test_a_snapshot_is_the_picture_the_overlay_and_what_was_found(
-    tmp_path: Path, frame: Frame, found: Analysis
+    tmp_path: Path, frame: Frame, found: FrameAnalysis
 ) -> None:
     with SnapshotWriter(tmp_path / "new" / "shots", HEADER) as writer:
         writer.take(frame, found, SETTINGS, [onscreen.ai_reduced("every 2nd frame")])
@@ -90,17 +94,19 @@ def test_a_snapshot_is_the_picture_the_overlay_and_what_was_found(
     assert values["badges"] == ["AI REDUCED every 2nd frame"]
 
 
-def test_the_overlay_is_what_the_screen_shows(tmp_path: Path, frame: Frame, found: Analysis) -> None:
+def test_the_overlay_is_what_the_screen_shows(tmp_path: Path, frame: Frame, found: FrameAnalysis) -> None:
     left = dataclasses.replace(found, exits=((639.0, 240.0),))
     badges = [onscreen.polyp_alert(4)]
     with SnapshotWriter(tmp_path, HEADER) as writer:
         writer.take(frame, left, SETTINGS, badges)
     raw, overlay, _ = read(next(tmp_path.iterdir()))
-    assert np.array_equal(overlay, draw(frame, left, SETTINGS, badges).to_bgr())
+    assert np.array_equal(overlay, annotate(frame, left, SETTINGS, badges).to_bgr())
     assert (raw != overlay)[230:250, 600:].any()  # the arrow
 
 
-def test_polyps_are_written_as_json_lines_hold_them(tmp_path: Path, frame: Frame, found: Analysis) -> None:
+def test_polyps_are_written_as_json_lines_hold_them(
+    tmp_path: Path, frame: Frame, found: FrameAnalysis
+) -> None:
     with SnapshotWriter(tmp_path / "shots", HEADER) as writer:
         writer.take(frame, found, SETTINGS)
     with JsonSink(tmp_path / "lines.jsonl", HEADER) as sink:
@@ -111,7 +117,7 @@ def test_polyps_are_written_as_json_lines_hold_them(tmp_path: Path, frame: Frame
 
 
 def test_without_a_result_or_with_the_overlay_off_nothing_is_outlined(
-    tmp_path: Path, frame: Frame, found: Analysis
+    tmp_path: Path, frame: Frame, found: FrameAnalysis
 ) -> None:
     with SnapshotWriter(tmp_path, HEADER) as writer:
         writer.take(frame, None, SETTINGS)
@@ -124,7 +130,7 @@ def test_without_a_result_or_with_the_overlay_off_nothing_is_outlined(
     assert len(off[2]["polyps"]) == 1  # what was found counts all the same
 
 
-def test_the_frame_itself_is_never_drawn_on(tmp_path: Path, frame: Frame, found: Analysis) -> None:
+def test_the_frame_itself_is_never_drawn_on(tmp_path: Path, frame: Frame, found: FrameAnalysis) -> None:
     before = frame.to_bgr()
     with SnapshotWriter(tmp_path, HEADER, deidentify=True) as writer:
         writer.take(frame, found, SETTINGS, [onscreen.FROZEN])
@@ -188,14 +194,14 @@ def test_a_write_that_fails_is_told_once_and_leaves_nothing(
 def test_a_full_disk_leaves_no_part_of_a_snapshot(
     tmp_path: Path, frame: Frame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = snapshot._write_png
+    write = snapshot_writer._write_png
 
     def full(path: Path, frame: Frame) -> None:
         if path.name == "overlay.png":
             raise OSError(28, "No space left on device")
         write(path, frame)
 
-    monkeypatch.setattr(snapshot, "_write_png", full)
+    monkeypatch.setattr(snapshot_writer, "_write_png", full)
     with SnapshotWriter(tmp_path, HEADER) as writer:
         writer.take(frame, None, SETTINGS)
     assert list(tmp_path.iterdir()) == []
