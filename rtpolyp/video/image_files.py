@@ -6,6 +6,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from rtpolyp.imaging.image_file import (
     is_image_name,
     is_turned,
     read_pages,
+    unread_pictures,
 )
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.frame_normaliser import FrameNormaliser
@@ -38,8 +40,8 @@ class ImageFiles:
     the image's stem, or its whole name where two share a stem, with the folder where they lie in several and
     a number where a file holds several. Pixels stay in the file's own grid, whatever its EXIF orientation, so
     that they fit their masks. They are those of `path`, a folder or one image, or only `files` of it. Raises
-    InputError on an empty folder and, while iterating, on an image that is broken, grey, or larger than
-    `max_pixels`.
+    InputError on an empty folder and, while iterating over a single file, where it is broken, grey, or larger
+    than `max_pixels`; of several such a file is left out, and `skipped` says why.
     """
 
     is_sequence = False
@@ -55,11 +57,33 @@ class ImageFiles:
         self.name, self.path, self._max_pixels = path.name or str(path), path, max_pixels
         chosen = files or (_images_in(path) if path.is_dir() else [path])
         self.files = tuple(sorted(chosen, key=_natural))
+        self.names = tuple(_names(self.files))  # of their frames; pages add a number
         self.frame_count = count_pages(self.files[0]) if len(self.files) == 1 else len(self.files)
+        self.skipped = [] if files else [_unread(file) for file in _unread_in(path)]  # a line a file
+        self._done: AbstractSet[str] = frozenset()
+
+    def leave_out(self, done: AbstractSet[str]) -> None:
+        """Give no frame whose name is in `done`; those that are given keep their index."""
+        self._done = done
+        self.frame_count -= sum(name in done for name in self.names)
 
     def __iter__(self) -> Iterator[Frame]:
+        self._say_turned()
         index = 0
-        names = _names(self.files)
+        for file, name in zip(self.files, self.names, strict=True):
+            called = _page_names(file, name, self.names)
+            try:
+                if not self._done >= set(called):
+                    for number, still in enumerate(read_pages(file, max_pixels=self._max_pixels)):
+                        if called[number] not in self._done:
+                            yield _frame(still, index + number, called[number])
+            except InputError as exc:
+                if len(self.files) == 1:
+                    raise
+                self.skipped.append(str(exc))
+            index += len(called)
+
+    def _say_turned(self) -> None:
         turned = [file for file in self.files if is_turned(file)]
         if turned:
             log.warning(
@@ -69,14 +93,6 @@ class ImageFiles:
                 len(turned),
                 len(self.files),
             )
-        for file, name in zip(self.files, names, strict=True):
-            for called, still in zip(
-                _page_names(file, name, names), read_pages(file, max_pixels=self._max_pixels), strict=True
-            ):
-                native = _native(still)
-                native.pts, native.time_base = index, Fraction(1)
-                yield Frame(native, index, index, Fraction(1), time.monotonic(), called, still)
-                index += 1
 
     def close(self) -> None:
         """Nothing is held open between two images."""
@@ -123,6 +139,20 @@ def _page_names(file: Path, name: str, names: Sequence[str]) -> list[str]:
         return [name]
     numbered = [f"{name}-{page}" for page in range(1, count + 1)]
     return [f"{file.name}-{page}" if other in names else other for page, other in enumerate(numbered, 1)]
+
+
+def _unread_in(path: Path) -> list[Path]:
+    return unread_pictures(path) if path.is_dir() else []
+
+
+def _unread(file: Path) -> str:
+    return f"{file}: pictures of the kind {file.suffix} are not read; convert it to PNG or JPEG"
+
+
+def _frame(still: NDArray[np.uint8], index: int, name: str) -> Frame:
+    native = _native(still)
+    native.pts, native.time_base = index, Fraction(1)
+    return Frame(native, index, index, Fraction(1), time.monotonic(), name, still)
 
 
 def _native(still: NDArray[np.uint8]) -> av.VideoFrame:
