@@ -11,6 +11,7 @@ import av
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
+from rtpolyp.video.access.whitelist import whitelist
 from rtpolyp.video.conform import Conformer
 from rtpolyp.video.frame import Frame
 
@@ -76,7 +77,7 @@ def _read(path: Path) -> av.VideoFrame:
     """Decode one image to 8-bit planar 4:2:0; a JPEG in 4:2:0 keeps its very samples."""
     try:
         # An open file, not its name: libav would take a % in it for a numbered sequence.
-        with path.open("rb") as file, av.open(file, "r") as container:
+        with path.open("rb") as file, av.open(file, "r", options=whitelist(None)) as container:
             native = next(container.decode(video=0))
     except OSError as exc:
         raise InputError(f"{path}: cannot be read ({exc.strerror}); check the path and its rights") from exc
