@@ -20,7 +20,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rtpolyp.inference.card import Card, find_card
+from rtpolyp.inference.nvidia_card import Card, find_card
 from rtpolyp.inference.tensorrt.flavour import FLAVOURS, RTX_CAPABILITIES, Flavour
 from rtpolyp.measure.benchmark.machine import this_machine
 from scripts.gpu.cases import CASES, Case

@@ -19,7 +19,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from rtpolyp.inference.card import find_card
+from rtpolyp.inference.nvidia_card import find_card
 
 PYCUDA = "pycuda==2026.1"
 DRIVER = "libcuda.so.1"

@@ -27,20 +27,20 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from rich.console import Console
 
-from rtpolyp.cli.demo import render_clip
-from rtpolyp.cli.run import Outputs, run_source
 from rtpolyp.imaging.geometry import make_view
 from rtpolyp.imaging.picture import PICTURE_FRAMES, PictureFinder
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.processor import this_processor
-from rtpolyp.pipeline import Result, draw, segment, settings_for
+from rtpolyp.phantom_clip import render_clip
+from rtpolyp.pipeline import SegmentedFrame, draw, segment, settings_for
+from rtpolyp.run import run_file
 from rtpolyp.tracking.tracker import PolypTracker
-from rtpolyp.video.scaler import NetworkScaler
-from rtpolyp.video.sink import EncoderSettings, VideoSink
+from rtpolyp.video.network_scaler import NetworkScaler
+from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
+from rtpolyp.video.video_sink import EncoderSettings, VideoSink
 from train.augmentation.augment import normalise
 from train.checkpoint import load_checkpoint, load_network
 
@@ -149,9 +149,7 @@ def measure_run(bundle: str, plain: PlainNetwork, clip: Path, folder: Path, roun
             start_cpu = time.process_time()
             with open_source(clip) as source:
                 outputs = Outputs(ours_path)
-                outcome = run_source(
-                    source, engine, settings, outputs, crop="auto", console=Console(quiet=True)
-                )
+                outcome = run_file(source, outputs, model=engine, settings=settings)
             run_cpu = (time.process_time() - start_cpu) / outcome.frames
             stages = measure_stages(engine, clip, folder / "alone.mp4")
             if turn:
@@ -210,7 +208,7 @@ def measure_stages(engine: Engine, clip: Path, output: Path) -> dict[str, float]
         timed("postprocess", postprocess)
     with open_source(clip) as source:
         results = list(segment(source, engine, settings))
-    drawn = timed("overlay", lambda: [draw(Result(*result), settings) for result in results])
+    drawn = timed("overlay", lambda: [draw(SegmentedFrame(*result), settings) for result in results])
     with open_source(clip) as source:
 
         def encode() -> list[Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rtpolyp.errors import BackendError
-from rtpolyp.inference.card import find_card
+from rtpolyp.inference.nvidia_card import find_card
 from rtpolyp.inference.tensorrt.flavour import Library, load_flavour
 
 # Before PyTorch is imported. Tests run side by side (pytest -n) on networks of a few weights: threads of

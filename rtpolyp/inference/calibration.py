@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rtpolyp.inference.atomic_file import write_whole
 from rtpolyp.inference.engine import Engine, Goal, Prediction
-from rtpolyp.inference.files import write_whole
 from rtpolyp.inference.processor import Processor
 from rtpolyp.spec import Precision
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.errors import BackendError
-from rtpolyp.inference.base import SlotEngine, one_line
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.engine import Goal
+from rtpolyp.inference.local_engine import SlotEngine, one_line
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.spec import Precision
 

@@ -10,8 +10,8 @@ from typing import TypedDict
 from rtpolyp.errors import BackendError, EngineError, InputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from rtpolyp.inference.calibration import CalibrationKey, cache_folder, choose, measure, recall, remember
-from rtpolyp.inference.card import find_card
 from rtpolyp.inference.engine import Engine, Goal
+from rtpolyp.inference.nvidia_card import find_card
 from rtpolyp.inference.onnxruntime import OnnxRuntimeCudaEngine, OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.inference.processor import this_processor

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from rtpolyp.inference.base import SlotEngine
+from rtpolyp.inference.local_engine import SlotEngine
 from rtpolyp.spec import EngineSpec
 
 __all__ = ["StubEngine", "redness"]

@@ -12,17 +12,17 @@ from rtpolyp.imaging import onscreen
 from rtpolyp.imaging.deidentify import blank_outside
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.onscreen import Badge, draw_badges
-from rtpolyp.live.ai_status import AiStatus
-from rtpolyp.live.analysis import AiState, Analysis
+from rtpolyp.live.ai_state import AiState, AiStatus
+from rtpolyp.live.annotate import annotate
 from rtpolyp.live.controls import Controls
-from rtpolyp.live.drawing import draw
+from rtpolyp.live.frame_analysis import FrameAnalysis
 from rtpolyp.live.latest import Latest
-from rtpolyp.live.outlet import short_reason
 from rtpolyp.live.recordings import Recordings
 from rtpolyp.live.telemetry import Telemetry
+from rtpolyp.live.threaded_sink import short_reason
 from rtpolyp.settings import Settings
+from rtpolyp.video.contract import Outage
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.source import Outage
 
 __all__ = ["Compositor", "Inputs", "Shown", "Tell"]
 
@@ -44,7 +44,7 @@ class Inputs:
     """What the compositor looks at for each picture; every call answers at once."""
 
     controls: Callable[[], Controls]
-    analysis: Callable[[], Analysis | None]  # the newest
+    analysis: Callable[[], FrameAnalysis | None]  # the newest
     ai_state: Callable[[], AiState]
     outage: Callable[[], Outage | None]  # of the source
     border: Callable[[], Rect | None]  # of the endoscope's picture, frame pixels; None while not certain
@@ -56,7 +56,7 @@ class Shown:
 
     frame: Frame  # with everything drawn on it
     captured: Frame  # as it came; the very same as `frame` where nothing was to draw
-    analysis: Analysis | None  # the newest result; None once it has expired
+    analysis: FrameAnalysis | None  # the newest result; None once it has expired
     settings: Settings  # how it was drawn
     ai: AiState
     badges: tuple[Badge, ...]
@@ -128,14 +128,14 @@ class Compositor:
         fresh = newest is not None and now - newest.captured_at <= self._max_age
         analysis = newest if fresh else None
         badges = self._badges(controls, analysis, outage, ai, now)
-        drawn = draw(frame, analysis, settings, badges)
+        drawn = annotate(frame, analysis, settings, badges)
         self._screen.put(Shown(drawn, frame, analysis, settings, ai, badges, repeated))
         if not self._recordings.videos:
             return
         clean = frame
         if self._deidentify:
             clean = self._blanked(frame)
-            drawn = draw(clean, analysis, settings, badges)
+            drawn = annotate(clean, analysis, settings, badges)
         if repeated and outage is not None:  # recorded at its own time; both are copies by now
             drawn, clean = _restamped(drawn, now), _restamped(clean, now) if self._deidentify else clean
         self._recordings.write_picture(drawn, clean, analysis.segmentation if analysis is not None else None)
@@ -161,7 +161,12 @@ class Compositor:
         self._told_failures = len(failed)
 
     def _badges(
-        self, controls: Controls, analysis: Analysis | None, outage: Outage | None, ai: AiState, now: float
+        self,
+        controls: Controls,
+        analysis: FrameAnalysis | None,
+        outage: Outage | None,
+        ai: AiState,
+        now: float,
     ) -> tuple[Badge, ...]:
         badges = []
         if analysis is not None and analysis.alert.active:

@@ -8,7 +8,7 @@ from typing import Protocol
 from rtpolyp.errors import RtpolypError
 from rtpolyp.inference.engine import Engine
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
-from rtpolyp.live.analysis import AiState
+from rtpolyp.live.ai_state import AiState
 from rtpolyp.live.ladder import Ladder, Rung
 
 __all__ = ["Engines", "LiveEngine"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing_extensions import Self
 
 from rtpolyp.errors import OutputError
-from rtpolyp.live.redacted import redacted
+from rtpolyp.live.redact_fields import redact_fields
 from rtpolyp.live.worker import Worker
 
 __all__ = ["EventLog"]
@@ -61,7 +61,7 @@ class EventLog:
         wall = time.time()
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(wall)) + f".{int(wall % 1 * 1000):03d}Z"
         times = {"monotonic": round(time.monotonic(), 4), "time": stamp}
-        return json.dumps({"event": event, **times, **redacted(fields)}).encode() + b"\n"
+        return json.dumps({"event": event, **times, **redact_fields(fields)}).encode() + b"\n"
 
     def close(self) -> None:
         """Write what waits and close the file; later calls do nothing."""

@@ -4,25 +4,17 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from rtpolyp.imaging.onscreen import FROZEN, draw_badges, load_font
 from rtpolyp.live.compositor import Shown, Tell
 from rtpolyp.live.controls import Controls, press
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.telemetry import Telemetry
-from rtpolyp.video.frame import Frame
+from rtpolyp.video.contract import Display
 
-__all__ = ["Display", "Screen"]
+__all__ = ["Screen"]
 
 POLL_SECONDS = 0.1  # how soon `stop` is noticed where no pictures come
-
-
-class Display(Protocol):
-    """What pictures are shown on; Window is one."""
-
-    def show(self, frame: Frame) -> str | None:
-        """Show a picture; return the key pressed since the last one, if any."""
 
 
 class Screen:

@@ -8,27 +8,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from rtpolyp.errors import RtpolypError
-from rtpolyp.live.analyst import Analyst
+from rtpolyp.live.alert_tone import AlertTone
 from rtpolyp.live.compositor import Compositor, Inputs, Shown, Tell
 from rtpolyp.live.controls import Controls
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.event_log import EventLog
+from rtpolyp.live.inference_thread import InferenceThread
 from rtpolyp.live.latest import Latest
+from rtpolyp.live.live_options import LiveOptions, LiveSummary
 from rtpolyp.live.metrics import serve_metrics
-from rtpolyp.live.options import LiveOptions, LiveSummary
-from rtpolyp.live.reader import Reader
 from rtpolyp.live.recordings import Recordings
-from rtpolyp.live.screen import Display, Screen
-from rtpolyp.live.snapshot import SnapshotWriter
+from rtpolyp.live.screen import Screen
+from rtpolyp.live.snapshot_writer import SnapshotWriter
+from rtpolyp.live.source_reader import SourceReader
 from rtpolyp.live.telemetry import Telemetry
-from rtpolyp.live.together import together
-from rtpolyp.live.tone import AlertTone
+from rtpolyp.live.worker import run_together
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import Alert, AlertPolicy
+from rtpolyp.video.contract import Display, LiveSource
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.source import LiveSource
+from rtpolyp.video.outputs import Outputs
 
-__all__ = ["frame_seconds", "run_live"]
+__all__ = ["frame_seconds", "run_session"]
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,11 @@ QUEUE_SECONDS = 1.0  # of frames that a disk may fall behind: what waits at the 
 DEFAULT_RATE, LOWEST_RATE, HIGHEST_RATE = 25.0, 1.0, 240.0  # frames/s; others are a container's mistakes
 
 
-def run_live(
+def run_session(
     source: LiveSource,
     engines: Engines,
     settings: Settings,
+    outputs: Outputs,
     options: LiveOptions,
     *,
     header: Mapping[str, Any],
@@ -54,7 +56,7 @@ def run_live(
     cannot be opened; an output that fails later ends alone and stands in the summary.
     """
     with contextlib.ExitStack() as stack:
-        session = _Session(source, engines, settings, options, header, display, stack)
+        session = _Session(source, engines, settings, outputs, options, header, display, stack)
         return session.run(stop or threading.Event())
 
 
@@ -72,33 +74,37 @@ class _Session:
         source: LiveSource,
         engines: Engines,
         settings: Settings,
+        outputs: Outputs,
         options: LiveOptions,
         header: Mapping[str, Any],
         display: Display | None,
         stack: contextlib.ExitStack,
     ) -> None:
         stack.callback(engines.close)
-        self._source, self._engines, self._options = source, engines, options
+        self._source, self._engines = source, engines
+        self._outputs, self._options = outputs, options
         self._telemetry = telemetry = Telemetry()
         self._tell: Tell = _tell_nobody
-        if options.log is not None:
-            self._tell = stack.enter_context(EventLog(options.log)).write
+        if (log_path := outputs.path("log")) is not None:
+            self._tell = stack.enter_context(EventLog(log_path)).write
         if options.metrics is not None:
             stack.enter_context(serve_metrics(telemetry, options.metrics))
         self._tone = stack.enter_context(AlertTone()) if options.tone else None
         self._snapshots: SnapshotWriter | None = None
-        if options.snapshots is not None:
-            writer = SnapshotWriter(options.snapshots, header, deidentify=options.deidentify)
+        if (folder := outputs.path("snapshots")) is not None:
+            writer = SnapshotWriter(folder, header, deidentify=options.deidentify)
             self._snapshots = stack.enter_context(writer)
         capacity = round(QUEUE_SECONDS / frame_seconds(source))
-        self._recordings = Recordings(source, options, header, telemetry, capacity=capacity)
+        self._recordings = Recordings(
+            source, outputs, header, telemetry, capacity=capacity, deidentify=options.deidentify
+        )
         stack.callback(self._recordings.close)
 
         self._for_picture: Latest[Frame] = Latest(self._drop)
         self._for_ai: Latest[Frame] = Latest()
         pictures: Latest[Shown] = Latest(self._drop)
         mailboxes = self._for_picture, self._for_ai
-        self._reader = Reader(source, mailboxes, options.crop, telemetry)
+        self._reader = SourceReader(source, mailboxes, options.crop, telemetry)
         self._screen = Screen(
             pictures,
             Controls(settings),
@@ -107,7 +113,7 @@ class _Session:
             snapshot=self._take_snapshot,
             tell=self._tell,
         )
-        self._analyst = Analyst(
+        self._inference = InferenceThread(
             self._for_ai,
             engines,
             lambda: self._screen.controls.settings,
@@ -119,8 +125,8 @@ class _Session:
         )
         inputs = Inputs(
             controls=lambda: self._screen.controls,
-            analysis=self._analyst.results.peek,
-            ai_state=lambda: self._analyst.state,
+            analysis=self._inference.results.peek,
+            ai_state=lambda: self._inference.state,
             outage=lambda: source.outage,
             border=lambda: self._reader.border,
         )
@@ -142,7 +148,7 @@ class _Session:
         named = {} if self._options.deidentify else {"source": self._source.name}
         self._tell("start", **named, engine=self._engines.current.description)
         try:
-            for part in (self._compositor, self._analyst, self._reader):
+            for part in (self._compositor, self._inference, self._reader):
                 part.start()
             self._screen.run(stop)
         finally:
@@ -153,7 +159,7 @@ class _Session:
         return LiveSummary(
             seconds,
             tuple(self._telemetry.summary_lines(seconds)),
-            tuple(path for path in (self._options.output, self._options.raw, self._options.json) if path),
+            self._outputs.written(),
             errors,
         )
 
@@ -162,13 +168,13 @@ class _Session:
         self._for_picture.close()
         self._for_ai.close()
         self._compositor.close()
-        together((self._reader.close, self._engines.close))
-        self._analyst.close()
+        run_together((self._reader.close, self._engines.close))
+        self._inference.close()
         self._recordings.close()
 
     def _errors(self) -> tuple[RtpolypError, ...]:
         """What went wrong for good, in the order of its weight; raises what is a bug."""
-        for bug in (self._compositor.error, self._reader.error, self._analyst.error):
+        for bug in (self._compositor.error, self._reader.error, self._inference.error):
             if bug is not None and not isinstance(bug, RtpolypError):
                 raise bug
         ended = self._reader.error

@@ -1,11 +1,11 @@
-"""Worker: jobs that may take long, away from the picture."""
+"""Worker and run_together: jobs that may take long, away from the picture."""
 
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "run_together"]
 
 log = logging.getLogger(__name__)
 
@@ -48,3 +48,12 @@ class Worker:
             job()
         except Exception:  # a bug in one job: the next may still work
             log.exception("%s failed", self._thread.name)
+
+
+def run_together(jobs: Iterable[Callable[[], None]]) -> None:
+    """Call all at the same time and wait for all; each of them bounds its own time and raises nothing."""
+    threads = [threading.Thread(target=job, name="rtpolyp-ending", daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

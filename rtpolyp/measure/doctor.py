@@ -111,7 +111,7 @@ def _bundle() -> str:
 
 
 def _card() -> str:
-    from rtpolyp.inference.card import find_card
+    from rtpolyp.inference.nvidia_card import find_card
 
     if (card := find_card()) is None:
         raise BackendError(

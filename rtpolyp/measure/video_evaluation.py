@@ -23,9 +23,9 @@ from rtpolyp.pipeline import segment, settings_for
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import DELAY_MS, AlertPolicy
 from rtpolyp.tracking.tracker import PolypTracker
+from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.planes import plane_view
-from rtpolyp.video.source import Source
 
 __all__ = ["Observation", "Tracker", "observe", "untracked"]
 

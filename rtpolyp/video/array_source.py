@@ -12,7 +12,7 @@ from typing_extensions import Self
 from rtpolyp.errors import InputError
 from rtpolyp.video.colour import BT709, LIMITED, Colour
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.stream import StreamFormat
+from rtpolyp.video.stream_format import StreamFormat
 
 __all__ = ["ArraySource"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rtpolyp.imaging.geometry import Rect, View
 from rtpolyp.imaging.polyp import Polyp
-from rtpolyp.video.bgr import BgrConverter
+from rtpolyp.video.bgr_converter import BgrConverter
 from rtpolyp.video.colour import Colour
 from rtpolyp.video.planes import Planes, plane_view
 

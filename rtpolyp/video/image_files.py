@@ -12,8 +12,8 @@ from typing_extensions import Self
 
 from rtpolyp.errors import InputError
 from rtpolyp.video.access.whitelist import whitelist
-from rtpolyp.video.conform import Conformer
 from rtpolyp.video.frame import Frame
+from rtpolyp.video.frame_normaliser import FrameNormaliser
 
 __all__ = ["IMAGES", "ImageFiles"]
 
@@ -90,6 +90,6 @@ def _read(path: Path) -> av.VideoFrame:
         )
     if max(component.bits for component in pixels.components) > 8:
         raise InputError(f"{path}: more than 8 bits a channel ({pixels.name}); convert it to 8-bit RGB")
-    conformer = Conformer(upright=False)
-    (conformed,) = conformer(native) + conformer.flush()
-    return conformed
+    normaliser = FrameNormaliser(upright=False)
+    (normalised,) = normaliser(native) + normaliser.flush()
+    return normalised

@@ -12,7 +12,7 @@ from typing_extensions import Self
 from rtpolyp.errors import OutputError
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.video.frame import Frame, Segmentation
-from rtpolyp.video.output import prepare_file
+from rtpolyp.video.output_paths import prepare_file
 
 __all__ = ["SCHEMA", "JsonSink", "describe_polyp"]
 
@@ -49,8 +49,10 @@ class JsonSink:
             self.close()
             raise
 
-    def write(self, frame: Frame, segmentation: Segmentation) -> None:
-        """Append the frame's line."""
+    def write(self, frame: Frame, segmentation: Segmentation | None) -> None:
+        """Append the frame's line; a frame that was not analysed has none."""
+        if segmentation is None:
+            return
         line = {
             "index": frame.index,
             "name": frame.name,

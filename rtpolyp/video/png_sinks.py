@@ -9,9 +9,9 @@ from typing_extensions import Self
 
 from rtpolyp.errors import OutputError
 from rtpolyp.imaging.postprocess import rasterise
+from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame, Segmentation
-from rtpolyp.video.output import prepare_folder
-from rtpolyp.video.source import Source
+from rtpolyp.video.output_paths import prepare_folder
 
 __all__ = ["ImageSink", "MaskSink"]
 
@@ -51,9 +51,10 @@ class _PngFolder:
 class MaskSink(_PngFolder):
     """Writes masks for annotators as PNGs of the frame's size, {0, 255}, named as the frames."""
 
-    def write(self, frame: Frame, segmentation: Segmentation) -> None:
-        """Write the frame's mask; a pixel is 255 when its centre lies in a polyp's contour."""
-        self._write_png(frame, rasterise(segmentation.polyps, frame.size))
+    def write(self, frame: Frame, segmentation: Segmentation | None) -> None:
+        """Write the frame's mask: 255 where a pixel's centre lies in a contour; none if not analysed."""
+        if segmentation is not None:
+            self._write_png(frame, rasterise(segmentation.polyps, frame.size))
 
 
 class ImageSink(_PngFolder):

@@ -1,35 +1,20 @@
-"""Sources: where frames come from."""
+"""open_source and open_live: which Source reads an address."""
 
 import glob
-from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
-from typing import Literal, Protocol
-
-from typing_extensions import Self
+from typing import Literal
 
 from rtpolyp.errors import InputError
 from rtpolyp.video.address import STDIN, is_camera, is_live, redact
-from rtpolyp.video.frame import Frame
+from rtpolyp.video.contract import LiveSource, Source
 from rtpolyp.video.image_files import IMAGES, ImageFiles
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.camera import feed_of_camera
-from rtpolyp.video.live.contract import Losses, Outage, PacketTap
 from rtpolyp.video.live.feed import feed_of_file, feed_of_stdin, feed_of_url
-from rtpolyp.video.live.stream import LiveStream
-from rtpolyp.video.options import InputOptions
-from rtpolyp.video.stream import AudioTrack, StreamFormat
+from rtpolyp.video.live.live_stream import LiveStream
 from rtpolyp.video.video_file import VideoFile
 
-__all__ = [
-    "InputOptions",
-    "LiveSource",
-    "Losses",
-    "Outage",
-    "PacketTap",
-    "Source",
-    "open_live",
-    "open_source",
-]
+__all__ = ["open_live", "open_source"]
 
 ISO = (".3gp", ".m4v", ".mov", ".mp4")
 MATROSKA = (".mkv", ".webm")
@@ -38,84 +23,6 @@ ELEMENTARY = (".264", ".265", ".h264", ".h265", ".hevc", ".mjpeg", ".mjpg", ".y4
 PLAYLISTS = (".m3u", ".m3u8")
 OTHER = (".asf", ".avi", ".flv", ".mxf", ".ogv", ".wmv")
 VIDEOS = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + PLAYLISTS + OTHER)
-
-
-class Source(Protocol):
-    """Frames in display order, once; a context manager.
-
-    Iterating raises InputError where the stream breaks off, after every frame before that.
-    """
-
-    @property
-    def name(self) -> str:
-        """What a person calls it: the name of the file or folder."""
-
-    @property
-    def path(self) -> Path | None:
-        """The file or folder; None for a source without one."""
-
-    @property
-    def is_sequence(self) -> bool:
-        """True when frames follow each other in time; False for images: each stands alone, of any size."""
-
-    @property
-    def format(self) -> StreamFormat | None:
-        """What all frames share; None for images."""
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """(width, height) of the upright picture in pixels; None for images."""
-
-    @property
-    def frame_rate(self) -> Fraction | None:
-        """Frames per second, the average where it varies; None for images."""
-
-    @property
-    def frame_count(self) -> int | None:
-        """How many frames to expect, for a progress bar: containers state it, or it is an estimate."""
-
-    @property
-    def duration_seconds(self) -> float | None:
-        """What the container states; None for images."""
-
-    @property
-    def audio(self) -> AudioTrack | None:
-        """The sound that belongs to the picture."""
-
-    def close(self) -> None:
-        """Release the file; later calls do nothing."""
-
-    def __iter__(self) -> Iterator[Frame]: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exc: object) -> None: ...
-
-
-class LiveSource(Source, Protocol):
-    """Frames on their own clock, whether anybody takes them or not.
-
-    Iterating blocks until a frame comes and goes on through outages: the source opens its input again by
-    itself. Frames keep the size and colours of the first one, and their pts grow strictly, over a gap by
-    the wall clock.
-    """
-
-    tap: PacketTap | None  # set before iterating
-
-    @property
-    def codec(self) -> str:
-        """The video's codec as FFmpeg spells it: h264, mjpeg, rawvideo …"""
-
-    @property
-    def outage(self) -> Outage | None:
-        """Why no frames come at present; None while they do."""
-
-    @property
-    def losses(self) -> Losses:
-        """What was lost so far, counted."""
-
-    def interrupt(self) -> None:
-        """Make the iteration end within a second, from any thread, even where it waits for a frame."""
 
 
 def open_source(address: str | Path, *, options: InputOptions | None = None) -> Source:

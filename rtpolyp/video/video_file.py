@@ -10,11 +10,11 @@ import av
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
-from rtpolyp.video.conform import Conformer
 from rtpolyp.video.decoder import Decoder
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.options import Deinterlace
-from rtpolyp.video.stream import AudioTrack, StreamFormat
+from rtpolyp.video.frame_normaliser import FrameNormaliser
+from rtpolyp.video.input_options import Deinterlace
+from rtpolyp.video.stream_format import AudioTrack, StreamFormat
 
 __all__ = ["VideoFile"]
 
@@ -31,10 +31,10 @@ class VideoFile:
     def __init__(self, path: Path, *, deinterlace: Deinterlace = "auto") -> None:
         self.name, self.path = path.name, path
         self._decoder = Decoder(path)
-        self._conformer = Conformer(deinterlace=deinterlace)
+        self._normaliser = FrameNormaliser(deinterlace=deinterlace)
         self._delivered = 0  # frames
         self._interval = 1  # ticks from frame to frame
-        self._natives = self._conformed()
+        self._natives = self._normalised()
         try:
             first = next(self._natives, None)
             if first is None:
@@ -43,7 +43,7 @@ class VideoFile:
             self.close()
             raise
         self._first: av.VideoFrame | None = first
-        self.format = StreamFormat.of(self._decoder.stream, first, transposed=self._conformer.transposed)
+        self.format = StreamFormat.of(self._decoder.stream, first, transposed=self._normaliser.transposed)
         self.size, self.frame_rate = self.format.size, self.format.frame_rate
         rate, time_base = self.frame_rate, self.format.time_base
         if rate:
@@ -82,7 +82,7 @@ class VideoFile:
             return 0
         return last + (self._interval if pts is None else 1)
 
-    def _conformed(self) -> Iterator[av.VideoFrame]:
+    def _normalised(self) -> Iterator[av.VideoFrame]:
         """What the decoder gives in the shape of the contract, up to the end or where the file breaks off."""
         size: tuple[int, int] | None = None
         problem, remedy = None, "copy or export it again for the rest"
@@ -95,8 +95,8 @@ class VideoFile:
                 problem = f"its picture changes from {change} at {seconds:.3f} s"
                 remedy = "cut the file there and run both parts"
                 break
-            yield from self._conformer(native)
-        yield from self._conformer.flush()
+            yield from self._normaliser(native)
+        yield from self._normaliser.flush()
         if problem := problem or self._decoder.broken:
             good = f"the {self._delivered} frames before are good"
             raise InputError(f"{self.path}: {problem}; {good}, {remedy}")

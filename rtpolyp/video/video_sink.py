@@ -11,13 +11,13 @@ from av.codec.context import Flags
 from typing_extensions import Self
 
 from rtpolyp.errors import OutputError
-from rtpolyp.video.audio import AudioCopier
+from rtpolyp.video.audio_copier import AudioCopier
+from rtpolyp.video.contract import Source
 from rtpolyp.video.decoder import codec_threads
 from rtpolyp.video.frame import Frame, Segmentation
-from rtpolyp.video.output import prepare_file
+from rtpolyp.video.output_paths import prepare_file
 from rtpolyp.video.planes import plane_view
-from rtpolyp.video.source import Source
-from rtpolyp.video.stream import StreamFormat
+from rtpolyp.video.stream_format import StreamFormat
 
 __all__ = ["EncoderSettings", "VideoSink"]
 

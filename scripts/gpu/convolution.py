@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rtpolyp.errors import EngineError
 from rtpolyp.inference.bundle import Bundle
-from rtpolyp.inference.card import find_card
+from rtpolyp.inference.nvidia_card import find_card
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
 from rtpolyp.inference.tensorrt.build import BuildConfig, Built, build_plan
 from rtpolyp.inference.tensorrt.engine import TensorRtEngine

@@ -17,8 +17,8 @@ import numpy as np
 from rtpolyp.errors import BackendError, EngineError
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.calibration import cache_folder
-from rtpolyp.inference.card import find_card
 from rtpolyp.inference.engine import Engine
+from rtpolyp.inference.nvidia_card import find_card
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
 from rtpolyp.inference.tensorrt.engine import TensorRtEngine, open_network
 from rtpolyp.inference.tensorrt.flavour import installed_flavours

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rtpolyp.inference.files import write_whole
+from rtpolyp.inference.atomic_file import write_whole
 from rtpolyp.measure.benchmark.machine import Machine
 from scripts.gpu.cases import Case
 from scripts.gpu.step import Outcome

@@ -16,8 +16,8 @@ import av
 import numpy as np
 
 from rtpolyp.inference.isolated.engine import EngineRecipe
+from rtpolyp.video.contract import Outage
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.live.contract import Outage
 
 __all__ = [
     "ENGINE_FAULTS",

@@ -11,8 +11,8 @@ from pathlib import Path
 from unittest import mock
 
 from rtpolyp.inference.bundle import Bundle
-from rtpolyp.inference.card import Card
 from rtpolyp.inference.engine import Goal
+from rtpolyp.inference.nvidia_card import Card
 from rtpolyp.inference.tensorrt import engine as tensorrt
 from rtpolyp.inference.tensorrt.engine import TensorRtEngine
 from rtpolyp.inference.tensorrt.flavour import Flavour, Library

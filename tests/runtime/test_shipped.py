@@ -13,7 +13,7 @@ from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.measure.dataset import Pair
 from rtpolyp.measure.metrics import overlap
 from rtpolyp.spec import image_fingerprint
-from rtpolyp.video.scaler import NetworkScaler
+from rtpolyp.video.network_scaler import NetworkScaler
 from rtpolyp.video.source import open_source
 from scripts.shipped.parts import TEST_PARTS
 from tests.runtime.committed import COMMITTED

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.inference.card import find_card
+from rtpolyp.inference.nvidia_card import find_card
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -17,8 +17,8 @@ import onnx
 from torch import nn
 
 from rtpolyp.errors import InputError
-from rtpolyp.inference.base import SlotEngine
 from rtpolyp.inference.bundle import Bundle, load_bundle
+from rtpolyp.inference.local_engine import SlotEngine
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.spec import EngineSpec, image_fingerprint, sha256_of, write_spec

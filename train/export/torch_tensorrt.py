@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from rtpolyp.errors import BackendError, EngineError
-from rtpolyp.inference.base import one_line
-from rtpolyp.inference.card import Card
+from rtpolyp.inference.local_engine import one_line
+from rtpolyp.inference.nvidia_card import Card
 from rtpolyp.inference.tensorrt.build import BuildConfig, Built
 from rtpolyp.inference.tensorrt.flavour import Library
 from rtpolyp.inference.tensorrt.plan import TensorSpec, plan_header

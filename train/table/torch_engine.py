@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rtpolyp.inference.base import SlotEngine
+from rtpolyp.inference.local_engine import SlotEngine
 from rtpolyp.spec import EngineSpec
 from train.export.parity import reference
 

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.errors import EngineError, RtpolypError
-from rtpolyp.inference.base import check_prediction, one_line
 from rtpolyp.inference.engine import Engine, Prediction, Timing
 from rtpolyp.inference.isolated.ring import FrameRing
+from rtpolyp.inference.local_engine import check_prediction, one_line
 from rtpolyp.spec import EngineSpec
 
 __all__ = ["FOR_THE_PROGRAM", "Answer", "Opened", "Recipe", "serve"]

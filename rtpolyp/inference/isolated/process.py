@@ -10,9 +10,9 @@ import time
 from multiprocessing import resource_tracker
 
 from rtpolyp.errors import EngineError, RtpolypError
-from rtpolyp.inference.base import one_line
 from rtpolyp.inference.isolated.child import FOR_THE_PROGRAM, Answer, Opened, Recipe, serve
 from rtpolyp.inference.isolated.ring import FrameRing
+from rtpolyp.inference.local_engine import one_line
 
 __all__ = ["EngineProcess", "ProcessFault"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rtpolyp.errors import BackendError, EngineError, InputError
-from rtpolyp.inference.base import one_line
-from rtpolyp.inference.card import Card
-from rtpolyp.inference.files import write_whole
+from rtpolyp.inference.atomic_file import write_whole
+from rtpolyp.inference.local_engine import one_line
+from rtpolyp.inference.nvidia_card import Card
 from rtpolyp.inference.tensorrt.flavour import RTX_CAPABILITIES, Flavour, Library
 from rtpolyp.inference.tensorrt.plan import PlanPrecision, TensorSpec, plan_header
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from rtpolyp.errors import BackendError
-from rtpolyp.inference.base import one_line
+from rtpolyp.inference.local_engine import one_line
 from rtpolyp.inference.tensorrt.device import Enqueue, Event, Memory, Stream
 
 __all__ = ["CudaDevice"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from rtpolyp.errors import BackendError
-from rtpolyp.inference.base import one_line
+from rtpolyp.inference.atomic_file import write_whole
 from rtpolyp.inference.calibration import cache_folder
-from rtpolyp.inference.card import Card, find_card
-from rtpolyp.inference.files import write_whole
+from rtpolyp.inference.local_engine import one_line
+from rtpolyp.inference.nvidia_card import Card, find_card
 from rtpolyp.inference.tensorrt.cuda import CudaDevice
 from rtpolyp.inference.tensorrt.device import Device, Enqueue, Memory, NetworkOnDevice, Stream
 from rtpolyp.inference.tensorrt.flavour import Library, installed_flavours, load_flavour

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from rtpolyp.errors import BackendError
-from rtpolyp.inference.base import one_line
+from rtpolyp.inference.local_engine import one_line
 
 __all__ = ["FLAVOURS", "RTX_CAPABILITIES", "Flavour", "Library", "installed_flavours", "load_flavour"]
 

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from rtpolyp.bounded_files import MAX_JSON_BYTES, parse_json, read_regular
 from rtpolyp.errors import CorruptPlan, EngineError, ForeignPlan, OutputError
-from rtpolyp.inference.card import Card
-from rtpolyp.inference.files import write_whole
+from rtpolyp.inference.atomic_file import write_whole
+from rtpolyp.inference.nvidia_card import Card
 from rtpolyp.inference.tensorrt.flavour import Flavour
 from rtpolyp.spec import EngineSpec, parse_spec
 

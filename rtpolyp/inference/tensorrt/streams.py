@@ -14,8 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from rtpolyp.errors import BackendError, EngineError
-from rtpolyp.inference.base import LocalEngine, Request, one_line
 from rtpolyp.inference.engine import Prediction, Timing
+from rtpolyp.inference.local_engine import LocalEngine, Request, one_line
 from rtpolyp.inference.tensorrt.device import Device, Enqueue, NetworkOnDevice
 from rtpolyp.spec import EngineSpec
 

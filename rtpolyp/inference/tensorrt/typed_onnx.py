@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
 from rtpolyp.errors import EngineError
-from rtpolyp.inference.base import one_line
+from rtpolyp.inference.local_engine import one_line
 from rtpolyp.inference.tensorrt.plan import PlanPrecision
 
 __all__ = ["Graph", "check_typed", "emulation_of", "load_graph", "typed_graph", "weights_by_precision"]

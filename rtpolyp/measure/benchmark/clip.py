@@ -17,9 +17,10 @@ from rtpolyp.imaging.geometry import View, make_view
 from rtpolyp.imaging.picture import PICTURE_FRAMES, PictureFinder
 from rtpolyp.measure.benchmark.samples import Schedule
 from rtpolyp.spec import EngineSpec
+from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.scaler import NetworkScaler
-from rtpolyp.video.source import Source, open_source
+from rtpolyp.video.network_scaler import NetworkScaler
+from rtpolyp.video.source import open_source
 
 __all__ = ["HELD", "Arrival", "ClipFeed", "Excerpt", "open_clip", "read_excerpt"]
 

@@ -16,7 +16,7 @@ from rtpolyp.measure.benchmark.conditions import Watch
 from rtpolyp.measure.benchmark.metered import MeteredEngine, RequestTimes
 from rtpolyp.measure.benchmark.samples import THROUGHPUT, Measurement, Samples, Schedule, rates
 from rtpolyp.settings import Settings
-from rtpolyp.video.scaler import NetworkScaler
+from rtpolyp.video.network_scaler import NetworkScaler
 
 __all__ = ["measure_around", "measure_engine"]
 

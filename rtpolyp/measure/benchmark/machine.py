@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from rtpolyp.inference.card import find_card
+from rtpolyp.inference.nvidia_card import find_card
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.installed import installed_version
 

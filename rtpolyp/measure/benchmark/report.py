@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rtpolyp.errors import InputError, OutputError
-from rtpolyp.inference.files import write_whole
+from rtpolyp.inference.atomic_file import write_whole
 from rtpolyp.measure.benchmark.machine import Machine
 from rtpolyp.measure.benchmark.samples import Measurement, Schedule
 from rtpolyp.measure.benchmark.stability import doubts

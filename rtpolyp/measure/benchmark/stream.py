@@ -21,7 +21,7 @@ from rtpolyp.measure.benchmark.samples import THROUGHPUT, Measurement, Schedule,
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import draw, segment, settings_for
 from rtpolyp.timing import StageTimer
-from rtpolyp.video.sink import VideoSink
+from rtpolyp.video.video_sink import VideoSink
 
 __all__ = ["GLASS", "Overrun", "Saturation", "Trial", "find_saturation", "measure_stream"]
 

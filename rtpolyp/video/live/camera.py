@@ -6,9 +6,9 @@ from pathlib import Path
 import av
 
 from rtpolyp.errors import InputError
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.faults import InputFault
 from rtpolyp.video.live.feed import Feed
-from rtpolyp.video.options import InputOptions
 
 __all__ = ["feed_of_camera"]
 

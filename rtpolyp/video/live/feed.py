@@ -11,7 +11,7 @@ import av
 from rtpolyp.video.access.hosts import Hosts
 from rtpolyp.video.access.opening import open_file, open_stdin, open_url
 from rtpolyp.video.address import STDIN, redact
-from rtpolyp.video.options import InputOptions
+from rtpolyp.video.input_options import InputOptions
 
 __all__ = ["Feed", "feed_of_file", "feed_of_stdin", "feed_of_url"]
 

@@ -10,14 +10,14 @@ from collections.abc import Generator, Iterator
 import av
 
 from rtpolyp.errors import InputError
-from rtpolyp.video.conform import Conformer
+from rtpolyp.video.contract import Losses, Outage, PacketTap
+from rtpolyp.video.frame_normaliser import FrameNormaliser
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.connection import Connection
-from rtpolyp.video.live.contract import Losses, Outage, PacketTap
 from rtpolyp.video.live.faults import CHECK, InputFault, explain
 from rtpolyp.video.live.feed import Feed
 from rtpolyp.video.live.packet_queue import Arrival
 from rtpolyp.video.live.timeline import TIME_BASE, Timeline
-from rtpolyp.video.options import InputOptions
 
 __all__ = ["Receiver"]
 
@@ -88,7 +88,7 @@ class Receiver:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """The pictures of one connection; raises EOFError or its fault at the end, and returns on `stop`."""
-        conformer = Conformer(deinterlace=self._options.deinterlace)
+        normaliser = FrameNormaliser(deinterlace=self._options.deinterlace)
         self._timeline.reopened()
         self._barren = None
         if self.tap is not None and self._untapped is None:
@@ -97,7 +97,7 @@ class Receiver:
             try:
                 arrival = self.connection.get(TICK_SECONDS)
             except EOFError:
-                yield from conformer.flush()
+                yield from normaliser.flush()
                 raise
             self._look_around(is_idle=arrival is None)
             if arrival is not None and self._told(arrival):
@@ -105,7 +105,7 @@ class Receiver:
                 self._barren = None if natives else self._barren or arrival.at
                 for native in natives:
                     native.time_base = TIME_BASE
-                    yield from conformer(native)
+                    yield from normaliser(native)
 
     def _told(self, arrival: Arrival) -> bool:
         """Put a packet on the clock and tell the tap; False for what is not to be decoded."""

@@ -8,12 +8,12 @@ import av
 from typing_extensions import Self
 
 from rtpolyp.errors import OutputError
-from rtpolyp.video.audio import COPIED
+from rtpolyp.video.audio_copier import COPIED
+from rtpolyp.video.contract import LiveSource
 from rtpolyp.video.live.timeline import TIME_BASE
-from rtpolyp.video.output import prepare_file
+from rtpolyp.video.output_paths import prepare_file
 from rtpolyp.video.raw.file_writer import FileWriter
 from rtpolyp.video.raw.remuxer import Remuxer
-from rtpolyp.video.source import LiveSource
 
 __all__ = ["RawRecorder"]
 

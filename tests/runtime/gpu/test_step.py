@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rtpolyp.errors import EngineError
-from rtpolyp.inference.card import Card
+from rtpolyp.inference.nvidia_card import Card
 from scripts.gpu.cases import CASES, Case
 from scripts.gpu.step import Outcome, Step, run_step, step_main
 from scripts.gpu_check import attempt, flavours_for, steps_for

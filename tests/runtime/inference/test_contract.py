@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import EngineBusy, EngineError
-from rtpolyp.inference.base import LocalEngine, SlotEngine
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.isolated.engine import IsolatedEngine
+from rtpolyp.inference.local_engine import LocalEngine, SlotEngine
 from rtpolyp.inference.onnxruntime import OnnxRuntimeCudaEngine, OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.inference.stub import StubEngine

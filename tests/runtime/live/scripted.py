@@ -6,7 +6,7 @@ import time
 from fractions import Fraction
 
 from rtpolyp.video.array_source import ArraySource
-from rtpolyp.video.source import Losses, Outage
+from rtpolyp.video.contract import Losses, Outage
 from tests.runtime.clips import frame_of
 from tests.runtime.red_disc import disc
 

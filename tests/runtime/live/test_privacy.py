@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from rtpolyp.imaging import onscreen
 from rtpolyp.imaging.geometry import Rect, make_view
 from rtpolyp.imaging.polyp import Polyp
-from rtpolyp.live.analysis import Analysis
 from rtpolyp.live.event_log import EventLog
+from rtpolyp.live.frame_analysis import FrameAnalysis
 from rtpolyp.live.metrics import serve_metrics
-from rtpolyp.live.snapshot import SnapshotWriter
+from rtpolyp.live.snapshot_writer import SnapshotWriter
 from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import Alert
@@ -48,10 +48,10 @@ def take(folder: Path, *, deidentify: bool) -> tuple[NDArray[np.uint8], NDArray[
     """Both pictures of a snapshot, and every byte of it."""
     frame, _ = named_frame()
     corners = np.array([(200, 200), (300, 200), (300, 300), (200, 300)], np.float32)  # reaches the border
-    polyp = Polyp(Rect(200, 200, 100, 100), 10_000.0, 0.91, corners, track=4)
+    polyp = Polyp(Rect(200, 200, 100, 100), 10_000.0, 0.91, corners, track=4, frame_size=(640, 480))
     view = make_view((640, 480), (64, 64))
     segmentation = Segmentation(5, 0.2, (polyp,), np.zeros((64, 64), np.uint8), view, SETTINGS.threshold)
-    found = Analysis(segmentation, NO_ALERT, (), "clear", captured_at=0.0, latency_seconds=0.02)
+    found = FrameAnalysis(segmentation, NO_ALERT, (), "clear", captured_at=0.0, latency_seconds=0.02)
     header = {"source": f"{NAME}.mp4" if deidentify else ADDRESS, "backend": f"told by {ADDRESS}"}
     badges = [onscreen.no_signal(f"{NAME}.mp4: timed out"), onscreen.RESEARCH_USE]
     with SnapshotWriter(folder, header, deidentify=deidentify) as writer:

@@ -13,7 +13,7 @@ import rtpolyp.inference.tensorrt.flavour as flavour
 import rtpolyp.video.codecs as codecs
 from rtpolyp.cli import run_command_line
 from rtpolyp.inference import selection
-from rtpolyp.inference.card import Card
+from rtpolyp.inference.nvidia_card import Card
 from rtpolyp.measure import doctor
 from rtpolyp.measure.doctor import Finding, diagnose
 from tests.runtime.tiny_bundle import write_tiny_bundle
@@ -129,7 +129,7 @@ def test_missing_training_packages_are_named(monkeypatch):
 
 def test_a_card_is_described(monkeypatch):
     card = Card("NVIDIA H100", "sm90", "13.0", "580.65.06")
-    monkeypatch.setattr("rtpolyp.inference.card.find_card", lambda: card)
+    monkeypatch.setattr("rtpolyp.inference.nvidia_card.find_card", lambda: card)
     assert findings()["NVIDIA card"].detail == "NVIDIA H100 (sm90), driver 580.65.06, CUDA 13.0"
 
 

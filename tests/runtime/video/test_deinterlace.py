@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtpolyp.video.options import InputOptions
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.source import open_source
 from tests.runtime.clips import Clip, code_of, make_clip, picture
 

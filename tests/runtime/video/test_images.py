@@ -8,8 +8,8 @@ import pytest
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import make_view
 from rtpolyp.imaging.preprocess import read_image, resize_frame
-from rtpolyp.video.conform import Conformer
-from rtpolyp.video.scaler import NetworkScaler
+from rtpolyp.video.frame_normaliser import FrameNormaliser
+from rtpolyp.video.network_scaler import NetworkScaler
 from rtpolyp.video.source import open_source
 from tests.runtime.clips import code_of, picture
 
@@ -98,8 +98,8 @@ def test_side_data_that_pyav_does_not_know_hides_no_rotation(turned):
         native = next(container.decode(video=0))
     with pytest.raises(ValueError, match="is not a valid Type"):
         native.side_data  # noqa: B018
-    conformer = Conformer()
-    (upright,) = conformer(native)
+    normaliser = FrameNormaliser()
+    (upright,) = normaliser(native)
     expected = np.rot90(picture(5), -1)
     assert np.abs(upright.to_ndarray(format="bgr24").astype(int) - expected).mean() < LOSSY
 

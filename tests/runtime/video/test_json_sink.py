@@ -15,7 +15,7 @@ from rtpolyp.errors import OutputError
 from rtpolyp.imaging.geometry import Rect, make_view
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.video.frame import Segmentation
-from rtpolyp.video.sink import JsonSink
+from rtpolyp.video.json_sink import JsonSink
 from tests.runtime.clips import frame_of, picture
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,6 +25,7 @@ POLYP = Polyp(
     confidence=0.876543,
     contour=np.float32([[10.04, 20.06], [40.96, 20.0], [25.5, 35.33333]]),
     track=3,
+    frame_size=(160, 128),
 )
 
 
@@ -83,7 +84,7 @@ def test_kill_9_leaves_whole_lines(tmp_path):
     code = """
         import os, signal, sys
         from pathlib import Path
-        from rtpolyp.video.sink import JsonSink
+        from rtpolyp.video.json_sink import JsonSink
         from tests.runtime.clips import frame_of, picture
         from tests.runtime.video.test_json_sink import POLYP, found
         sink = JsonSink(Path(sys.argv[1]), {})

@@ -7,13 +7,14 @@ import pytest
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.polyp import Polyp
-from rtpolyp.video.sink import ImageSink, MaskSink
+from rtpolyp.video.png_sinks import ImageSink, MaskSink
 from rtpolyp.video.source import open_source
 from tests.runtime.clips import Clip, make_clip, picture
 from tests.runtime.video.test_images import write
 from tests.runtime.video.test_json_sink import found
 
-SQUARE = Polyp(Rect(10, 20, 30, 40), 1200.0, 0.9, np.float32([[10, 20], [40, 20], [40, 60], [10, 60]]))
+CORNERS = np.float32([[10, 20], [40, 20], [40, 60], [10, 60]])
+SQUARE = Polyp(Rect(10, 20, 30, 40), 1200.0, 0.9, CORNERS, frame_size=(160, 128))
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from rtpolyp.video.conform import Conformer
-from rtpolyp.video.source import Source, open_source
+from rtpolyp.video.contract import Source
+from rtpolyp.video.frame_normaliser import FrameNormaliser
+from rtpolyp.video.source import open_source
 from tests.runtime.clips import Clip, code_of, make_clip, picture
 
 # Mean levels between a decoded frame and its picture. H.264 at CRF 12 costs one, 4:2:0 at hard edges another;
@@ -129,12 +130,12 @@ def test_interlaced_frames_are_deinterlaced(tmp_path):
 
 
 def test_a_change_of_pixel_format_loses_no_frame(tmp_path):
-    conformer, out = Conformer(), []
+    normaliser, out = FrameNormaliser(), []
     for name, clip in (("a", Clip(frames=4, interlaced=True)), ("b", Clip(frames=4, pixel_format="yuv422p"))):
         with av.open(make_clip(tmp_path / f"{name}.mp4", clip)) as container:
             for native in container.decode(video=0):
-                out += conformer(native)
-    out += conformer.flush()
+                out += normaliser(native)
+    out += normaliser.flush()
     assert [code_of(native.to_ndarray(format="bgr24")) for native in out] == [0, 1, 2, 3] * 2
     assert {native.format.name for native in out} == {"yuv420p"}
 

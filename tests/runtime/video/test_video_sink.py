@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import InputError, OutputError
-from rtpolyp.video.sink import EncoderSettings, VideoSink
 from rtpolyp.video.source import open_source
+from rtpolyp.video.video_sink import EncoderSettings, VideoSink
 from tests.runtime.clips import Clip, code_of, make_clip, picture
 
 AT_RISK = 15  # frames: a fragment of half a second, and one or two in hand
@@ -156,7 +156,7 @@ def test_closing_twice_and_writing_nothing_leave_a_valid_file(tmp_path):
 RECORD = """
     import os, resource, signal, sys
     from pathlib import Path
-    from rtpolyp.video.sink import VideoSink
+    from rtpolyp.video.video_sink import VideoSink
     from rtpolyp.video.source import open_source
     from rtpolyp.errors import RtpolypError
     clip, out, limit, kill_at = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])

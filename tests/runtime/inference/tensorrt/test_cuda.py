@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.inference.card import find_card
+from rtpolyp.inference.nvidia_card import find_card
 
 SOURCE = Path(__file__).parents[2] / "fake_driver.c"
 SECONDS = 60

@@ -8,7 +8,7 @@ import pytest
 
 from rtpolyp.errors import CorruptPlan, EngineError, ForeignPlan, OutputError
 from rtpolyp.inference.bundle import Bundle
-from rtpolyp.inference.card import Card
+from rtpolyp.inference.nvidia_card import Card
 from rtpolyp.inference.tensorrt.flavour import Flavour
 from rtpolyp.inference.tensorrt.plan import Plan, plan_header, read_plan, write_plan
 from tests.runtime.simulated_tensorrt import CARD, VERSIONS, simulated_plan

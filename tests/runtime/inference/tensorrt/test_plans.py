@@ -14,7 +14,7 @@ from rtpolyp.cli import run_command_line
 from rtpolyp.errors import BackendError, CorruptPlan, EngineError, ForeignPlan, InputError
 from rtpolyp.inference import open_engine, selection
 from rtpolyp.inference.bundle import Bundle, load_bundle
-from rtpolyp.inference.card import Card, find_card
+from rtpolyp.inference.nvidia_card import Card, find_card
 from rtpolyp.inference.stub import redness
 from rtpolyp.inference.tensorrt.flavour import Flavour
 from rtpolyp.inference.tensorrt.plan import Plan

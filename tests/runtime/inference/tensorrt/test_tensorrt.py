@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import BackendError, EngineError, ForeignPlan
-from rtpolyp.inference.card import Card, find_card
+from rtpolyp.inference.nvidia_card import Card, find_card
 from rtpolyp.inference.stub import redness
 from rtpolyp.inference.tensorrt import engine as tensorrt
 from rtpolyp.inference.tensorrt.cuda import CudaDevice

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from rtpolyp.errors import BackendError, EngineError, InputError
-from rtpolyp.inference.card import Card
+from rtpolyp.inference.nvidia_card import Card
 from rtpolyp.inference.tensorrt.build import (
     DEFAULT_TARGETS,
     BuildConfig,

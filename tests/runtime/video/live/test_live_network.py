@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rtpolyp.errors import InputError
-from rtpolyp.video.options import InputOptions
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.raw.recorder import RawRecorder
 from rtpolyp.video.source import open_live, open_source
 from scripts.live.proxy import Proxy

@@ -15,10 +15,10 @@ import av
 import pytest
 
 from rtpolyp.errors import InputError
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.camera import feed_of_camera
 from rtpolyp.video.live.feed import Feed, feed_of_file
-from rtpolyp.video.live.stream import LiveStream
-from rtpolyp.video.options import InputOptions
+from rtpolyp.video.live.live_stream import LiveStream
 from rtpolyp.video.source import open_live, open_source
 from tests.runtime.clips import Clip, code_of, make_clip
 

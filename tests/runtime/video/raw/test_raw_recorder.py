@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import OutputError, RtpolypError
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.feed import Feed
-from rtpolyp.video.live.stream import LiveStream
-from rtpolyp.video.options import InputOptions
+from rtpolyp.video.live.live_stream import LiveStream
 from rtpolyp.video.raw.recorder import RawRecorder
 from rtpolyp.video.source import open_live, open_source
 from tests.runtime.clips import Clip, code_of, make_clip

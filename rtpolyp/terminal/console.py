@@ -1,0 +1,61 @@
+"""The console of every command: its width, its progress bar, and the names of the files it wrote."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+
+from rtpolyp.errors import OutputError
+
+__all__ = ["OnProgress", "check_outputs", "make_console", "progress_bar", "say_written"]
+
+PIPED_WIDTH = 120  # columns where no terminal says how wide it is
+OnProgress: TypeAlias = Callable[[int, int | None], None]  # called with (frames done, frames in all)
+
+
+def make_console() -> Console:
+    """A console as wide as the terminal, or PIPED_WIDTH."""
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+
+
+@contextmanager
+def progress_bar(console: Console, unit: str, *, rate: str = "") -> Iterator[OnProgress]:
+    """A bar that counts `unit` while the block runs; nothing where output is piped.
+
+    `rate` is what it counts a second of, such as "frames": then it says the mean since its start.
+    """
+    speed = (TextColumn("{task.fields[speed]}"),) if rate else ()
+    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), *speed, TimeRemainingColumn())
+    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(unit, total=None, speed="")
+        begun = time.perf_counter()
+
+        def update(done: int, total: int | None) -> None:
+            speed = f"{done / (time.perf_counter() - begun):.1f} {rate}/s" if rate else ""
+            bar.update(task, completed=done, total=total, speed=speed)
+
+        yield update
+
+
+def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:
+    """Refuse before minutes of work what would fail after them, or overwrite what was to be scored."""
+    taken = {path.resolve() for path in inputs}
+    for path in filter(None, outputs):
+        if path.resolve() in taken:
+            raise OutputError(f"{path}: is one of the frames to score; choose another file")
+        if path.is_dir() or not path.resolve().parent.is_dir():
+            raise OutputError(
+                f"{path}: is a folder or lies in none that exists; give a file in an existing folder"
+            )
+
+
+def say_written(paths: Iterable[Path | None], console: Console) -> None:
+    """Name the files that were written."""
+    for path in filter(None, paths):
+        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)

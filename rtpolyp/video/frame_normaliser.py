@@ -1,0 +1,127 @@
+"""FrameNormaliser: whatever a decoder gives, made upright, progressive and 8-bit planar 4:2:0."""
+
+import math
+import struct
+from fractions import Fraction
+from typing import Any
+
+import av
+
+from rtpolyp.video.colour import BT601, BT709, FULL, HD_LINES, LIMITED, Colour
+from rtpolyp.video.filter_chain import FilterChain
+from rtpolyp.video.input_options import Deinterlace
+
+__all__ = ["FrameNormaliser"]
+
+PLANAR_420 = ("yuv420p", "yuvj420p")
+# What to do for each display matrix, as its four rotation terms (a, b, c, d): a pixel at (x, y) is shown at
+# (a x + c y, b x + d y). No vflip: it turns line strides negative, which NumPy views would have to undo.
+ORIENTATIONS: dict[tuple[int, ...], tuple[tuple[str, str], ...]] = {
+    (1, 0, 0, 1): (),
+    (0, 1, -1, 0): (("transpose", "clock"),),
+    (0, -1, 1, 0): (("transpose", "cclock"),),
+    (0, 1, 1, 0): (("transpose", "cclock_flip"),),
+    (0, -1, -1, 0): (("transpose", "clock_flip"),),
+    (-1, 0, 0, 1): (("hflip", ""),),
+    (-1, 0, 0, -1): (("transpose", "clock"), ("transpose", "clock")),
+    (1, 0, 0, -1): (("transpose", "clock"), ("transpose", "clock"), ("hflip", "")),
+}
+# One frame out per frame in, with the same pts; progressive frames between interlaced ones pass untouched,
+# unless the user says that all are interlaced.
+DEINTERLACE = {
+    "auto": ("bwdif", "mode=send_frame:deint=interlaced"),
+    "on": ("bwdif", "mode=send_frame:deint=all"),
+}
+
+
+class FrameNormaliser:
+    """Converts the frames of one stream or the picture of one image; for one thread.
+
+    Frames that already conform pass through as they are, which is the common case and costs nothing. An
+    interlaced frame switches deinterlacing on for the rest of the stream; it holds one frame back, which
+    `flush` releases. `deinterlace="on"` is for capture devices that do not mark such frames: all count as
+    interlaced, the upper field first unless a frame says otherwise; with "off" none does. Images keep the
+    pixel grid of their file, as `imaging.preprocess.read_image` does, so that they fit their masks:
+    `upright=False`.
+    """
+
+    def __init__(self, *, upright: bool = True, deinterlace: Deinterlace = "auto") -> None:
+        self._upright = upright
+        self._deinterlace = deinterlace
+        self._interlaced = deinterlace == "on"
+        self._layout: tuple[str, int, int, bool] | None = None
+        self._chain: FilterChain | None = None
+        self._colour = Colour()
+        self._time_base = Fraction(1)
+        self.transposed = False  # the last frame lay on its side: width and height have changed places
+
+    def __call__(self, native: av.VideoFrame) -> list[av.VideoFrame]:
+        """Take one decoded frame; return the frames that are ready, usually this one."""
+        self._interlaced |= native.interlaced_frame and self._deinterlace != "off"
+        layout = native.format.name, native.width, native.height, self._interlaced
+        ready: list[av.VideoFrame] = []
+        if layout != self._layout:
+            ready = self.flush()
+            self._build(native)
+            self._layout = layout
+        return ready + self._finish([native] if self._chain is None else self._chain(native))
+
+    def flush(self) -> list[av.VideoFrame]:
+        """The frames still held back, at the end of the stream or of a layout."""
+        held = [] if self._chain is None else self._finish(self._chain(None))
+        self._chain = self._layout = None
+        return held
+
+    def _build(self, native: av.VideoFrame) -> None:
+        turn = ORIENTATIONS[_display_matrix(native) if self._upright else (1, 0, 0, 1)]
+        self.transposed = sum(name == "transpose" for name, _ in turn) == 1
+        convert, self._colour = _to_planar_420(native, still=not self._upright)
+        steps = [*([DEINTERLACE[self._deinterlace]] if self._interlaced else []), *turn, *convert]
+        self._time_base = native.time_base or Fraction(1)
+        self._chain = FilterChain(native, steps) if steps else None
+
+    def _finish(self, frames: list[av.VideoFrame]) -> list[av.VideoFrame]:
+        for frame in frames:
+            unit = (frame.time_base or self._time_base) / self._time_base  # bwdif counts in half ticks
+            if unit != 1:
+                frame.pts = None if frame.pts is None else round(frame.pts * unit)
+                frame.duration = round(frame.duration * unit)
+            frame.time_base = self._time_base
+            frame.colorspace, frame.color_range = self._colour.matrix, self._colour.range
+            frame.pict_type = 0  # or the encoder would repeat the decoder's choice of I and P frames
+        return frames
+
+
+def _to_planar_420(native: av.VideoFrame, *, still: bool) -> tuple[list[tuple[str, str]], Colour]:
+    """The filters that make a frame planar 4:2:0, and the colour tags of what comes out.
+
+    YUV keeps its matrix and range. RGB becomes what JPEG is in a still, what players expect in a video.
+    """
+    colour, pixels = Colour.of(native), native.format
+    if pixels.name in PLANAR_420:
+        return [], colour
+    full, scale = pixels.name.startswith("yuvj"), "flags=area+accurate_rnd"
+    if pixels.is_rgb or pixels.has_palette:
+        size = native.width, native.height
+        matrix = BT709 if not still and min(size) >= HD_LINES else BT601
+        colour = Colour(matrix, FULL if still else LIMITED, colour.primaries, colour.transfer)
+        full = still
+        scale += f":out_color_matrix={colour.swscale_matrix(size)}:out_range={colour.swscale_range}"
+    return [("scale", scale), ("format", "yuvj420p" if full else "yuv420p")], colour
+
+
+def _display_matrix(native: av.VideoFrame) -> tuple[int, ...]:
+    """The rotation terms (a, b, c, d) of a frame's display matrix; the identity without a usable one."""
+    terms: tuple[int, ...] = 1, 0, 0, 1
+    try:
+        entries: Any = native.side_data  # typed as a dict, but it iterates over its entries
+        side_data = {entry.type.name: bytes(entry) for entry in entries}
+    except ValueError:  # PyAV knows fewer types of side data than FFmpeg; the angle alone is always there
+        angle = math.radians(native.rotation)
+        cosine, sine = round(math.cos(angle)), round(math.sin(angle))
+        terms = cosine, -sine, sine, cosine
+    else:
+        if "DISPLAYMATRIX" in side_data:
+            a, b, _, c, d = struct.unpack("=9i", side_data["DISPLAYMATRIX"])[:5]
+            terms = tuple(round(term / 65_536) for term in (a, b, c, d))  # 16.16 fixed point
+    return terms if terms in ORIENTATIONS else (1, 0, 0, 1)

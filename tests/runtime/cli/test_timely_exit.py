@@ -1,0 +1,267 @@
+"""SIGTERM ends a session in two seconds in whatever state it is, a second one at once."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from scripts.live.proxy import Proxy
+from tests.runtime.cli.sessions import END_SECONDS, SLACK_SECONDS, Session
+from tests.runtime.clips import Clip, make_clip
+from tests.runtime.damaged_bundles import LONG
+from tests.runtime.tiny_bundle import write_tiny_bundle
+from tests.runtime.video.senders import tcp_sender
+
+LIMIT = END_SECONDS + SLACK_SECONDS
+SECONDS = 4.0
+PIPE_BYTES = 4096
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = {"preset": "ultrafast", "g": "10"}
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.ts", Clip(frames=100, options=options))
+
+
+@contextlib.contextmanager
+def mute_server(greeting: bytes = b"", again: bytes = b"") -> Iterator[int]:
+    """Accepts connections, says `greeting` and then `again` ten times a second; one minute at most."""
+    over, listener = threading.Event(), socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        clients = []
+        with contextlib.suppress(OSError):
+            while len(clients) < 8:
+                clients.append(listener.accept()[0])
+                threading.Thread(target=talk, args=(clients[-1],), daemon=True).start()
+
+    def talk(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            client.sendall(greeting)
+            for _ in range(600):
+                if over.wait(0.1):
+                    return
+                client.sendall(again)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        over.set()
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def engine(bundle: Path) -> list[object]:
+    return ["--engine", bundle, "--backend", "openvino", "--precision", "fp32"]
+
+
+def full_pipe() -> tuple[int, int]:
+    """A pipe whose next byte nobody takes."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"." * PIPE_BYTES)
+    os.set_blocking(writing, True)
+    return reading, writing
+
+
+def ends(session: Session, number: int = signal.SIGTERM) -> None:
+    children = session.children()
+    assert session.seconds_to_end(number) < LIMIT
+    assert session.process.returncode == 130
+    deadline = time.monotonic() + 1.0
+    while any(child.is_running() and child.status() != "zombie" for child in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_it_calibrates(bundle: Path, tmp_path: Path, number: int):
+    endless = write_tiny_bundle(tmp_path / "endless")
+    LONG(endless)
+    clip = make_clip(tmp_path / "clip.ts", Clip(frames=10))
+    with Session(tmp_path, [clip, "--latest", "--json", "out.jsonl", *engine(endless)]) as session:
+        session.wait(lambda: len(session.children()) >= 2)  # the engine's process, and multiprocessing's own
+        time.sleep(2.0)
+        ends(session, number)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "greeting", "again"),
+    [
+        ("tcp", b"", b""),
+        ("rtsp", b"", b""),
+        ("http", b"", b""),
+        ("rtmp", b"", b""),
+        ("http", b"HTTP/1.1 200 OK\r\n\r\n", b"\x47" + bytes(187)),
+        ("tcp", b"", b"\x00" * 1000),
+    ],
+    ids=["tcp, mute", "rtsp, mute", "http, mute", "rtmp, mute", "http, probing", "tcp, probing"],
+)
+def test_while_it_connects_or_probes(
+    bundle: Path, tmp_path: Path, scheme: str, greeting: bytes, again: bytes
+):
+    with mute_server(greeting, again) as port:
+        address = f"{scheme}://127.0.0.1:{port}/a/b"
+        with Session(tmp_path, [address, "--json", "out.jsonl", *engine(bundle)]) as session:
+            session.wait(lambda: any(one.raddr and one.raddr.port == port for one in connections(session)))
+            time.sleep(0.5)
+            ends(session)
+
+
+def connections(session: Session) -> list:
+    return psutil.Process(session.process.pid).net_connections("tcp")
+
+
+def test_while_it_reconnects(bundle: Path, clip: Path, tmp_path: Path):
+    arguments = ["--json", "out.jsonl", "--log", "events.jsonl", *engine(bundle)]
+    with (
+        tcp_sender(clip, SECONDS) as port,
+        Proxy(port) as proxy,
+        Session(tmp_path, [f"tcp://127.0.0.1:{proxy.port}", *arguments]) as session,
+    ):
+        session.wait(lambda: session.events("ai", state="on"))
+        proxy.cut()
+        session.wait(lambda: session.events("source", signal=False))
+        time.sleep(1.0)
+        ends(session)
+
+
+@pytest.mark.parametrize("output", ["out.jsonl", "events.jsonl"])
+def test_while_it_writes_to_a_stuck_disk(bundle: Path, clip: Path, tmp_path: Path, output: str):
+    """A named pipe that is opened and never read, of a page's room."""
+    os.mkfifo(tmp_path / output)
+    reading = os.open(tmp_path / output, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    if output == "events.jsonl":
+        filling = os.open(tmp_path / output, os.O_WRONLY | os.O_NONBLOCK)
+        os.write(filling, b"." * PIPE_BYTES)
+    arguments = ["--json", "out.jsonl", "--log", "events.jsonl", "--metrics", ":0", *engine(bundle)]
+    with (
+        tcp_sender(clip, SECONDS) as port,
+        Session(tmp_path, [f"tcp://127.0.0.1:{port}", *arguments]) as session,
+    ):
+        if output == "out.jsonl":
+            session.wait(lambda: session.events("ai", state="on"))
+        else:
+            session.wait((tmp_path / "out.jsonl").exists)
+        time.sleep(6.0)
+        ends(session)
+    os.close(reading)
+
+
+def test_while_it_processes_a_file_for_a_stuck_terminal(bundle: Path, tmp_path: Path):
+    long = make_clip(tmp_path / "long.mp4", Clip(frames=3000))
+    reading, writing = full_pipe()
+    with Session(
+        tmp_path, [long, "-o", "out.mp4", *engine(bundle)], stdout=writing, stderr=writing
+    ) as session:
+        time.sleep(8.0)
+        assert session.process.poll() is None
+        ends(session)
+    os.close(reading)
+    os.close(writing)
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path):
+    """A main thread in a call that never returns: nothing but the guard is there."""
+    script = """
+import ctypes, signal
+from rtpolyp.terminal.command_line import _interrupt
+from rtpolyp.terminal.timely_exit import end_in_time
+signal.signal(signal.SIGTERM, _interrupt)
+end_in_time()
+print("ready", flush=True)
+mutex = ctypes.create_string_buffer(64)
+for _ in range(2):
+    ctypes.CDLL(None).pthread_mutex_lock(mutex)
+"""
+    for pause, least, most in ((0.6, 0.0, 0.5), (0.05, 1.0, LIMIT)):  # the second is one signal, sent twice
+        with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(0.5)  # into the lock
+            process.send_signal(signal.SIGTERM)
+            time.sleep(pause)
+            begun = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 130
+            assert least <= time.monotonic() - begun < most
+
+
+Streams = Callable[[], contextlib.AbstractContextManager[dict[str, int]]]
+
+
+@contextlib.contextmanager
+def stopped_terminal() -> Iterator[dict[str, int]]:
+    """A terminal that shows what comes until `stop` presses Ctrl-S."""
+    ours, theirs = os.openpty()
+    try:
+        yield {"stdout": theirs, "stderr": theirs, "ours": ours}
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+@contextlib.contextmanager
+def unread_pipe() -> Iterator[dict[str, int]]:
+    reading, writing = full_pipe()
+    try:
+        yield {"stderr": writing}
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+@contextlib.contextmanager
+def full_disk() -> Iterator[dict[str, int]]:
+    yield {}
+
+
+@pytest.mark.parametrize("stuck", [stopped_terminal, unread_pipe, full_disk])
+def test_ai_and_source_come_back_while_nobody_reads(bundle: Path, clip: Path, tmp_path: Path, stuck: Streams):
+    """The engine is killed and the source is cut; results go on as lines of JSON."""
+    log = "/dev/full" if stuck is full_disk else "events.jsonl"
+    arguments = ["--json", "out.jsonl", "--log", log, "--metrics", ":0", *engine(bundle)]
+    results = tmp_path / "out.jsonl"
+
+    def lines() -> int:
+        return results.read_bytes().count(b"\n") if results.exists() else 0
+
+    with tcp_sender(clip, SECONDS) as port, Proxy(port) as proxy, stuck() as streams:
+        ours = streams.pop("ours", None)
+        with Session(tmp_path, [f"tcp://127.0.0.1:{proxy.port}", *arguments], **streams) as session:
+            session.wait(lambda: lines() > 10)
+            if ours is not None:
+                os.write(ours, b"\x13")
+                time.sleep(0.2)
+            (worker,) = [one for one in session.children() if "spawn_main" in " ".join(one.cmdline())]
+            worker.kill()
+            time.sleep(0.3)
+            before = lines()
+            session.wait(lambda: lines() > before + 10)  # the AI is back
+            proxy.cut()
+            time.sleep(1.0)
+            proxy.restore()
+            before = lines()
+            session.wait(lambda: lines() > before + 10)  # the source is, too
+            ends(session)
