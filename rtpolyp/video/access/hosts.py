@@ -23,7 +23,9 @@ class Hosts:
         for host in self.allowed:
             name, _, port = host.lower().removeprefix("[").partition("]:" if host.startswith("[") else ":")
             if not NAME.fullmatch(name.removesuffix("]")) or (port and not port.isdecimal()):
-                raise InputError(f"allow-host {host!r}: give HOST or HOST:PORT, without scheme and path")
+                raise InputError(
+                    f" {host!r}: give HOST or HOST:PORT, without scheme and path", parameter="allowed_hosts"
+                )
 
     def next_url(self, base: str, target: str) -> str:
         """`target`, as a reply or a playlist from `base` names it, as an address.

@@ -194,3 +194,9 @@ def test_rtmp_and_rtsp_bodies_open_nothing(canary: Canaries, folder: Path):
                 with pytest.raises(InputError):
                     open_live(address.replace("tcp", scheme) + "/a/b", options=SHORT)
         assert canary.touched() == []
+
+
+@pytest.mark.parametrize("host", ["http://cam", "cam/a", "cam:port", "", "a b"])
+def test_a_host_that_is_none_is_refused(host: str):
+    with pytest.raises(InputError, match="allowed_hosts .*: give HOST or HOST:PORT"):
+        open_live("http://127.0.0.1:9/a", options=InputOptions(allowed_hosts=(host,)))
