@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rtpolyp.errors import InputError
-from rtpolyp.video.options import InputOptions
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.source import open_live, open_source
 from tests.runtime.clips import Clip, make_clip
 from tests.runtime.video.access.attacks import documents, targets
@@ -198,5 +198,5 @@ def test_rtmp_and_rtsp_bodies_open_nothing(canary: Canaries, folder: Path):
 
 @pytest.mark.parametrize("host", ["http://cam", "cam/a", "cam:port", "", "a b"])
 def test_a_host_that_is_none_is_refused(host: str):
-    with pytest.raises(InputError, match="allowed_hosts .*: give HOST or HOST:PORT"):
+    with pytest.raises(InputError, match=r"allowed_hosts .*: give HOST or HOST:PORT"):
         open_live("http://127.0.0.1:9/a", options=InputOptions(allowed_hosts=(host,)))
