@@ -94,6 +94,6 @@ def _open(name: str, options: dict[str, str], **how: Any) -> av.container.InputC
         container: av.container.InputContainer = av.open(name, "r", options=options, **how)
     except av.error.ArgumentError as exc:  # so libav says that a whitelist lacks a format or a protocol
         raise InputFault(
-            "of a kind that is not read, such as a playlist", "give the video that it is about"
+            "of a kind that is not read (a playlist or subtitles, perhaps)", "give the video itself"
         ) from exc
     return container
