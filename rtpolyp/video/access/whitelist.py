@@ -6,11 +6,10 @@ __all__ = ["whitelist"]
 
 # Formats that hold their pictures themselves. Those that name other files or hosts are missing: playlists
 # (hls, concat, sdp), numbered images, subtitles with an index, and libav's own generators and devices.
-CONTAINERS = (
+CONTAINERS: tuple[str, ...] = (
     *("asf", "avi", "dv", "flv", "live_flv", "matroska", "mov", "mp4", "mpeg", "mpegts", "mxf", "nut", "ogg"),
     *("h264", "hevc", "ivf", "m4v", "mjpeg", "mpegvideo", "mpjpeg", "obu", "vc1", "webm", "yuv4mpegpipe"),
 )
-IMAGES: tuple[str, ...] = ("apng", "bmp_pipe", "jpeg_pipe", "png_pipe", "tiff_pipe", "webp_pipe")
 
 PROTOCOLS = {
     "http": "http,tcp,httpproxy",
@@ -26,14 +25,14 @@ PROTOCOLS = {
 
 
 def whitelist(address: str | None) -> dict[str, str]:
-    """Options of libav for a live address, or for a file (None), be it open or not.
+    """Options of libav for a live address, or for a file (None).
 
     A format that is not in it is refused before it opens anything, and so is a protocol, be it named by the
     address, by a playlist, by a container or by a redirect.
     """
-    protocols, others = "file", IMAGES
+    protocols, formats = "file", CONTAINERS
     if address == STDIN:
-        protocols, others = "pipe", ()
+        protocols = "pipe"
     elif address is not None:
-        protocols, others = PROTOCOLS[scheme_of(address) or ""], ("rtsp",)
-    return {"protocol_whitelist": protocols, "format_whitelist": ",".join((*CONTAINERS, *others))}
+        protocols, formats = PROTOCOLS[scheme_of(address) or ""], (*CONTAINERS, "rtsp")
+    return {"protocol_whitelist": protocols, "format_whitelist": ",".join(formats)}
