@@ -22,8 +22,9 @@ ISO = (".3gp", ".m4v", ".mov", ".mp4")
 MATROSKA = (".mkv", ".webm")
 MPEG = (".m2ts", ".mpeg", ".mpg", ".mts", ".ts", ".vob")
 ELEMENTARY = (".264", ".265", ".h264", ".h265", ".hevc", ".mjpeg", ".mjpg", ".y4m")
+PLAYLISTS = (".m3u", ".m3u8")
 OTHER = (".asf", ".avi", ".flv", ".mxf", ".ogv", ".wmv")
-VIDEOS = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + OTHER)
+VIDEOS = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + PLAYLISTS + OTHER)
 
 
 def open_source(address: str | Path, *, options: InputOptions | None = None) -> Source:
