@@ -128,12 +128,16 @@ class InputFlags:
         A camera's frames per second.
     deinterlace
         auto (frames that are marked as interlaced), on (all frames) or off.
+    allow_host
+        Another HOST or HOST:PORT that a stream's redirects and playlist may lead to; may be given several
+        times.
     """
 
     input_format: str | None = None
     video_size: str | None = None
     framerate: str | None = None
     deinterlace: Deinterlace = "auto"
+    allow_host: Annotated[tuple[str, ...], Switch] = ()
 
     def options(self, *, audio: bool = False) -> InputOptions:
         """As sources take them."""
@@ -142,6 +146,7 @@ class InputFlags:
             video_size=self.video_size,
             frame_rate=self.framerate,
             deinterlace=self.deinterlace,
+            allowed_hosts=self.allow_host,
             audio=audio,
         )
 
