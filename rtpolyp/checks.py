@@ -48,6 +48,6 @@ def require_number(
         raise InputError(f" {value!r} is no number: give {example}", parameter=name)
     number = float(value)
     if not (above < number < below and least <= number <= most):
-        low = f"({above:g}" if above > least else f"[{least:g}"
-        high = f"{below:g})" if below < most else f"{most:g}]"
+        low = f"({above:g}" if above >= least else f"[{least:g}"
+        high = f"{below:g})" if below <= most else f"{most:g}]"
         raise InputError(f" {number:g} is outside {low}, {high}: give {example}", parameter=name)
