@@ -1,5 +1,7 @@
 """MaskSink and ImageSink: one picture file a frame."""
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -65,9 +67,12 @@ class _PictureFiles:
             part.write_bytes(encoded.tobytes())
             os.replace(part, path)
         except OSError as exc:
-            raise OutputError(
-                f"{path}: cannot be written ({exc.strerror}); give another folder, or make room"
-            ) from exc
+            with contextlib.suppress(OSError):
+                part.unlink()
+            remedy = (
+                "make room or give another folder" if exc.errno == errno.ENOSPC else "give another folder"
+            )
+            raise OutputError(f"{path}: cannot be written ({exc.strerror}); {remedy}") from exc
 
 
 class MaskSink(_PictureFiles):
