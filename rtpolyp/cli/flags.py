@@ -1,4 +1,4 @@
-"""The flags of `rtpolyp run`, in groups that both of its modes share."""
+"""The flags that commands share, in groups."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,7 +23,10 @@ from rtpolyp.video.outputs import Outputs
 __all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags"]
 
 Switch = Parameter(negative="")  # has no --no-…
-ENGINE_HELP = f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file."
+ENGINE_HELP = (
+    f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file; "
+    f"{DEFAULT_BUNDLE} by default."
+)
 BACKEND_HELP = f"auto takes the first that works here of {', '.join(BACKENDS)}."
 PRECISION_HELP = f"auto, {', '.join(PRECISIONS)}; auto measures which is fastest on this processor, once."
 
@@ -73,7 +76,7 @@ class EngineFlags:
         Processor threads for the engine; all by default.
     """
 
-    engine: Annotated[str, Parameter(help=ENGINE_HELP)] = DEFAULT_BUNDLE
+    engine: Annotated[str | None, Parameter(help=ENGINE_HELP)] = None
     backend: Annotated[str, Parameter(help=BACKEND_HELP)] = AUTO
     precision: Annotated[str, Parameter(help=PRECISION_HELP)] = AUTO
     threads: int | None = None
@@ -81,7 +84,11 @@ class EngineFlags:
     def recipe(self, *, optimise_for: Goal) -> EngineRecipe:
         """As engines are opened."""
         return EngineRecipe(
-            self.engine, self.backend, self.precision, self.threads, optimise_for=optimise_for
+            self.engine or DEFAULT_BUNDLE,
+            self.backend,
+            self.precision,
+            self.threads,
+            optimise_for=optimise_for,
         )
 
 
