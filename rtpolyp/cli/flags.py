@@ -110,6 +110,8 @@ class InputFlags:
         A camera's WIDTHxHEIGHT.
     framerate
         A camera's frames per second.
+    stream
+        Index of the video stream to take, where a file has several; the largest picture by default.
     deinterlace
         auto (frames that are marked as interlaced), on (all frames) or off.
     """
@@ -117,6 +119,7 @@ class InputFlags:
     input_format: str | None = None
     video_size: str | None = None
     framerate: str | None = None
+    stream: int | None = None
     deinterlace: Deinterlace = "auto"
 
     def options(self, *, audio: bool = False) -> InputOptions:
@@ -125,6 +128,7 @@ class InputFlags:
             input_format=self.input_format,
             video_size=self.video_size,
             frame_rate=self.framerate,
+            stream=self.stream,
             deinterlace=self.deinterlace,
             audio=audio,
         )

@@ -18,6 +18,7 @@ def header(source: Source, engine: Engine, settings: Settings, crop: Crop) -> di
         "rtpolyp": version("rtpolyp"),
         "source": source.name,
         "size": source.size,
+        "start_seconds": source.start_seconds,
         "engine": engine.spec.name,
         "backend": engine.description,
         "sha256": engine.spec.sha256,

@@ -163,7 +163,7 @@ def _open_sinks(
     ]
     stack.enter_context(sinks[0])
     if outputs.json is not None:
-        sinks.append(stack.enter_context(JsonSink(outputs.json, json_header)))
+        sinks.append(stack.enter_context(JsonSink(outputs.json, json_header, source)))
     if outputs.masks is not None:
         sinks.append(stack.enter_context(MaskSink(outputs.masks, source)))
     return sinks

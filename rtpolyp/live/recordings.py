@@ -53,7 +53,7 @@ class Recordings:
             elif options.raw is not None:
                 self._tap = source.tap = RawRecorder(options.raw, source)
             if options.json is not None:
-                sink = JsonSink(options.json, header)
+                sink = JsonSink(options.json, header, source)
                 self._results = ThreadedSink(str(options.json), sink, capacity, telemetry)
         except BaseException:
             self.close()

@@ -9,10 +9,29 @@ from typing import Protocol
 import av
 from typing_extensions import Self
 
+from rtpolyp.video.audio_track import AudioTrack
 from rtpolyp.video.frame import Frame, Segmentation
-from rtpolyp.video.stream_format import AudioTrack, StreamFormat
+from rtpolyp.video.remarks import Remarks
+from rtpolyp.video.stream_format import StreamFormat
 
 __all__ = ["Display", "LiveSource", "Losses", "Outage", "PacketTap", "Sink", "Source"]
+
+
+@dataclass
+class Losses:
+    """What a source has lost so far."""
+
+    outages: int = 0  # of a live source
+    corrupt_packets: int = 0  # marked as damaged on the way, or refused by the decoder
+    skipped_packets: int = 0  # not decoded, to catch up with a live stream
+    lost_pictures: int = 0  # by their times they were there once; where rates vary, an estimate
+    damaged_pictures: int = 0  # shown, with errors that the decoder conceals
+
+    def damage(self) -> str:
+        """What is missing or wrong in the picture, in a few words; empty where nothing is."""
+        if not self.lost_pictures and not self.damaged_pictures:
+            return ""
+        return f"damaged: {self.lost_pictures} pictures lost, {self.damaged_pictures} shown with errors"
 
 
 class Source(Protocol):
@@ -57,6 +76,18 @@ class Source(Protocol):
     def audio(self) -> AudioTrack | None:
         """The sound that belongs to the picture."""
 
+    @property
+    def start_seconds(self) -> float | None:
+        """When the first frame is shown on the source's own clock; that of the frames starts at zero."""
+
+    @property
+    def remarks(self) -> Remarks:
+        """What is not as one would expect; complete after the last frame."""
+
+    @property
+    def losses(self) -> Losses:
+        """What was lost so far, counted."""
+
     def close(self) -> None:
         """Release the file; later calls do nothing."""
 
@@ -75,15 +106,6 @@ class Outage:
     since: float  # time.monotonic()
 
 
-@dataclass
-class Losses:
-    """What a live source has lost so far."""
-
-    outages: int = 0
-    corrupt_packets: int = 0  # marked as damaged on the way, or refused by the decoder
-    skipped_packets: int = 0  # not decoded, to catch up with the stream
-
-
 class PacketTap(Protocol):
     """Sees every packet of a live source before it is decoded, on the thread that iterates over the source.
 
@@ -98,7 +120,10 @@ class PacketTap(Protocol):
         """
 
     def packet(self, packet: "av.Packet[av.stream.Stream]") -> None:
-        """Take one packet, whose times are on the clock of the frames; `packet.stream.type` tells its kind.
+        """Take one packet; `packet.stream.type` tells its kind.
+
+        Its times are on one clock through every loss. That of the frames begins where the first of them is
+        shown, which is later by the reordering of pictures where the stream has any.
 
         The packet is still to be decoded: nothing of it may be changed.
         """
@@ -121,10 +146,6 @@ class LiveSource(Source, Protocol):
     @property
     def outage(self) -> Outage | None:
         """Why no frames come at present; None while they do."""
-
-    @property
-    def losses(self) -> Losses:
-        """What was lost so far, counted."""
 
     def interrupt(self) -> None:
         """Make the iteration end within a second, from any thread, even where it waits for a frame."""

@@ -11,8 +11,10 @@ import av
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
+from rtpolyp.video.contract import Losses
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.frame_normaliser import FrameNormaliser
+from rtpolyp.video.remarks import Remarks
 
 __all__ = ["IMAGES", "ImageFiles"]
 
@@ -35,9 +37,11 @@ class ImageFiles:
     frame_rate = None
     audio = None
     duration_seconds = None
+    start_seconds = None
 
     def __init__(self, path: Path, files: Sequence[Path] | None = None) -> None:
         self.name, self.path = path.name or str(path), path
+        self.remarks, self.losses = Remarks(self.name), Losses()
         chosen = files or (_images_in(path) if path.is_dir() else [path])
         self._files = sorted(chosen, key=_natural)
         self.frame_count = len(self._files)

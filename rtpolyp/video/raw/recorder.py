@@ -10,10 +10,10 @@ from typing_extensions import Self
 from rtpolyp.errors import OutputError
 from rtpolyp.video.audio_copier import COPIED
 from rtpolyp.video.contract import LiveSource
-from rtpolyp.video.live.timeline import TIME_BASE
 from rtpolyp.video.output_paths import prepare_file
 from rtpolyp.video.raw.file_writer import FileWriter
 from rtpolyp.video.raw.remuxer import Remuxer
+from rtpolyp.video.timeline import TIME_BASE
 
 __all__ = ["RawRecorder"]
 

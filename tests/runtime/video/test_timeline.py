@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from rtpolyp.video.live.timeline import TIME_BASE, Timeline
+from rtpolyp.video.timeline import TIME_BASE, Timeline
 
 NOW = 1000.0  # seconds: the monotonic clock when the first packet comes
 
