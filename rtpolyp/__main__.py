@@ -15,7 +15,7 @@ def main() -> None:
             print(f"rtpolyp: opencv-python cannot load {exc}; remedy: {remedy}", file=sys.stderr)
             sys.exit(2)
     from rtpolyp.cli import run_command_line
-    from rtpolyp.cli.timely_exit import end_in_time, leave
+    from rtpolyp.terminal.timely_exit import end_in_time, leave
 
     end_in_time()
     leave(run_command_line(sys.argv[1:]))

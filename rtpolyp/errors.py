@@ -18,7 +18,15 @@ __all__ = [
 
 
 class RtpolypError(Exception):
-    """Base of every error that a user can act on."""
+    """Base of every error that a user can act on.
+
+    `parameter` is the argument or field that the message begins with, None where it begins with a file, a
+    device or another word: the command line puts its flag there.
+    """
+
+    def __init__(self, message: str = "", *, parameter: str | None = None) -> None:
+        super().__init__(message if parameter is None else f"{parameter}{message}")
+        self.parameter = parameter
 
 
 class InputError(RtpolypError):

@@ -22,4 +22,6 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold < 1.0:
-            raise InputError(f"threshold {self.threshold:g} is outside (0, 1): give a probability, e.g. 0.5")
+            raise InputError(
+                f" {self.threshold:g} is outside (0, 1): give a probability, e.g. 0.5", parameter="threshold"
+            )

@@ -39,13 +39,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rtpolyp.cli.demo import render_clip
-from rtpolyp.cli.run import Outputs, run_source
 from rtpolyp.errors import RtpolypError
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import Bundle, load_bundle
 from rtpolyp.measure.benchmark.machine import this_machine
+from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
+from rtpolyp.run import run_file
+from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
 from scripts.measure_speed import PLAIN_CODEC, PlainNetwork, engine_turns, plain_loop
 
@@ -151,9 +152,7 @@ def our_loop(engine: Engine, clip: Path, output: Path) -> int:
     """What `rtpolyp run` does."""
     with open_source(clip) as source:
         settings = settings_for(engine.spec)
-        outcome = run_source(
-            source, engine, settings, Outputs(output), crop="auto", console=Console(quiet=True)
-        )
+        outcome = run_file(source, Outputs(output), model=engine, settings=settings)
     return outcome.frames
 
 

@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
-from rtpolyp.cli import run_command_line
 from rtpolyp.errors import BackendError, EngineError, InputError, OutputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, known_bundles, load_bundle
 from rtpolyp.inference.calibration import cache_folder
@@ -36,6 +35,7 @@ from rtpolyp.inference.tensorrt.build import (
 from rtpolyp.inference.tensorrt.flavour import Library, load_flavour
 from rtpolyp.inference.tensorrt.plan import PlanPrecision, PlanSpec, this_platform, write_plan
 from rtpolyp.spec import EngineSpec
+from rtpolyp.terminal.command_line import run_app
 
 SIDE = 352  # pixels, of a network that no bundle gives a size
 PREPROCESSING = "frames as uint8 BGR, NHWC, at the network's size; the rest is inside"
@@ -297,4 +297,4 @@ def report(path: Path, spec: PlanSpec) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(sys.argv[1:], app))
+    sys.exit(run_app(app, sys.argv[1:]))

@@ -15,13 +15,13 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from rtpolyp.cli import run_command_line
-from rtpolyp.cli.eval_output import make_console, say_written
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import known_bundles
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.report import write_json, write_text
+from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.console import make_console, say_written
 from scripts.shipped.picture import draw
 from scripts.shipped.speed import Point, measure_points
 
@@ -106,4 +106,4 @@ def _read(path: Path) -> tuple[list[Point], str]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(sys.argv[1:], app))
+    sys.exit(run_app(app, sys.argv[1:]))

@@ -24,17 +24,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from rtpolyp.cli.demo import render_clip
 from rtpolyp.errors import InputError
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.live_options import LiveOptions
-from rtpolyp.live.session import run_live
+from rtpolyp.live.session import run_session
 from rtpolyp.measure.benchmark.conditions import Watch
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.statistics import percentile
+from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
 from rtpolyp.video.frame import Frame
+from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_live, open_source
 from scripts.live.faults import (
     ENGINE_FAULTS,
@@ -84,12 +85,18 @@ def rehearse(fault: str, clip: Path, folder: Path) -> dict[str, Any]:
         disturbed: Any = source
         if fault in SOURCE_FAULTS:
             disturbed = Disturbed(source, SOURCE_FAULTS[fault])
-        options = LiveOptions(output=recordings["overlay"], raw=recordings["raw"], log=log)
+        outputs = Outputs(video=recordings["overlay"], raw=recordings["raw"], log=log)
         if fault == "disk full":
-            options = dataclasses.replace(options, log=None)
+            outputs = dataclasses.replace(outputs, log=None)
         watch = Watch()
-        summary = run_live(
-            disturbed, Engines(engine), settings_for(engine.spec), options, header={}, display=eye
+        summary = run_session(
+            disturbed,
+            Engines(engine),
+            settings_for(engine.spec),
+            outputs,
+            LiveOptions(),
+            header={},
+            display=eye,
         )
     gaps = [1000 * (after - before) for before, after in pairwise(eye.times)]
     lines = log.read_text().splitlines() if log.exists() else []

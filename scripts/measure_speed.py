@@ -27,18 +27,18 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from rich.console import Console
 
-from rtpolyp.cli.demo import render_clip
-from rtpolyp.cli.run import Outputs, run_source
 from rtpolyp.imaging.geometry import make_view
 from rtpolyp.imaging.picture import PICTURE_FRAMES, PictureFinder
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import Result, draw, segment, settings_for
+from rtpolyp.run import run_file
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.network_scaler import NetworkScaler
+from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
 from rtpolyp.video.video_sink import EncoderSettings, VideoSink
 from train.augmentation.augment import normalise
@@ -149,9 +149,7 @@ def measure_run(bundle: str, plain: PlainNetwork, clip: Path, folder: Path, roun
             start_cpu = time.process_time()
             with open_source(clip) as source:
                 outputs = Outputs(ours_path)
-                outcome = run_source(
-                    source, engine, settings, outputs, crop="auto", console=Console(quiet=True)
-                )
+                outcome = run_file(source, outputs, model=engine, settings=settings)
             run_cpu = (time.process_time() - start_cpu) / outcome.frames
             stages = measure_stages(engine, clip, folder / "alone.mp4")
             if turn:

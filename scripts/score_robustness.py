@@ -14,8 +14,6 @@ from typing import Annotated
 import numpy as np
 from cyclopts import App, Parameter
 
-from rtpolyp.cli import run_command_line
-from rtpolyp.cli.eval_output import make_console, progress_bar, say_written
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.measure.benchmark.machine import this_machine
@@ -23,6 +21,8 @@ from rtpolyp.measure.dataset import Pair
 from rtpolyp.measure.evaluation import Degrade, FrameScore, Progress, evaluate_engine
 from rtpolyp.measure.report import write_json, write_text
 from rtpolyp.measure.statistics import Interval, bootstrap_difference
+from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.console import make_console, progress_bar, say_written
 from scripts.shipped.degradations import DEGRADATIONS, Degradation
 from scripts.shipped.parts import chosen_parts
 
@@ -178,4 +178,4 @@ def _text(figure: Figure) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(sys.argv[1:], app))
+    sys.exit(run_app(app, sys.argv[1:]))

@@ -14,14 +14,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.console import Console
 
-from rtpolyp.cli import run_command_line
-from rtpolyp.cli.eval_output import make_console, progress_bar, say_written
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from rtpolyp.measure.crops import CropScore, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine
 from rtpolyp.measure.report import append_row, to_dict, write_csv, write_json
 from rtpolyp.pipeline import settings_for
+from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.console import make_console, progress_bar, say_written
 from scripts.shipped.boxes import beside_box, paint_box
 from scripts.shipped.log import check_unscored, make_row, read, rows_of
 from scripts.shipped.parts import PRECISIONS, Part, chosen_parts
@@ -101,4 +101,4 @@ def score(
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(sys.argv[1:], app))
+    sys.exit(run_app(app, sys.argv[1:]))

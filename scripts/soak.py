@@ -32,12 +32,13 @@ from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, rungs_for
 from rtpolyp.live.live_options import LiveOptions, LiveSummary
-from rtpolyp.live.session import run_live
+from rtpolyp.live.session import run_session
 from rtpolyp.measure.benchmark.conditions import Watch
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import settings_for
 from rtpolyp.video.frame import Frame
+from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_live, open_source
 from rtpolyp.video.window import Window
 from scripts.live.counter import read_counter, write_counted_clip
@@ -131,8 +132,9 @@ class Memory:
 def session(address: str, folder: Path, watcher: Watcher, stop: threading.Event) -> LiveSummary:
     """As `rtpolyp run ADDRESS --display -o … --record-raw …` wires it, but for the watcher."""
     recipe = EngineRecipe()
-    options = LiveOptions(
-        output=folder / "overlay.mp4",
+    options = LiveOptions()
+    outputs = Outputs(
+        video=folder / "overlay.mp4",
         raw=folder / "raw.mp4",
         json=folder / "results.jsonl",
         log=folder / "log",
@@ -142,7 +144,7 @@ def session(address: str, folder: Path, watcher: Watcher, stop: threading.Event)
         rungs = rungs_for(recipe, engine.spec.size, interval, max_age, resizable=True)
         engines = Engines(engine, Ladder(rungs, interval, max_age))
         settings = settings_for(engine.spec)
-        return run_live(source, engines, settings, options, header={}, display=watcher, stop=stop)
+        return run_session(source, engines, settings, outputs, options, header={}, display=watcher, stop=stop)
 
 
 def seen(sights: list[Sight], begun: Sequence[float], cut: Cut) -> dict[str, Any]:

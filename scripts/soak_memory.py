@@ -19,8 +19,8 @@ from pathlib import Path
 import av
 import psutil
 
-from rtpolyp.cli.demo import render_clip
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.phantom_clip import render_clip
 
 MIB = 2**20
 GROWTH_LIMIT_MIB = 50

@@ -1,17 +1,19 @@
 """The commands of `rtpolyp`, one file each."""
 
-import signal
-import sys
 from collections.abc import Sequence
-from types import FrameType
 
 import cyclopts
 
-from rtpolyp.cli.line_writer import LineWriter, logging_to
-from rtpolyp.errors import RtpolypError
-from rtpolyp.printable import printable
+from rtpolyp.terminal.command_line import run_app
 
 __all__ = ["app", "run_command_line"]
+
+FLAGS = {  # of parameters of the library that have another name on the command line
+    "alert_delay_ms": "--alert-delay",
+    "max_age_ms": "--max-age",
+    "raw": "--record-raw",
+    "video": "--output",
+}
 
 app = cyclopts.App(
     name="rtpolyp",
@@ -32,31 +34,6 @@ app.command("rtpolyp.cli.bench:bench", help="Measure how fast this machine runs 
 app.command("rtpolyp.cli.doctor:doctor", help="Say what works on this machine, what does not, and the fix.")
 
 
-def run_command_line(tokens: Sequence[str], app: cyclopts.App = app) -> int:
-    """Parse and run one command; return its exit code, 2 after a one-line error, 130 after Ctrl-C."""
-    name = app.name[0]
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    with LineWriter(sys.stderr) as errors, logging_to(errors, f"{name}: %(message)s"):
-        try:
-            code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-        except RtpolypError as exc:
-            print(f"{name}: {printable(str(exc))}", file=errors)
-            return 2
-        except cyclopts.CycloptsError as exc:  # some of its lines are lists
-            print(f"{name}: {exc}", file=errors)
-            return 2
-        except KeyboardInterrupt:
-            return 130
-        return code or 0
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    """SIGTERM ends a run as Ctrl-C does: outputs are closed and stay whole, whatever comes after."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _wait_for_the_end)
-    raise KeyboardInterrupt
-
-
-def _wait_for_the_end(signum: int, frame: FrameType | None) -> None:
-    """It is under way; rtpolyp.cli.timely_exit makes an end of it where it takes too long."""
+def run_command_line(tokens: Sequence[str]) -> int:
+    """Run one command of `rtpolyp`; return its exit code, 2 after a one-line error, 130 after Ctrl-C."""
+    return run_app(app, tokens, FLAGS)

@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from rtpolyp.cli.demo import render_clip
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles, load_bundle
 from rtpolyp.measure.benchmark.bench import Options, bench_engine
@@ -22,6 +21,7 @@ from rtpolyp.measure.benchmark.report import NetworkReport, Report, to_dict, wri
 from rtpolyp.measure.benchmark.samples import THROUGHPUT, Measurement, Schedule, Summary
 from rtpolyp.measure.benchmark.stability import describe, doubts
 from rtpolyp.measure.benchmark.stream import GLASS, Saturation
+from rtpolyp.phantom_clip import render_clip
 from rtpolyp.spec import sha256_of
 from rtpolyp.video.output_paths import prepare_file
 

@@ -1,30 +1,26 @@
 """`rtpolyp demo`: render a phantom clip, outline its polyps, and say how well that went."""
 
-from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
-from rich.console import Console
 
-from rtpolyp.cli.run import Outputs, print_outcome, run_source
+from rtpolyp.cli.run import print_summary
 from rtpolyp.errors import OutputError
 from rtpolyp.imaging.preprocess import read_mask
 from rtpolyp.inference import open_engine
 from rtpolyp.measure.metrics import overlap
-from rtpolyp.phantom import render_phantom
+from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
+from rtpolyp.run import run_file
 from rtpolyp.settings import Style
-from rtpolyp.video.array_source import ArraySource
+from rtpolyp.terminal.console import make_console, progress_bar
+from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
-from rtpolyp.video.video_sink import VideoSink
 
-__all__ = ["demo", "render_clip"]
-
-RATE = Fraction(25)  # frames per second
+__all__ = ["demo"]
 
 
 def demo(
@@ -53,7 +49,7 @@ def demo(
     style
         How polyps are drawn: outline, fill or box.
     """
-    console = Console()
+    console = make_console()
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
@@ -65,32 +61,10 @@ def demo(
         console.print(network.description, highlight=False)
         outputs = Outputs(output / "phantom.polyps.mp4", json=output / "phantom.jsonl", masks=masks)
         settings = settings_for(network.spec, style=style)
-        outcome = run_source(source, network, settings, outputs, crop="auto", console=console)
-    print_outcome(outcome, console)
+        with progress_bar(console, source.name, rate="frames") as progress:
+            summary = run_file(source, outputs, model=network, settings=settings, on_progress=progress)
+    print_summary(summary, console)
     console.print(_score(truths, masks), highlight=False)
-
-
-def render_clip(
-    path: Path,
-    *,
-    seconds: float,
-    size: tuple[int, int] = (1280, 1024),
-    frame_rate: Fraction = RATE,
-    seed: int = 0,
-) -> list[NDArray[np.uint8]]:
-    """Write a phantom clip as H.264; return its true masks, `(H, W) bool` each, packed by numpy.packbits."""
-    truths: list[NDArray[np.uint8]] = []
-
-    def pictures() -> Iterator[NDArray[np.uint8]]:
-        for frame in render_phantom(seconds, size, frame_rate, seed):
-            truths.append(np.packbits(frame.mask))
-            yield frame.bgr
-
-    source = ArraySource(pictures(), size, frame_rate, path.name)
-    with VideoSink(path, source) as sink:
-        for frame in source:
-            sink.write(frame)
-    return truths
 
 
 def _score(truths: list[NDArray[np.uint8]], masks: Path) -> str:

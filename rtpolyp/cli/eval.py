@@ -12,7 +12,6 @@ from cyclopts import Group, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from rtpolyp.cli.eval_output import check_outputs, make_console, progress_bar, say_written
 from rtpolyp.cli.eval_video import VideoTruth, evaluate_videos, is_video
 from rtpolyp.errors import InputError
 from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
@@ -24,6 +23,7 @@ from rtpolyp.measure.sheet import write_sheet
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval
 from rtpolyp.pipeline import settings_for
 from rtpolyp.settings import Settings
+from rtpolyp.terminal.console import check_outputs, make_console, progress_bar, say_written
 from rtpolyp.tracking.alert import DELAY_MS
 
 __all__ = ["evaluate"]

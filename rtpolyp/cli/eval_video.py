@@ -7,7 +7,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from rtpolyp.cli.eval_output import check_outputs, make_console, progress_bar, say_written
 from rtpolyp.errors import InputError
 from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 from rtpolyp.measure.report import write_json
@@ -16,6 +15,7 @@ from rtpolyp.measure.video_evaluation import Observation, observe
 from rtpolyp.measure.video_score import PolypFreeScore, PolypScore, VideoScore, score_video, to_dict
 from rtpolyp.measure.video_truth import Truth, no_polyps, read_sequences, read_truth
 from rtpolyp.pipeline import settings_for
+from rtpolyp.terminal.console import check_outputs, make_console, progress_bar, say_written
 from rtpolyp.tracking.smoothing import TemporalSmoother
 from rtpolyp.video.source import open_source
 

@@ -9,10 +9,14 @@ from cyclopts import Group, Parameter
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.picture import Crop, parse_crop
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles
+from rtpolyp.inference.engine import Goal
+from rtpolyp.inference.isolated.engine import EngineRecipe
+from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.pipeline import settings_for
 from rtpolyp.settings import Settings, Style
 from rtpolyp.spec import EngineSpec
 from rtpolyp.video.input_options import Deinterlace, InputOptions
+from rtpolyp.video.outputs import Outputs
 
 __all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags"]
 
@@ -46,6 +50,13 @@ class OutputFlags:
     display: Annotated[bool, Switch] = False
     audio: bool | None = None
 
+    def outputs(self, live: "LiveFlags | None" = None) -> Outputs:
+        """As runs take them, with those of a live source where it is one."""
+        beside = (
+            {} if live is None else {"raw": live.record_raw, "snapshots": live.snapshots, "log": live.log}
+        )
+        return Outputs(video=self.output, json=self.json, masks=self.masks, audio=self.audio, **beside)
+
 
 @Parameter(name="*", group=Group("Engine", sort_key=2))
 @dataclass(frozen=True)
@@ -66,6 +77,12 @@ class EngineFlags:
     backend: str = "auto"
     precision: str = "auto"
     threads: int | None = None
+
+    def recipe(self, *, optimise_for: Goal) -> EngineRecipe:
+        """As engines are opened."""
+        return EngineRecipe(
+            self.engine, self.backend, self.precision, self.threads, optimise_for=optimise_for
+        )
 
 
 @Parameter(name="*", group=Group("Picture", sort_key=3))
@@ -174,6 +191,18 @@ class LiveFlags:
     metrics: str | None = None
     log: Path | None = None
     fallback_engine: str | None = None
+
+    def options(self, *, crop: Crop) -> LiveOptions:
+        """As live runs take them."""
+        return LiveOptions(
+            crop=crop,
+            max_age_ms=self.max_age,
+            alert_delay_ms=self.alert_delay,
+            tone=self.tone,
+            deidentify=self.deidentify,
+            metrics=self.metrics,
+            fallback_engine=self.fallback_engine,
+        )
 
     def refuse_without_live(self) -> None:
         """Raise InputError for a flag that a file, processed frame by frame, would silently ignore."""

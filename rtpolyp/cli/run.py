@@ -1,74 +1,26 @@
 """`rtpolyp run`: a video or images in, the same with polyps outlined out."""
 
 import contextlib
-import logging
-import time
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, PictureFlags
-from rtpolyp.cli.header import header
 from rtpolyp.cli.live import live
-from rtpolyp.errors import BackendError
-from rtpolyp.imaging.picture import Crop
-from rtpolyp.inference.engine import Engine
-from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
+from rtpolyp.cli.window import open_window
+from rtpolyp.inference.isolated.engine import open_guarded
 from rtpolyp.measure.statistics import percentile
-from rtpolyp.pipeline import draw, segment
-from rtpolyp.settings import Settings
-from rtpolyp.timing import StageTimer
+from rtpolyp.run import FileSummary, RunInterrupted, run_file
+from rtpolyp.terminal.console import make_console, progress_bar, say_written
 from rtpolyp.video.address import is_live
-from rtpolyp.video.contract import Sink, Source
-from rtpolyp.video.json_sink import JsonSink
-from rtpolyp.video.png_sinks import ImageSink, MaskSink
+from rtpolyp.video.contract import Source
 from rtpolyp.video.source import open_source
-from rtpolyp.video.video_sink import VideoSink
-from rtpolyp.video.window import CLOSED, Window
 
-__all__ = ["Outcome", "Outputs", "print_outcome", "run", "run_source"]
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """Where the results of a run go."""
-
-    picture: Path  # MP4, or a folder for images that stand alone
-    json: Path | None = None
-    masks: Path | None = None
-    audio: bool = True  # keep the source's sound
-    display: bool = False  # show the picture in a window as well
-
-
-@dataclass
-class Outcome:
-    """What a run did, complete or interrupted."""
-
-    written: list[Path]
-    frames: int = 0
-    frames_with_polyps: int = 0
-    outlines: int = 0
-    seconds: float = 0.0
-    timer: StageTimer = field(default_factory=StageTimer)
-
-    def count(self, outlines: int, seconds: float) -> None:
-        """Take in one more frame, `seconds` after the start."""
-        self.frames += 1
-        self.outlines += outlines
-        self.frames_with_polyps += outlines > 0
-        self.seconds = seconds
-
-    @property
-    def frames_per_second(self) -> float:
-        """Mean rate since the start."""
-        return self.frames / self.seconds if self.seconds else 0.0
+__all__ = ["print_summary", "run"]
 
 
 def run(
@@ -93,26 +45,35 @@ def run(
         live(video, output, engine, picture, reading, live_flags)
         return
     live_flags.refuse_without_live()
-    console, area = Console(), picture.area()
-    with (
-        open_source(video, options=reading.options()) as source,
-        open_guarded(
-            EngineRecipe(
-                engine.engine, engine.backend, engine.precision, engine.threads, optimise_for="throughput"
-            )
-        ) as network,
-    ):
+    console, crop = make_console(), picture.area()
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(open_source(video, options=reading.options()))
+        network = stack.enter_context(open_guarded(engine.recipe(optimise_for="throughput")))
         console.print(network.description, highlight=False)
-        outputs = Outputs(
-            output.output or default_output(source, video),
-            output.json,
-            output.masks,
-            output.audio is not False,
-            output.display,
-        )
+        outputs = output.outputs()
+        if outputs.video is None:
+            outputs = replace(outputs, video=default_output(source, video))
         settings = picture.settings(network.spec)
-        outcome = run_source(source, network, settings, outputs, crop=area, console=console)
-    print_outcome(outcome, console)
+        window = open_window(source.name) if output.display else None
+        if window is not None:
+            stack.enter_context(window)
+        progress = stack.enter_context(progress_bar(console, source.name, rate="frames"))
+        try:
+            summary = run_file(
+                source,
+                outputs,
+                model=network,
+                settings=settings,
+                crop=crop,
+                display=window,
+                on_progress=progress,
+            )
+        except RunInterrupted as exc:
+            stack.close()
+            console.print("interrupted; what was written stays")
+            print_summary(exc.summary, console)
+            raise
+    print_summary(summary, console)
 
 
 def default_output(source: Source, video: str) -> Path:
@@ -120,85 +81,15 @@ def default_output(source: Source, video: str) -> Path:
     return Path(f"{Path(video).stem}.polyps" + (".mp4" if source.is_sequence else ""))
 
 
-def run_source(
-    source: Source, engine: Engine, settings: Settings, outputs: Outputs, *, crop: Crop, console: Console
-) -> Outcome:
-    """Run the pipeline into its outputs with a progress bar; Ctrl-C closes them, reports and re-raises."""
-    outcome = Outcome(written=[path for path in (outputs.picture, outputs.json, outputs.masks) if path])
-    start = time.perf_counter()
-    with contextlib.ExitStack() as stack:
-        sinks = _open_sinks(stack, source, outputs, header(source, engine, settings, crop))
-        window = stack.enter_context(_window(source.name)) if outputs.display else None
-        progress = stack.enter_context(_progress(console))
-        task = progress.add_task(source.name, total=source.frame_count, fps=0.0)
-        results = segment(source, engine, settings, crop=crop, timer=outcome.timer)
-        stack.enter_context(contextlib.closing(results))
-        try:
-            for result in results:
-                with outcome.timer.measure("overlay"):
-                    drawn = draw(result, settings)
-                with outcome.timer.measure("encode"):
-                    for sink in sinks:
-                        sink.write(drawn, result.segmentation)
-                outcome.count(len(result.segmentation.polyps), time.perf_counter() - start)
-                progress.update(task, advance=1, fps=outcome.frames_per_second)
-                if window is not None and window.show(drawn) in ("q", "esc", CLOSED):
-                    break
-        except KeyboardInterrupt:
-            stack.close()
-            console.print("interrupted; what was written stays")
-            print_outcome(outcome, console)
-            raise
-    outcome.seconds = time.perf_counter() - start
-    return outcome
-
-
-def _open_sinks(
-    stack: contextlib.ExitStack, source: Source, outputs: Outputs, json_header: dict[str, object]
-) -> list[Sink]:
-    sinks: list[Sink] = [
-        VideoSink(outputs.picture, source, audio=outputs.audio)
-        if source.is_sequence
-        else ImageSink(outputs.picture, source)
-    ]
-    stack.enter_context(sinks[0])
-    if outputs.json is not None:
-        sinks.append(stack.enter_context(JsonSink(outputs.json, json_header, source)))
-    if outputs.masks is not None:
-        sinks.append(stack.enter_context(MaskSink(outputs.masks, source)))
-    return sinks
-
-
-def print_outcome(outcome: Outcome, console: Console) -> None:
+def print_summary(summary: FileSummary, console: Console) -> None:
     """Print frames, rate, stage times and what was found."""
     table = Table("stage", "p50 ms", "p99 ms", box=None)
-    for stage, seconds in outcome.timer.samples().items():
+    for stage, seconds in summary.timer.samples().items():
         table.add_row(stage, *(f"{1000 * percentile(seconds, rank):.2f}" for rank in (50, 99)))
     console.print(table)
     console.print(
-        f"{outcome.frames} frames in {outcome.seconds:.1f} s ({outcome.frames_per_second:.1f} frames/s); "
-        f"{outcome.outlines} polyp outlines in {outcome.frames_with_polyps} frames",
+        f"{summary.frames} frames in {summary.seconds:.1f} s ({summary.frames_per_second:.1f} frames/s); "
+        f"{summary.outlines} polyp outlines in {summary.frames_with_polyps} frames",
         highlight=False,
     )
-    for path in outcome.written:
-        console.print(f"wrote {path}", highlight=False, soft_wrap=True)
-
-
-def _progress(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[fps]:.1f} frames/s"),
-        TimeRemainingColumn(),
-    )
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-
-
-def _window(title: str) -> contextlib.AbstractContextManager[Window | None]:
-    """A window, or none with the reason said aloud: a run does not end for want of a screen."""
-    try:
-        return Window(title)
-    except BackendError as exc:
-        log.warning("%s; going on without a window", exc)
-        return contextlib.nullcontext()
+    say_written(summary.written, console)

@@ -1,9 +1,9 @@
-"""LiveOptions and LiveSummary: what a live session is asked for, and what it says in the end."""
+"""LiveOptions and LiveSummary: how a live session is run, and what it says in the end."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtpolyp.errors import RtpolypError
+from rtpolyp.errors import InputError, RtpolypError
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.tracking.alert import DELAY_MS
 
@@ -12,20 +12,21 @@ __all__ = ["LiveOptions", "LiveSummary"]
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What a session does beside showing the picture."""
+    """How a live session runs, beside what it writes."""
 
     crop: Crop = "auto"  # where the endoscope's picture lies
     max_age_ms: float = 150.0  # from a frame's capture, until its result is not drawn any more
     alert_delay_ms: float = DELAY_MS  # that a polyp must be outlined without a break
     tone: bool = False  # sound at each alert
-    output: Path | None = None  # MP4 of what is shown
-    raw: Path | None = None  # the stream as it comes; with deidentify an MP4 without overlay
-    json: Path | None = None  # one line a result
-    snapshots: Path | None = None  # folder
     deidentify: bool = False  # everything outside the endoscope's picture is black in all that is written
-    audio: bool = False  # recorded as well
     metrics: str | None = None  # HOST:PORT or :PORT of Prometheus' text
-    log: Path | None = None  # JSON lines of events
+    fallback_engine: str | Path | None = None  # a smaller network's bundle, for an engine that cannot keep up
+
+    def __post_init__(self) -> None:
+        if self.deidentify and self.crop == "off":
+            raise InputError(
+                ": blanks what crop leaves out, and off is nothing; give another crop", parameter="deidentify"
+            )
 
 
 @dataclass(frozen=True)

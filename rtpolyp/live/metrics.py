@@ -23,10 +23,13 @@ def serve_metrics(telemetry: Telemetry, address: str) -> "MetricsServer":
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or LOOPBACK
     if not port.isdecimal() or int(port) > 65_535:
-        raise InputError(f"--metrics {address}: not an address; give :PORT or HOST:PORT, e.g. :9100")
+        raise InputError(
+            f" {address}: not an address; give :PORT or HOST:PORT, e.g. :9100", parameter="metrics"
+        )
     try:
         return MetricsServer(telemetry, host, int(port))
     except OSError as exc:
         raise InputError(
-            f"--metrics {address}: cannot be listened on ({exc.strerror}); give another port or host"
+            f" {address}: cannot be listened on ({exc.strerror}); give another port or host",
+            parameter="metrics",
         ) from exc

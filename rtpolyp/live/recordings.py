@@ -7,13 +7,12 @@ from typing import Any
 from typing_extensions import Self
 
 from rtpolyp.errors import RtpolypError
-from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.live.threaded_sink import ThreadedSink
 from rtpolyp.live.worker import run_together
-from rtpolyp.video.contract import LiveSource
+from rtpolyp.video.contract import LiveSource, Sink
 from rtpolyp.video.frame import Frame, Segmentation
-from rtpolyp.video.json_sink import JsonSink
+from rtpolyp.video.outputs import Outputs, open_sinks
 from rtpolyp.video.raw.recorder import RawRecorder
 from rtpolyp.video.video_sink import VideoSink
 
@@ -21,7 +20,7 @@ __all__ = ["Recordings"]
 
 
 class Recordings:
-    """The overlay's video, the raw one, and the results' JSON lines, as far as they are asked for.
+    """The pictures' sinks, the raw recording, and the results' sinks, as far as they are asked for.
 
     The raw recording is a copy of the source's packets, and so the session's `tap`; with `deidentify`, when
     what comes must not be kept, it is a second video of the frames without overlay. Raises OutputError or
@@ -31,30 +30,29 @@ class Recordings:
     def __init__(
         self,
         source: LiveSource,
-        options: LiveOptions,
+        outputs: Outputs,
         header: Mapping[str, Any],
         telemetry: Telemetry,
         *,
         capacity: int,
+        deidentify: bool,
     ) -> None:
-        self._overlay: ThreadedSink | None = None
+        self._pictures: list[ThreadedSink] = []
+        self._results: list[ThreadedSink] = []
         self._blanked: ThreadedSink | None = None
-        self._results: ThreadedSink | None = None
         self._tap: RawRecorder | None = None
 
-        def video(path: Path) -> ThreadedSink:
-            return ThreadedSink(str(path), VideoSink(path, source, audio=options.audio), capacity, telemetry)
+        def threaded(path: Path, sink: Sink) -> ThreadedSink:
+            return ThreadedSink(str(path), sink, capacity, telemetry)
 
         try:
-            if options.output is not None:
-                self._overlay = video(options.output)
-            if options.raw is not None and options.deidentify:
-                self._blanked = video(options.raw)
-            elif options.raw is not None:
-                self._tap = source.tap = RawRecorder(options.raw, source)
-            if options.json is not None:
-                sink = JsonSink(options.json, header, source)
-                self._results = ThreadedSink(str(options.json), sink, capacity, telemetry)
+            for path, takes, sink in open_sinks(outputs, source, header):
+                (self._pictures if takes == "pictures" else self._results).append(threaded(path, sink))
+            raw = outputs.path("raw")
+            if raw is not None and deidentify:
+                self._blanked = threaded(raw, VideoSink(raw, source, audio=outputs.audio is not False))
+            elif raw is not None:
+                self._tap = source.tap = RawRecorder(raw, source)
         except BaseException:
             self.close()
             raise
@@ -62,29 +60,29 @@ class Recordings:
     @property
     def videos(self) -> list[RtpolypError | None]:
         """For each video that is recorded: what ended it early, None while it goes on."""
-        return [part.error for part in (self._overlay, self._blanked, self._tap) if part is not None]
+        parts = (*self._pictures, self._blanked, self._tap)
+        return [part.error for part in parts if part is not None]
 
     def errors(self) -> Iterator[RtpolypError]:
         """What ended early."""
-        yield from (error for error in self.videos if error is not None)
-        if self._results is not None and self._results.error is not None:
-            yield self._results.error
+        ended = (*self.videos, *(sink.error for sink in self._results))
+        yield from (error for error in ended if error is not None)
 
     def write_picture(self, drawn: Frame, clean: Frame, found: Segmentation | None) -> None:
         """Take a picture, with everything drawn on it and without; its planes must not change any more."""
-        if self._overlay is not None:
-            self._overlay.write(drawn, found)
+        for sink in self._pictures:
+            sink.write(drawn, found)
         if self._blanked is not None:
             self._blanked.write(clean, found)
 
     def write_result(self, frame: Frame, found: Segmentation) -> None:
         """Take what was found in a frame."""
-        if self._results is not None:
-            self._results.write(frame, found)
+        for sink in self._results:
+            sink.write(frame, found)
 
     def close(self) -> None:
         """Finish all of them at once, once nothing comes any more, within 1.3 s; later calls do nothing."""
-        parts = (self._overlay, self._blanked, self._results, self._tap)
+        parts = (*self._pictures, self._blanked, *self._results, self._tap)
         run_together([part.close for part in parts if part is not None])
 
     def __enter__(self) -> Self:

@@ -27,8 +27,9 @@ from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import Alert, AlertPolicy
 from rtpolyp.video.contract import Display, LiveSource
 from rtpolyp.video.frame import Frame
+from rtpolyp.video.outputs import Outputs
 
-__all__ = ["frame_seconds", "run_live"]
+__all__ = ["frame_seconds", "run_session"]
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +37,11 @@ QUEUE_SECONDS = 1.0  # of frames that a disk may fall behind: what waits at the 
 DEFAULT_RATE, LOWEST_RATE, HIGHEST_RATE = 25.0, 1.0, 240.0  # frames/s; others are a container's mistakes
 
 
-def run_live(
+def run_session(
     source: LiveSource,
     engines: Engines,
     settings: Settings,
+    outputs: Outputs,
     options: LiveOptions,
     *,
     header: Mapping[str, Any],
@@ -54,7 +56,7 @@ def run_live(
     cannot be opened; an output that fails later ends alone and stands in the summary.
     """
     with contextlib.ExitStack() as stack:
-        session = _Session(source, engines, settings, options, header, display, stack)
+        session = _Session(source, engines, settings, outputs, options, header, display, stack)
         return session.run(stop or threading.Event())
 
 
@@ -72,26 +74,30 @@ class _Session:
         source: LiveSource,
         engines: Engines,
         settings: Settings,
+        outputs: Outputs,
         options: LiveOptions,
         header: Mapping[str, Any],
         display: Display | None,
         stack: contextlib.ExitStack,
     ) -> None:
         stack.callback(engines.close)
-        self._source, self._engines, self._options = source, engines, options
+        self._source, self._engines = source, engines
+        self._outputs, self._options = outputs, options
         self._telemetry = telemetry = Telemetry()
         self._tell: Tell = _tell_nobody
-        if options.log is not None:
-            self._tell = stack.enter_context(EventLog(options.log)).write
+        if (log_path := outputs.path("log")) is not None:
+            self._tell = stack.enter_context(EventLog(log_path)).write
         if options.metrics is not None:
             stack.enter_context(serve_metrics(telemetry, options.metrics))
         self._tone = stack.enter_context(AlertTone()) if options.tone else None
         self._snapshots: SnapshotWriter | None = None
-        if options.snapshots is not None:
-            writer = SnapshotWriter(options.snapshots, header, deidentify=options.deidentify)
+        if (folder := outputs.path("snapshots")) is not None:
+            writer = SnapshotWriter(folder, header, deidentify=options.deidentify)
             self._snapshots = stack.enter_context(writer)
         capacity = round(QUEUE_SECONDS / frame_seconds(source))
-        self._recordings = Recordings(source, options, header, telemetry, capacity=capacity)
+        self._recordings = Recordings(
+            source, outputs, header, telemetry, capacity=capacity, deidentify=options.deidentify
+        )
         stack.callback(self._recordings.close)
 
         self._for_picture: Latest[Frame] = Latest(self._drop)
@@ -153,7 +159,7 @@ class _Session:
         return LiveSummary(
             seconds,
             tuple(self._telemetry.summary_lines(seconds)),
-            tuple(path for path in (self._options.output, self._options.raw, self._options.json) if path),
+            self._outputs.written(),
             errors,
         )
 

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import pytest
 
-from rtpolyp.cli import run_command_line
 from rtpolyp.inference import nvidia_card as card_module
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from rtpolyp.inference.nvidia_card import Card
@@ -21,6 +20,7 @@ from rtpolyp.inference.tensorrt.flavour import RTX_CAPABILITIES, Library
 from rtpolyp.inference.tensorrt.plan import read_plan
 from rtpolyp.inference.tensorrt.typed_onnx import load_graph, typed_graph
 from rtpolyp.spec import sha256_of
+from rtpolyp.terminal.command_line import run_app
 from tests.runtime.tiny_bundle import red_square, write_tiny_bundle
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "build_engine.py"
@@ -49,7 +49,7 @@ def run(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def run(*options: object) -> int:
         words = [str(option) for option in (*options, "-o", tmp_path / "engines")]
         monkeypatch.setattr("sys.argv", ["scripts/build_engine.py", *words])
-        return run_command_line(words, script.app)
+        return run_app(script.app, words)
 
     return run
 
@@ -195,7 +195,7 @@ def test_a_corrupt_bundle_is_one_line(run, tmp_path: Path, capsys):
 
 def test_an_unwritable_output_is_one_line(script: ModuleType, tmp_path: Path, capsys):
     (tmp_path / "file").write_bytes(b"")
-    assert run_command_line(["-o", str(tmp_path / "file" / "engines")], script.app) == 2
+    assert run_app(script.app, ["-o", str(tmp_path / "file" / "engines")]) == 2
     assert "file/engines: no folder to write to (" in capsys.readouterr().err
 
 

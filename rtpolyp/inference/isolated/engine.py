@@ -81,7 +81,7 @@ class IsolatedEngine(LocalEngine):
 
     def __init__(self, recipe: Recipe, *, deadline_seconds: float = 2.0, start_seconds: float = 60.0) -> None:
         self.restarts = 0  # processes that became ready after the first
-        self._recipe = recipe
+        self.recipe = recipe
         self._deadline_seconds, self._start_seconds = deadline_seconds, start_seconds
         self._in_flight: dict[int, tuple[Request, float]] = {}  # by slot; until when, monotonic
         self._outage: str | None = None
@@ -138,7 +138,7 @@ class IsolatedEngine(LocalEngine):
             adopted = math.inf
             with contextlib.ExitStack() as stack:
                 try:
-                    process = EngineProcess(self._recipe, self._stop, self._start_seconds)
+                    process = EngineProcess(self.recipe, self._stop, self._start_seconds)
                     stack.callback(process.close)
                     self._adopt(process, first)
                     adopted = time.monotonic()

@@ -186,8 +186,8 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path):
     """A main thread in a call that never returns: nothing but the guard is there."""
     script = """
 import ctypes, signal
-from rtpolyp.cli import _interrupt
-from rtpolyp.cli.timely_exit import end_in_time
+from rtpolyp.terminal.command_line import _interrupt
+from rtpolyp.terminal.timely_exit import end_in_time
 signal.signal(signal.SIGTERM, _interrupt)
 end_in_time()
 print("ready", flush=True)

@@ -12,14 +12,16 @@ from rtpolyp.inference.stub import StubEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.event_log import EventLog
 from rtpolyp.live.live_options import LiveOptions, LiveSummary
-from rtpolyp.live.session import run_live
+from rtpolyp.live.session import run_session
 from rtpolyp.settings import Settings
+from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
 
 RATE = 5  # frames/s: what a busy machine delays a thread by is a fraction of its interval
 INTERVAL = 1 / RATE  # seconds
 LARGEST_GAP = 2 * INTERVAL  # promised
 MAX_AGE_MS = 2500 / RATE  # results must outlive the interval, as 150 ms do at a camera's rate
+WRITTEN = {"video": "out.mp4", "json": "out.jsonl", "log": "log.jsonl"}
 LONGEST_SECONDS = 60.0  # of a session whose condition never comes true
 
 
@@ -70,20 +72,17 @@ def rehearse(source, engine, folder, watcher=None, *, ladder=None, **changes) ->
         watcher.told.append({"event": event, "monotonic": time.monotonic(), **fields})
         write(log, event, **fields)
 
-    options = {
-        "crop": "off",
-        "max_age_ms": MAX_AGE_MS,
-        "output": folder / "out.mp4",
-        "json": folder / "out.jsonl",
-        "log": folder / "log.jsonl",
-    }
+    paths = {name: folder / file for name, file in WRITTEN.items()}
+    paths |= {name: changes.pop(name) for name in list(changes) if hasattr(Outputs, name)}
+    options = {"crop": "off", "max_age_ms": MAX_AGE_MS} | changes
     settings = Settings(threshold=0.5, minimum_area=0.001, minimum_confidence=0.0)
     with patch.object(EventLog, "write", write_and_note):
-        summary = run_live(
+        summary = run_session(
             source,
             Engines(engine, ladder),
             settings,
-            LiveOptions(**(options | changes)),
+            Outputs(**paths),
+            LiveOptions(**options),
             header={"source": source.name},
             display=watcher,
         )

@@ -7,7 +7,7 @@ import pytest
 
 from rtpolyp.inference.isolated.engine import IsolatedEngine
 from rtpolyp.inference.stub import StubEngine
-from rtpolyp.live import recordings
+from rtpolyp.video import outputs
 from tests.runtime.faulty_engine import Faulty
 from tests.runtime.live.rehearsal import INTERVAL, LARGEST_GAP, RATE, Watcher, gaps, played, rehearse
 from tests.runtime.live.scripted import Pause, Scripted
@@ -111,7 +111,7 @@ class RaisingSink:
 
 
 def test_a_sink_with_a_bug_ends_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(recordings, "VideoSink", RaisingSink)
+    monkeypatch.setattr(outputs, "VideoSink", RaisingSink)
     watcher, summary = rehearse(Scripted(2, rate=RATE), Plain(SPEC), tmp_path)
     assert max(watcher.gaps) <= LARGEST_GAP
     assert "ZeroDivisionError" in str(summary.errors[0])
@@ -130,7 +130,7 @@ def test_a_disk_that_hangs_costs_the_picture_nothing(tmp_path, monkeypatch):
         def write(self, frame, segmentation):
             time.sleep(30)
 
-    monkeypatch.setattr(recordings, "VideoSink", Hanging)
+    monkeypatch.setattr(outputs, "VideoSink", Hanging)
     begun = time.monotonic()
     watcher, summary = rehearse(Scripted(3, rate=RATE), Plain(SPEC), tmp_path)
     assert max(watcher.gaps) <= LARGEST_GAP

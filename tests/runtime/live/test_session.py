@@ -16,9 +16,10 @@ from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, Rung
 from rtpolyp.live.live_options import LiveOptions
-from rtpolyp.live.session import run_live
+from rtpolyp.live.session import run_session
 from rtpolyp.settings import Settings
 from rtpolyp.video.contract import Losses
+from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
 from tests.runtime.live.rehearsal import RATE, Plain, Watcher, played, rehearse
 from tests.runtime.live.scripted import SIZE, Scripted
@@ -154,8 +155,8 @@ def test_stop_ends_it_in_time_even_when_the_engine_hangs(tmp_path):
     threading.Timer(1.5, stop.set).start()
     engine = Plain(SPEC, hang_at=range(3, 100))
     begun = time.monotonic()
-    options = LiveOptions(crop="off", output=tmp_path / "out.mp4")
-    run_live(Scripted(30, rate=RATE), Engines(engine), SETTINGS, options, header={}, stop=stop)
+    outputs, options = Outputs(video=tmp_path / "out.mp4"), LiveOptions(crop="off")
+    run_session(Scripted(30, rate=RATE), Engines(engine), SETTINGS, outputs, options, header={}, stop=stop)
     assert time.monotonic() - begun < 1.5 + END_SECONDS
 
 
@@ -165,9 +166,9 @@ def sink_threads() -> set[threading.Thread]:
 
 def test_an_output_that_cannot_be_opened_fails_and_closes_the_rest(tmp_path):
     engine, before = Plain(SPEC), sink_threads()
-    options = LiveOptions(output=tmp_path / "out.mp4", json=tmp_path / "missing" / "out.jsonl")
+    outputs = Outputs(video=tmp_path / "out.mp4", json=tmp_path / "missing" / "out.jsonl")
     with pytest.raises(OutputError, match="no folder"):
-        run_live(Scripted(1, rate=RATE), Engines(engine), SETTINGS, options, header={})
+        run_session(Scripted(1, rate=RATE), Engines(engine), SETTINGS, outputs, LiveOptions(), header={})
     with pytest.raises(EngineError, match="closed"):
         engine.submit(np.zeros((1, SPEC.height, SPEC.width, 3), np.uint8))
     assert sink_threads() <= before
@@ -189,9 +190,10 @@ def test_a_slow_engine_is_replaced_by_a_smaller_one(tmp_path):
     engines = Engines(
         Plain(SPEC, delay_seconds=0.3), Ladder(RUNGS, interval, max_age), open_engine=open_small
     )
-    settings = LiveOptions(crop="off", max_age_ms=1000 * max_age, json=tmp_path / "out.jsonl")
+    outputs = Outputs(json=tmp_path / "out.jsonl")
+    options = LiveOptions(crop="off", max_age_ms=1000 * max_age)
     done = Watcher(done=lambda watcher: len(watcher.times) > 20)
-    run_live(Scripted(30, rate=RATE), engines, SETTINGS, settings, header={}, display=done)
+    run_session(Scripted(30, rate=RATE), engines, SETTINGS, outputs, options, header={}, display=done)
     assert opened == ["small"]
     assert engines.current.spec == SMALL
     assert (engines.state.state, engines.state.reason) == ("reduced", "input 96x64")
@@ -204,9 +206,10 @@ def test_an_engine_that_does_not_open_leaves_the_first_at_work(tmp_path, caplog)
     interval, max_age = 1 / RATE, 0.5
     first = Plain(SPEC, delay_seconds=0.3)
     engines = Engines(first, Ladder(RUNGS, interval, max_age), open_engine=open_nothing)
-    options = LiveOptions(crop="off", max_age_ms=1000 * max_age, json=tmp_path / "out.jsonl")
+    outputs = Outputs(json=tmp_path / "out.jsonl")
+    options = LiveOptions(crop="off", max_age_ms=1000 * max_age)
     done = Watcher(done=lambda watcher: len(watcher.times) > 20)
-    run_live(Scripted(30, rate=RATE), engines, SETTINGS, options, header={}, display=done)
+    run_session(Scripted(30, rate=RATE), engines, SETTINGS, outputs, options, header={}, display=done)
     assert engines.current is first
     assert engines.state.state == "on"
     assert "small: no such bundle; going on as before" in caplog.text

@@ -9,8 +9,9 @@ from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, rungs_for
 from rtpolyp.live.live_options import LiveOptions
-from rtpolyp.live.session import run_live
+from rtpolyp.live.session import run_session
 from rtpolyp.settings import Settings
+from rtpolyp.video.outputs import Outputs
 from tests.runtime.live.rehearsal import INTERVAL, MAX_AGE_MS, RATE, Plain, Watcher, rehearse
 from tests.runtime.live.scripted import Scripted
 from tests.runtime.live.test_metrics import scrape
@@ -73,10 +74,11 @@ def test_the_fallback_takes_over_from_a_slow_network_and_hands_back(tmp_path):
             states.append(engines.state)
         return len(states) == 3
 
-    options = LiveOptions(crop="off", max_age_ms=MAX_AGE_MS, json=tmp_path / "out.jsonl")
+    outputs = Outputs(json=tmp_path / "out.jsonl")
+    options = LiveOptions(crop="off", max_age_ms=MAX_AGE_MS)
     settings = Settings(threshold=0.5, minimum_area=0.001, minimum_confidence=0.0)
     source, display = Scripted(40, rate=RATE, draw=textured_disc), Watcher(done=look)
-    run_live(source, engines, settings, options, header={}, display=display)
+    run_session(source, engines, settings, outputs, options, header={}, display=display)
     assert opened == ["small", "large"]
     assert [(state.state, state.reason) for state in states] == [
         ("on", ""),

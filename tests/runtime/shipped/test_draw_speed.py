@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.cli import run_command_line
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.openvino import OpenVinoEngine
+from rtpolyp.terminal.command_line import run_app
 from scripts import score_shipped
 from scripts.draw_speed import app
 from scripts.shipped.log import read
@@ -33,12 +33,12 @@ def test_measuring_logs_what_was_not_scored_and_drawing_needs_the_file_alone(
     data: Path, tiny: Path, tmp_path: Path
 ) -> None:
     log, results, picture = tmp_path / "test_log.csv", tmp_path / "speed.json", tmp_path / "speed.svg"
-    assert run_command_line([str(tiny), "--data", str(data), "-o", str(tmp_path)], score_shipped.app) == 0
+    assert run_app(score_shipped.app, [str(tiny), "--data", str(data), "-o", str(tmp_path)]) == 0
     files = ["--log", str(log), "--results", str(results), "-o", str(picture)]
     second = shutil.copytree(tiny, tmp_path / "second")
     measure = ["--measure", "--engine", str(tiny), "--engine", str(second), "--side", "64"]
     measure += ["--rounds", "1", "--seconds", "0.01"]
-    assert run_command_line([*measure, "--data", str(data), *files], app) == 0
+    assert run_app(app, [*measure, "--data", str(data), *files]) == 0
     precisions = OpenVinoEngine.precisions(load_bundle(tiny))
     points = json.loads(results.read_text())["points"]
     measured = [(point["precision"], point["side"]) for point in points]
@@ -52,16 +52,16 @@ def test_measuring_logs_what_was_not_scored_and_drawing_needs_the_file_alone(
     assert logged == {(p["precision"], p["side"]): p["dice"] for p in points}
     assert all(0 < p["slowest"] <= p["frames_per_second"] <= p["fastest"] for p in points)
     before = log.read_bytes()
-    assert run_command_line([*measure, "--data", str(data), *files], app) == 0
+    assert run_app(app, [*measure, "--data", str(data), *files]) == 0
     assert log.read_bytes() == before  # nothing is scored twice
     picture.unlink()
-    assert run_command_line(files, app) == 0
+    assert run_app(app, files) == 0
     assert "TINY" in picture.read_text().upper()
 
 
 def test_measuring_before_scoring_fails(data: Path, tiny: Path, tmp_path: Path, capsys) -> None:
     arguments = ["--measure", "--engine", str(tiny), "--data", str(data), "--log", str(tmp_path / "log.csv")]
-    assert run_command_line([*arguments, "--side", "96"], app) == 2
+    assert run_app(app, [*arguments, "--side", "96"]) == 2
     assert "was not scored on kvasir-test in fp32; first run python scripts/score_shipped.py tiny" in (
         capsys.readouterr().err
     )
@@ -96,8 +96,8 @@ def test_faster_is_further_right_and_better_is_higher() -> None:
 
 
 def test_drawing_without_measurements_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line(["--results", str(tmp_path / "none.json")], app) == 2
+    assert run_app(app, ["--results", str(tmp_path / "none.json")]) == 2
     assert "none.json: no measurements of this script" in capsys.readouterr().err
     (tmp_path / "other.json").write_text('{"machine": {}}')
-    assert run_command_line(["--results", str(tmp_path / "other.json")], app) == 2
+    assert run_app(app, ["--results", str(tmp_path / "other.json")]) == 2
     assert "make them by --measure" in capsys.readouterr().err

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rtpolyp.cli import run_command_line
 from rtpolyp.measure.dataset import load_pairs
+from rtpolyp.terminal.command_line import run_app
 from scripts import score_robustness
 from scripts.score_robustness import DEGRADATIONS, app, as_text, measure
 from scripts.shipped.degradations import Degradation
@@ -38,7 +38,7 @@ def test_the_command_writes_a_row_a_degradation(
 ) -> None:
     monkeypatch.setattr(score_robustness, "DEGRADATIONS", DEGRADATIONS[2:5])
     arguments = [str(tiny), "--precision", "fp32", "--data", str(data), "-o", str(tmp_path / "results")]
-    assert run_command_line(arguments, app) == 0
+    assert run_app(app, arguments) == 0
     text = (tmp_path / "results" / "robustness-tiny.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| JPEG")]
     assert len(rows) == 2  # at both points
@@ -50,5 +50,5 @@ def test_the_command_writes_a_row_a_degradation(
 
 
 def test_an_unknown_part_fails(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command_line([str(tiny), "--part", "mars"], app) == 2
+    assert run_app(app, [str(tiny), "--part", "mars"]) == 2
     assert "--part 'mars' is unknown; there are: kvasir-test, cvc-sequence-test" in capsys.readouterr().err

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.cli import run_command_line
 from rtpolyp.spec import read_spec, write_spec
+from rtpolyp.terminal.command_line import run_app
 from scripts.score_shipped import app
 from scripts.shipped.log import COLUMNS, read
 from scripts.shipped.summary import summary
@@ -21,7 +21,7 @@ def results(tmp_path: Path) -> Path:
 @pytest.fixture
 def score(data: Path, tiny: Path, results: Path):
     def score(*arguments: str) -> int:
-        return run_command_line([str(tiny), "--data", str(data), "-o", str(results), *arguments], app)
+        return run_app(app, [str(tiny), "--data", str(data), "-o", str(results), *arguments])
 
     return score
 

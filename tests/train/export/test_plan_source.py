@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from rtpolyp.cli import run_command_line
 from rtpolyp.errors import BackendError, EngineError, InputError
 from rtpolyp.inference import nvidia_card as card_module
 from rtpolyp.inference.bundle import Bundle
@@ -17,6 +16,7 @@ from rtpolyp.inference.tensorrt.build import BuildConfig
 from rtpolyp.inference.tensorrt.flavour import Library
 from rtpolyp.inference.tensorrt.plan import read_plan
 from rtpolyp.spec import sha256_of
+from rtpolyp.terminal.command_line import run_app
 from tests.train.tiny_encoder import register
 from train.checkpoint import load_checkpoint
 from train.data import Source
@@ -35,9 +35,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     spec = importlib.util.spec_from_file_location("build_engine", SCRIPT)
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    return lambda *options: run_command_line(
-        [*map(str, options), "-o", str(tmp_path / "engines")], script.app
-    )
+    return lambda *options: run_app(script.app, [*map(str, options), "-o", str(tmp_path / "engines")])
 
 
 def test_random_weights_are_the_same_each_time(monkeypatch):

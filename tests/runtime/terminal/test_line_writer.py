@@ -5,7 +5,7 @@ import logging
 import os
 import time
 
-from rtpolyp.cli.line_writer import LineWriter, logging_to
+from rtpolyp.terminal.line_writer import LineWriter, logging_to
 from tests.runtime.processes import wait_until
 
 

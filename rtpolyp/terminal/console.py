@@ -1,20 +1,22 @@
-"""What `rtpolyp eval` of images and of videos share: console, progress bar, and the files they write."""
+"""The console of every command: its width, its progress bar, and the names of the files it wrote."""
 
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
 from rtpolyp.errors import OutputError
-from rtpolyp.measure.evaluation import Progress
 
-__all__ = ["check_outputs", "make_console", "progress_bar", "say_written"]
+__all__ = ["OnProgress", "check_outputs", "make_console", "progress_bar", "say_written"]
 
 PIPED_WIDTH = 120  # columns where no terminal says how wide it is
+OnProgress: TypeAlias = Callable[[int, int | None], None]  # called with (frames done, frames in all)
 
 
 def make_console() -> Console:
@@ -23,12 +25,22 @@ def make_console() -> Console:
 
 
 @contextmanager
-def progress_bar(console: Console, unit: str) -> Iterator[Progress]:
-    """A bar that counts `unit` while the block runs; nothing where output is piped."""
-    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def progress_bar(console: Console, unit: str, *, rate: str = "") -> Iterator[OnProgress]:
+    """A bar that counts `unit` while the block runs; nothing where output is piped.
+
+    `rate` is what it counts a second of, such as "frames": then it says the mean since its start.
+    """
+    speed = (TextColumn("{task.fields[speed]}"),) if rate else ()
+    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), *speed, TimeRemainingColumn())
     with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(unit, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        task = bar.add_task(unit, total=None, speed="")
+        begun = time.perf_counter()
+
+        def update(done: int, total: int | None) -> None:
+            speed = f"{done / (time.perf_counter() - begun):.1f} {rate}/s" if rate else ""
+            bar.update(task, completed=done, total=total, speed=speed)
+
+        yield update
 
 
 def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> None:

@@ -1,0 +1,215 @@
+"""run_file and run_live: what `rtpolyp run` does, as two functions."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rtpolyp.imaging.geometry import Rect
+from rtpolyp.imaging.picture import Crop
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
+from rtpolyp.inference.engine import Engine
+from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine, open_guarded
+from rtpolyp.live.engines import Engines
+from rtpolyp.live.ladder import Ladder, rungs_for
+from rtpolyp.live.live_options import LiveOptions, LiveSummary
+from rtpolyp.live.session import frame_seconds, run_session
+from rtpolyp.pipeline import draw, segment, settings_for
+from rtpolyp.settings import Settings
+from rtpolyp.timing import StageTimer
+from rtpolyp.video.contract import Display, LiveSource, Source
+from rtpolyp.video.input_options import InputOptions
+from rtpolyp.video.outputs import Outputs, open_sinks
+from rtpolyp.video.source import open_live, open_source
+from rtpolyp.video.window import CLOSED
+
+__all__ = ["FileSummary", "RunInterrupted", "open_live_engine", "run_file", "run_live"]
+
+DEADLINE_SECONDS = 1.0  # for one live result; slower ones are the ladder's business, this is a hung library
+QUIT_KEYS = ("q", "esc", CLOSED)
+
+
+@dataclass
+class FileSummary:
+    """What a run over a file did, complete or interrupted."""
+
+    written: tuple[Path, ...]
+    frames: int = 0
+    frames_with_polyps: int = 0
+    outlines: int = 0  # in all frames
+    seconds: float = 0.0
+    timer: StageTimer = field(default_factory=StageTimer)  # seconds of each stage and frame
+
+    def count(self, outlines: int, seconds: float) -> None:
+        """Take in one more frame, `seconds` after the start."""
+        self.frames += 1
+        self.outlines += outlines
+        self.frames_with_polyps += outlines > 0
+        self.seconds = seconds
+
+    @property
+    def frames_per_second(self) -> float:
+        """Mean rate since the start."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C came during a run; its outputs are closed and hold everything up to there."""
+
+    def __init__(self, summary: FileSummary) -> None:
+        super().__init__()
+        self.summary = summary
+
+
+def run_file(
+    source: str | Path | Source,
+    outputs: Outputs,
+    *,
+    model: str | Path | EngineRecipe | Engine = DEFAULT_BUNDLE,
+    settings: Settings | None = None,
+    crop: Crop = "auto",
+    display: Display | None = None,
+    on_progress: Callable[[int, int | None], None] | None = None,
+) -> FileSummary:
+    """Outline polyps on every frame of a video file, an image, a folder or a glob of images.
+
+    `source` is its path, or an open Source, which stays the caller's. `model` is a bundle's name or folder, a
+    TensorRT plan's file, an EngineRecipe that says more, or an open Engine, which stays the caller's.
+    `settings` are the bundle's own by default. `crop` is "auto" (the endoscope's picture, found), "off", or a
+    Rect in frame pixels. `display` is shown every frame; its keys q and esc, or closing it, end the run.
+    `on_progress` is called after each frame with the number of frames done and, where it is known, of all.
+
+    Raises InputError, OutputError or EngineError in one line that says the remedy; every frame before the
+    error is written. Ctrl-C raises RunInterrupted, a KeyboardInterrupt, once the outputs are closed.
+
+    >>> run_file("video.mp4", Outputs(video="out.mp4", json="out.jsonl"))  # doctest: +SKIP
+    """
+    outputs.check_for_file()
+    with contextlib.ExitStack() as stack:
+        if isinstance(source, (str, Path)):
+            source = stack.enter_context(open_source(source))
+        if isinstance(model, (str, Path)):
+            model = EngineRecipe(model, optimise_for="throughput")
+        engine = stack.enter_context(open_guarded(model)) if isinstance(model, EngineRecipe) else model
+        settings = settings or settings_for(engine.spec)
+        return _run_file(source, outputs, engine, settings, crop, display, on_progress)
+
+
+def _run_file(
+    source: Source,
+    outputs: Outputs,
+    engine: Engine,
+    settings: Settings,
+    crop: Crop,
+    display: Display | None,
+    on_progress: Callable[[int, int | None], None] | None,
+) -> FileSummary:
+    summary = FileSummary(outputs.written())
+    start = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        sinks = [one.sink for one in open_sinks(outputs, source, _header(source, engine, settings, crop))]
+        for sink in reversed(sinks):  # the video closes first: what became of its sound stands in the JSON
+            stack.enter_context(sink)
+        results = segment(source, engine, settings, crop=crop, timer=summary.timer)
+        stack.enter_context(contextlib.closing(results))
+        try:
+            for result in results:
+                with summary.timer.measure("overlay"):
+                    drawn = draw(result, settings)
+                with summary.timer.measure("encode"):
+                    for sink in sinks:
+                        sink.write(drawn, result.segmentation)
+                summary.count(len(result.segmentation.polyps), time.perf_counter() - start)
+                if on_progress is not None:
+                    on_progress(summary.frames, source.frame_count)
+                if display is not None and display.show(drawn) in QUIT_KEYS:
+                    break
+        except KeyboardInterrupt as exc:
+            stack.close()
+            raise RunInterrupted(summary) from exc
+    summary.seconds = time.perf_counter() - start
+    return summary
+
+
+def run_live(
+    source: str | Path | LiveSource,
+    outputs: Outputs,
+    *,
+    model: str | Path | EngineRecipe | IsolatedEngine = DEFAULT_BUNDLE,
+    settings: Settings | None = None,
+    options: LiveOptions | None = None,
+    display: Display | None = None,
+    stop: threading.Event | None = None,
+) -> LiveSummary:
+    """Outline polyps on a camera, a stream, or a video file played at its own pace.
+
+    The picture goes on whatever happens to the network, the disk or the source. `source` is an address as
+    `open_live` takes it, or an open LiveSource, which stays the caller's. `model` is a bundle's name or
+    folder, a TensorRT plan's file, an EngineRecipe that says more, or the open engine of `open_live_engine`,
+    which the run closes. `settings` are the bundle's own by default. With a `display`, call it on the main
+    thread. The run ends with the source, when `stop` is set, or by the display's key q.
+
+    Raises InputError, OutputError or EngineError before the first picture; an output that fails later ends
+    alone and stands in the summary's `errors`.
+
+    >>> run_live("rtsp://camera/stream", Outputs(video="out.mp4"), display=Window("camera"))  # doctest: +SKIP
+    """
+    options = options or LiveOptions()
+    outputs.check_for_live()
+    if options.fallback_engine is not None:
+        load_bundle(options.fallback_engine)  # now, and not when it is needed
+    with contextlib.ExitStack() as stack:
+        if isinstance(model, (str, Path)):
+            model = EngineRecipe(model)
+        engine = stack.enter_context(open_live_engine(model) if isinstance(model, EngineRecipe) else model)
+        if isinstance(source, (str, Path)):
+            input_options = InputOptions(audio=bool(outputs.audio))
+            source = stack.enter_context(open_live(source, options=input_options))
+        settings = settings or settings_for(engine.spec)
+        header = _header(source, engine, settings, options.crop)
+        if options.deidentify:
+            del header["source"]  # a file's name may be a patient's
+        engines = Engines(engine, _ladder(engine, source, options))
+        return run_session(
+            source, engines, settings, outputs, options, header=header, display=display, stop=stop
+        )
+
+
+def open_live_engine(recipe: EngineRecipe) -> IsolatedEngine:
+    """Open a live run's engine, in a process of its own; raises what IsolatedEngine raises."""
+    return IsolatedEngine(recipe, deadline_seconds=DEADLINE_SECONDS)
+
+
+def _ladder(engine: IsolatedEngine, source: LiveSource, options: LiveOptions) -> Ladder | None:
+    """What the AI leaves out when it cannot keep up; None for an engine whose recipe is not known."""
+    if not isinstance(engine.recipe, EngineRecipe):
+        return None
+    interval, max_age = frame_seconds(source), options.max_age_ms / 1000
+    rungs = rungs_for(
+        engine.recipe,
+        engine.spec.size,
+        interval,
+        max_age,
+        resizable=engine.description.startswith("openvino"),
+        fallback=options.fallback_engine,
+    )
+    return Ladder(rungs, interval, max_age)
+
+
+def _header(source: Source, engine: Engine, settings: Settings, crop: Crop) -> dict[str, Any]:
+    """What the first line of a JSON file says beside its schema version, and every snapshot's."""
+    return {
+        "rtpolyp": version("rtpolyp"),
+        "source": source.name,
+        "size": source.size,
+        "start_seconds": source.start_seconds,
+        "engine": engine.spec.name,
+        "backend": engine.description,
+        "sha256": engine.spec.sha256,
+        "settings": asdict(settings),
+        "crop": asdict(crop) if isinstance(crop, Rect) else crop,
+    }

@@ -1,0 +1,125 @@
+"""Outputs and open_sinks: everything that a run can write, in one place for files and live sources.
+
+A new format of output is its sink, a field and a line of FORMATS here, and a flag in `rtpolyp.cli.flags`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from rtpolyp.errors import InputError
+from rtpolyp.video.contract import Sink, Source
+from rtpolyp.video.json_sink import JsonSink
+from rtpolyp.video.png_sinks import ImageSink, MaskSink
+from rtpolyp.video.video_sink import VideoSink
+
+__all__ = ["OpenSink", "Outputs", "open_sinks"]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the results of a run go; what is None is not written.
+
+    Raises InputError where a field is no path, or `audio` neither a bool nor None.
+    """
+
+    video: str | PathLike[str] | None = None  # MP4 of what is shown; PNGs in a folder for single images
+    json: str | PathLike[str] | None = None  # JSON Lines: one for each frame that was analysed
+    masks: str | PathLike[str] | None = None  # a folder of PNG masks; not of a live source
+    raw: str | PathLike[str] | None = None  # a live source's stream as it comes, MP4 or Matroska
+    snapshots: str | PathLike[str] | None = None  # a folder for what a live window's key s takes
+    log: str | PathLike[str] | None = None  # JSON Lines: a live session's events
+    audio: bool | None = None  # keep the sound: None keeps a file's and leaves out a live source's
+
+    def __post_init__(self) -> None:
+        if self.audio is not None and not isinstance(self.audio, bool):
+            raise InputError(f" {self.audio!r}: give True, False or None", parameter="audio")
+        for name in PATHS:
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, (str, PathLike)) or not str(value)):
+                raise InputError(f" {value!r}: give the path of a file or folder, or None", parameter=name)
+
+    def path(self, name: str) -> Path | None:
+        """The path of one output, by its field."""
+        value = getattr(self, name)
+        return None if value is None else Path(value)
+
+    def written(self) -> tuple[Path, ...]:
+        """The files and folders that hold a run's results, in the order of the fields."""
+        paths = (self.path(name) for name in ("video", "raw", "json", "masks"))
+        return tuple(path for path in paths if path is not None)
+
+    def check_for_file(self) -> None:
+        """Raise InputError where an output is asked for that only a live source has."""
+        self._refuse(("raw", "snapshots", "log"), "is for live sources; leave it out")
+
+    def check_for_live(self) -> None:
+        """Raise InputError where an output is asked for that a live source has not."""
+        self._refuse(("masks",), "a live source has none; record it, then run on the file")
+
+    def _refuse(self, names: Sequence[str], reason: str) -> None:
+        for name in names:
+            if getattr(self, name) is not None:
+                raise InputError(f": {reason}", parameter=name)
+
+
+PATHS = tuple(field.name for field in fields(Outputs) if field.name != "audio")
+
+
+class _Run(NamedTuple):
+    """What sinks need to know of a run."""
+
+    source: Source
+    header: Mapping[str, Any]
+    audio: bool
+
+
+class _Format(NamedTuple):
+    """One format of output."""
+
+    name: str  # the field of Outputs
+    takes: Literal["pictures", "results"]  # of a live source: each picture shown, or each frame analysed
+    open: Callable[[Path, _Run], Sink]
+
+
+def _open_pictures(path: Path, run: _Run) -> Sink:
+    return (
+        VideoSink(path, run.source, audio=run.audio)
+        if run.source.is_sequence
+        else ImageSink(path, run.source)
+    )
+
+
+FORMATS = (
+    _Format("video", "pictures", _open_pictures),
+    _Format("json", "results", lambda path, run: JsonSink(path, run.header, run.source)),
+    _Format("masks", "results", lambda path, run: MaskSink(path, run.source)),
+)
+
+
+class OpenSink(NamedTuple):
+    """An output that is open."""
+
+    path: Path
+    takes: Literal["pictures", "results"]
+    sink: Sink
+
+
+def open_sinks(outputs: Outputs, source: Source, header: Mapping[str, Any]) -> list[OpenSink]:
+    """Open the sinks that are asked for; the caller closes them.
+
+    `header` is what the JSON's first line says of source, engine and versions. Raises OutputError or
+    InputError where one cannot be opened; the others are closed then.
+    """
+    run = _Run(source, header, audio=outputs.audio is not False)
+    with ExitStack() as opened:
+        sinks: list[OpenSink] = []
+        for name, takes, open_one in FORMATS:
+            if (path := outputs.path(name)) is not None:
+                sinks.append(OpenSink(path, takes, open_one(path, run)))
+                opened.callback(sinks[-1].sink.close)
+        opened.pop_all()
+    return sinks
