@@ -1,7 +1,7 @@
 """AudioCopier: a source's sound, carried into a recording as far as its picture has got."""
 
 import io
-from collections.abc import Iterable
+from collections import deque
 from typing import TypeAlias
 
 import av
@@ -36,6 +36,7 @@ class AudioCopier:
         self._target: av.AudioStream | None = None
         self._resampler: av.AudioResampler | None = None
         self._damaged = False
+        self._ready: deque[Packet] = deque()  # to be muxed once the picture is there
         self._last = -1  # pts of the last packet that was muxed
         if not is_known:
             track.remark("its sound is in a codec that is unknown here, and is left out")
@@ -52,10 +53,11 @@ class AudioCopier:
             if self._target is None:
                 continue
             if self._encodes:
-                self._mux(self._encoded(packet))
+                self._ready += self._encoded(packet)
             else:
                 packet.stream = self._target
-                self._mux([packet])
+                self._ready.append(packet)
+        self._mux(seconds)
 
     def finish(self, seconds: float) -> None:
         """Mux the rest of the sound up to `seconds`, where the picture ends."""
@@ -63,19 +65,18 @@ class AudioCopier:
         if self._target is None or not self._encodes:
             return
         try:
-            rest = [*self._resampled(None), None]
-            packets = [packet for frame in rest for packet in self._target.encode(frame)]
+            for frame in [*self._resampled(None), None]:
+                self._ready += self._target.encode(frame)
         except (av.FFmpegError, ValueError) as exc:
             self._give_up(exc)
-            return
-        self._mux(p for p in packets if p.pts is not None and float(p.pts * p.time_base) < seconds)
+        self._mux(seconds)
 
-    def _mux(self, packets: Iterable[Packet]) -> None:
+    def _mux(self, seconds: float) -> None:
         """Where sound overlaps, as at the joint of two recordings, the first is kept."""
-        for packet in packets:
+        while self._ready and float((self._ready[0].pts or 0) * self._ready[0].time_base) < seconds:
+            packet = self._ready.popleft()
             if packet.pts is not None and packet.pts > self._last:
-                self._last = packet.pts
-                packet.dts = packet.pts
+                self._last = packet.dts = packet.pts
                 self._output.mux(packet)
 
     def _encoded(self, packet: Packet) -> list[Packet]:

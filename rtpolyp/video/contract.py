@@ -112,18 +112,16 @@ class PacketTap(Protocol):
     It neither blocks nor raises, or the picture would.
     """
 
-    def opened(self, video: av.VideoStream, audio: av.AudioStream | None) -> None:
+    def opened(self, video: av.VideoStream, audio: av.AudioStream | None, zero: int) -> None:
         """Be told that the input was opened, at first or again, before its first packet.
 
         The streams describe the packets to come and are valid during this call only; `audio` is None where
-        there is none or none is wanted.
+        there is none or none is wanted. `zero` is the time of the packets, in TIME_BASE, at which that of the
+        frames begins: where pictures are reordered, the first one is shown later than it is decoded.
         """
 
     def packet(self, packet: "av.Packet[av.stream.Stream]") -> None:
-        """Take one packet; `packet.stream.type` tells its kind.
-
-        Its times are on one clock through every loss. That of the frames begins where the first of them is
-        shown, which is later by the reordering of pictures where the stream has any.
+        """Take one packet, whose times go on through every loss; `packet.stream.type` tells its kind.
 
         The packet is still to be decoded: nothing of it may be changed.
         """

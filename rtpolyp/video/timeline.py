@@ -42,6 +42,7 @@ class Timeline:
         self._last = Fraction(0)  # seconds: decoding time of the last picture, as far as it has one
         self._last_is_decoding = False
         self._end = Fraction(0)  # seconds, where the last picture to be shown ends
+        self._usual = Fraction(0)  # seconds from a picture to the next
         self._arrived = Fraction(0)  # seconds of wall clock, of the last picture
         self._sound_end: Fraction | None = None  # seconds
         self._held: list[Packet] = []  # sound
@@ -87,8 +88,10 @@ class Timeline:
                 self._note(packet, now, elapsed)
             return packet
         if self._has_jumped(packet, sent, elapsed):
-            first = sent if self._live or packet.pts is None else packet.pts * packet.time_base
+            first = sent
             if self._offset is not None:
+                if not self._live and packet.pts is not None:
+                    first = packet.pts * packet.time_base
                 self.resets.append(float(max(elapsed, self._end)))
             self._before, self._offset = self._offset, max(elapsed, self._end) - first
             if self.first_offset is None:
@@ -109,10 +112,13 @@ class Timeline:
         return ahead < -back or (self._may_leap and ahead > AHEAD_SECONDS)
 
     def _note(self, packet: Packet, last: Fraction, elapsed: Fraction) -> None:
+        lasts = (packet.duration or 0) * packet.time_base
+        if not lasts:  # not every container says; then as long as the pictures before
+            lasts = self._usual = last - self._last if 0 < last - self._last < 1 else self._usual
         self._last, self._arrived = last, elapsed
         self._last_is_decoding = packet.dts is not None
         shown = last if self._live or packet.pts is None else packet.pts * packet.time_base
-        self._end = max(self._end, shown + max(1, packet.duration or 0) * packet.time_base)
+        self._end = max(self._end, shown + max(lasts, packet.time_base))
 
     def _is_foreign(self, sent: Fraction) -> bool:
         """Whether sound is of a clock that the picture does not follow yet."""

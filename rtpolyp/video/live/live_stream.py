@@ -76,7 +76,7 @@ class LiveStream:
         return self._receiver.losses
 
     def __iter__(self) -> Iterator[Frame]:
-        self._receiver.start_tap()
+        self._receiver.start_tap(self._zero)
         fit, pacer, last = FormatFitter(self.format), Pacer(self._stop), -1
         usual = (
             round(1 / (self.frame_rate * TIME_BASE)) if self.frame_rate else 1

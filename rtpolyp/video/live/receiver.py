@@ -45,9 +45,10 @@ class Receiver:
         self.outage: Outage | None = None
         self.connection: Connection
         self._feed, self._options, self._stop = feed, options, stop
-        self._timeline = Timeline(live=not feed.waits, base=TIME_BASE)
+        self._timeline = Timeline(live=feed.at_end == "reopen", base=TIME_BASE)
         self._began = time.monotonic()
         self._started = False
+        self._zero = 0  # ticks of the packets, where the frames' clock begins
         self._barren: float | None = None  # monotonic, of the first of the packets without a picture
         self._said_at = -math.inf  # monotonic, of the last line about an outage
         self._attempts = 0  # to open the input, since the last picture
@@ -72,11 +73,12 @@ class Receiver:
         """A picture goes to whoever shows it: there is no outage."""
         self.outage, self._started, self._attempts = None, True, 0
 
-    def start_tap(self) -> None:
-        """Tell the tap, which is set by now or never, what came before."""
+    def start_tap(self, zero: int) -> None:
+        """Tell the tap, which is set by now or never, what came before; `zero` as it wants it."""
+        self._zero = zero
         untapped, self._untapped = self._untapped, None
         if self.tap is not None:
-            self.tap.opened(self.connection.video, self.connection.audio)
+            self.tap.opened(self.connection.video, self.connection.audio, self._zero)
             for packet in untapped or ():
                 self.tap.packet(packet)
 
@@ -96,13 +98,13 @@ class Receiver:
         container = self.connection.container
         self._timeline.reopened(may_leap=clock_may_leap(container))
         self._decode = PictureDecoder(
-            container, self.connection.video, self.losses, from_start=self._feed.waits
+            container, self.connection.video, self.losses, from_start=self._feed.at_end != "reopen"
         )
         if self.connection.choice:
             self.remarks.say(self.connection.choice)
         self._barren = None
         if self.tap is not None and self._untapped is None:
-            self.tap.opened(self.connection.video, self.connection.audio)
+            self.tap.opened(self.connection.video, self.connection.audio, self._zero)
         while not self._stop.is_set():
             try:
                 arrival = self.connection.get(TICK_SECONDS)
