@@ -32,14 +32,14 @@ from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.network_scaler import NetworkScaler
 
-__all__ = ["Result", "draw", "segment", "settings_for"]
+__all__ = ["SegmentedFrame", "draw", "segment", "settings_for"]
 
 AHEAD = 4  # frames decoded beyond those in the engine: hides a slow frame of either side
 ENGINE_TIMEOUT_SECONDS = 60.0  # a frame takes milliseconds; this long means a hung native library
 STOP_POLL_SECONDS = 0.1  # how soon a blocked producer notices that nobody wants more
 
 
-class Result(NamedTuple):
+class SegmentedFrame(NamedTuple):
     """One frame and what was found in it."""
 
     frame: Frame
@@ -66,8 +66,8 @@ def segment(
     crop: Crop = "auto",
     tracker: PolypTracker | None = None,
     timer: StageTimer | None = None,
-) -> Generator[Result, None, None]:
-    """Yield a Result for each frame of `source`, in display order.
+) -> Generator[SegmentedFrame, None, None]:
+    """Yield a SegmentedFrame for each frame of `source`, in display order.
 
     `crop` is "auto" (the endoscope's picture, found once from the first frames of a stream), "off" or a
     Rect in frame pixels. `tracker` replaces the default one of streams; images that stand alone are neither
@@ -90,12 +90,12 @@ def segment(
             found = Segmentation(
                 frame.index, frame.pts_seconds, polyps, probability, view, settings.threshold
             )
-            yield Result(frame, found)
+            yield SegmentedFrame(frame, found)
     finally:
         producer.close()
 
 
-def draw(result: Result, settings: Settings) -> Frame:
+def draw(result: SegmentedFrame, settings: Settings) -> Frame:
     """The frame with its polyps drawn; the very same frame when there is nothing to draw."""
     if not (settings.overlay and result.segmentation.polyps):
         return result.frame

@@ -1,7 +1,7 @@
 """Settings: what may change while a stream runs, as one immutable snapshot."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from rtpolyp.errors import InputError
 
@@ -25,3 +25,6 @@ class Settings:
             raise InputError(
                 f" {self.threshold:g} is outside (0, 1): give a probability, e.g. 0.5", parameter="threshold"
             )
+        if self.style not in get_args(Style):
+            known = ", ".join(get_args(Style))
+            raise InputError(f" {self.style!r} is unknown; there are: {known}", parameter="style")

@@ -34,7 +34,7 @@ from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.phantom_clip import render_clip
-from rtpolyp.pipeline import Result, draw, segment, settings_for
+from rtpolyp.pipeline import SegmentedFrame, draw, segment, settings_for
 from rtpolyp.run import run_file
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.network_scaler import NetworkScaler
@@ -208,7 +208,7 @@ def measure_stages(engine: Engine, clip: Path, output: Path) -> dict[str, float]
         timed("postprocess", postprocess)
     with open_source(clip) as source:
         results = list(segment(source, engine, settings))
-    drawn = timed("overlay", lambda: [draw(Result(*result), settings) for result in results])
+    drawn = timed("overlay", lambda: [draw(SegmentedFrame(*result), settings) for result in results])
     with open_source(clip) as source:
 
         def encode() -> list[Any]:

@@ -83,4 +83,5 @@ def _polyp(contour: NDArray[np.float32], confidence: float, view: View) -> Polyp
     contour = np.clip(contour, 0, limits)  # float32 rounding may leave the frame by a hair
     (x0, y0), (x1, y1) = np.floor(contour.min(axis=0)), np.ceil(contour.max(axis=0))
     box = Rect(int(x0), int(y0), int(x1 - x0), int(y1 - y0))
-    return Polyp(box, float(cv2.contourArea(contour)), confidence, contour)
+    size = view.frame_width, view.frame_height
+    return Polyp(box, float(cv2.contourArea(contour)), confidence, contour, frame_size=size)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import Self
 
 from rtpolyp.errors import BackendError
@@ -31,8 +33,8 @@ class Window:
         self._open, self._shown = True, False
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
 
-    def show(self, frame: Frame) -> str | None:
-        """Show one frame; return the key pressed since the last one, if any.
+    def show(self, frame: Frame | NDArray[np.uint8]) -> str | None:
+        """Show one frame, or `(H, W, 3) uint8 BGR`; return the key pressed since the last one, if any.
 
         A key is its character, or "esc", "enter", "space" or "tab". Once the user has closed the window,
         nothing is shown any more and the answer is "closed".
@@ -42,9 +44,10 @@ class Window:
         if not self._open:  # imshow would bring the window back
             return CLOSED
         if not self._shown:  # it opens at the size of its first picture
-            cv2.resizeWindow(self._title, *frame.size)
+            size = frame.size if isinstance(frame, Frame) else frame.shape[1::-1]
+            cv2.resizeWindow(self._title, *size)
             self._shown = True
-        cv2.imshow(self._title, frame.to_bgr())
+        cv2.imshow(self._title, frame.to_bgr() if isinstance(frame, Frame) else frame)
         code = cv2.waitKey(1) & 0xFF
         return None if code == 0xFF else KEYS.get(code, chr(code))
 

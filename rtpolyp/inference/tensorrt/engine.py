@@ -35,6 +35,8 @@ class TensorRtEngine(StreamEngine):
     the plan takes fewer frames than `batch`, or where TensorRT, pycuda, driver or card do not work.
     """
 
+    backend = "tensorrt"
+
     def __init__(self, plan: Plan, *, batch: int = 1, slots: int = SLOTS, cache: Path | None = None) -> None:
         card = find_card()
         plan.check_machine(installed_flavours(), card)

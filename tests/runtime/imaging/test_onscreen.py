@@ -177,7 +177,8 @@ def test_a_track_id_stands_beside_its_box(size: tuple[int, int], place: tuple[fl
     width, height = size
     rect = Rect(round(place[0] * width), round(place[1] * height), width // 12, height // 12)
     planes = frame(*size)
-    draw_track_ids(planes, [Polyp(rect, 1, 0.9, np.zeros((3, 2), np.float32), track=7)], full_range=False)
+    polyp = Polyp(rect, 1, 0.9, np.zeros((3, 2), np.float32), track=7, frame_size=size)
+    draw_track_ids(planes, [polyp], full_range=False)
     x0, y0, x1, y1 = box(changed(planes)[0])
     assert x0 <= min(width, rect.x + rect.width) + 0.05 * width
     assert x1 >= min(width, rect.x + rect.width) - 0.05 * width
@@ -190,7 +191,7 @@ def test_a_track_id_stands_beside_its_box(size: tuple[int, int], place: tuple[fl
 
 def test_polyps_without_a_track_have_no_id() -> None:
     planes = frame(640, 480)
-    polyp = Polyp(Rect(100, 100, 50, 50), 1, 0.9, np.zeros((3, 2), np.float32))
+    polyp = Polyp(Rect(100, 100, 50, 50), 1, 0.9, np.zeros((3, 2), np.float32), frame_size=(640, 480))
     draw_track_ids(planes, [polyp], full_range=False)
     assert not changed(planes)[0].any()
 

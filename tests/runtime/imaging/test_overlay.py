@@ -33,7 +33,8 @@ def ellipse(x: float, y: float, a: float, b: float) -> Polyp:
     angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
     contour = np.stack([x + a * np.cos(angle), y + b * np.sin(angle)], axis=1).astype(np.float32)
     (x0, y0), (x1, y1) = np.floor(contour.min(axis=0)).astype(int), np.ceil(contour.max(axis=0)).astype(int)
-    return Polyp(Rect(int(x0), int(y0), int(x1 - x0), int(y1 - y0)), np.pi * a * b, 0.9, contour)
+    box = Rect(int(x0), int(y0), int(x1 - x0), int(y1 - y0))
+    return Polyp(box, np.pi * a * b, 0.9, contour, frame_size=(1280, 1024))
 
 
 def polyps_of(width: int, height: int) -> tuple[Polyp, ...]:

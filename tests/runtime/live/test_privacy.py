@@ -48,7 +48,7 @@ def take(folder: Path, *, deidentify: bool) -> tuple[NDArray[np.uint8], NDArray[
     """Both pictures of a snapshot, and every byte of it."""
     frame, _ = named_frame()
     corners = np.array([(200, 200), (300, 200), (300, 300), (200, 300)], np.float32)  # reaches the border
-    polyp = Polyp(Rect(200, 200, 100, 100), 10_000.0, 0.91, corners, track=4)
+    polyp = Polyp(Rect(200, 200, 100, 100), 10_000.0, 0.91, corners, track=4, frame_size=(640, 480))
     view = make_view((640, 480), (64, 64))
     segmentation = Segmentation(5, 0.2, (polyp,), np.zeros((64, 64), np.uint8), view, SETTINGS.threshold)
     found = FrameAnalysis(segmentation, NO_ALERT, (), "clear", captured_at=0.0, latency_seconds=0.02)

@@ -41,7 +41,7 @@ def frame() -> Frame:
 @pytest.fixture
 def found() -> FrameAnalysis:
     corners = np.array([(300, 200), (400, 200), (400, 300), (300, 300)], np.float32)
-    polyp = Polyp(Rect(300, 200, 100, 100), 10_000.0, 0.91, corners, track=4)
+    polyp = Polyp(Rect(300, 200, 100, 100), 10_000.0, 0.91, corners, track=4, frame_size=SIZE)
     view = make_view(SIZE, (64, 64))
     segmentation = Segmentation(121, 4.84, (polyp,), np.zeros((64, 64), np.uint8), view, 0.43)
     return FrameAnalysis(segmentation, NO_ALERT, (), "clear", captured_at=0.0, latency_seconds=0.02)

@@ -14,7 +14,7 @@ NONE = Alert(active=False, started=False, track=None, since_seconds=None)
 
 def polyp(track: int | None) -> Polyp:
     contour = np.float32([[0, 0], [9, 0], [9, 9]])
-    return Polyp(Rect(0, 0, 9, 9), 40.5, 0.9, contour, track)
+    return Polyp(Rect(0, 0, 9, 9), 40.5, 0.9, contour, track, frame_size=(9, 9))
 
 
 def watch(

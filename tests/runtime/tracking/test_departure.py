@@ -14,7 +14,7 @@ def polyp(x: float, y: float = 200.0, radius: float = 40.0, track: int = 1) -> P
     angle = np.linspace(0, 2 * np.pi, 40, endpoint=False)
     contour = np.stack([x + radius * np.cos(angle), y + radius * np.sin(angle)], axis=1)
     contour = np.clip(contour, (PICTURE.x, PICTURE.y), (500, 400)).astype(np.float32)
-    return Polyp(Rect(0, 0, 1, 1), 1.0, 0.9, contour, track)
+    return Polyp(Rect(0, 0, 1, 1), 1.0, 0.9, contour, track, frame_size=(1000, 1000))
 
 
 def leave(departures: Departures, frames: int = 10, **where: float) -> float:
@@ -66,7 +66,7 @@ def test_a_glimpse_gets_no_arrow() -> None:
 
 def test_polyps_without_a_track_are_not_followed() -> None:
     departures = Departures()
-    untracked = Polyp(Rect(0, 0, 1, 1), 1.0, 0.9, polyp(490.0).contour)
+    untracked = Polyp(Rect(0, 0, 1, 1), 1.0, 0.9, polyp(490.0).contour, frame_size=(1000, 1000))
     for index in range(10):
         departures([untracked], index * FRAME_SECONDS, PICTURE)
     assert departures([], 0.8, PICTURE) == ()

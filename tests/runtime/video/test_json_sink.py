@@ -25,6 +25,7 @@ POLYP = Polyp(
     confidence=0.876543,
     contour=np.float32([[10.04, 20.06], [40.96, 20.0], [25.5, 35.33333]]),
     track=3,
+    frame_size=(160, 128),
 )
 
 

@@ -13,7 +13,8 @@ from tests.runtime.clips import Clip, make_clip, picture
 from tests.runtime.video.test_images import write
 from tests.runtime.video.test_json_sink import found
 
-SQUARE = Polyp(Rect(10, 20, 30, 40), 1200.0, 0.9, np.float32([[10, 20], [40, 20], [40, 60], [10, 60]]))
+CORNERS = np.float32([[10, 20], [40, 20], [40, 60], [10, 60]])
+SQUARE = Polyp(Rect(10, 20, 30, 40), 1200.0, 0.9, CORNERS, frame_size=(160, 128))
 
 
 @pytest.fixture

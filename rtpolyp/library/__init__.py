@@ -1,0 +1,1 @@
+"""The library: polyps in one picture, in a stream, or in one's own loop."""
