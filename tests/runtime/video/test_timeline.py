@@ -115,7 +115,7 @@ def test_a_pause_in_a_file_is_kept():
 def test_reordered_pictures_are_no_reset():
     timeline = Timeline(live=False)
     packets = [packet(2, 0), packet(6, 1), packet(4, 2), packet(3, 3), packet(5, 4)]
-    assert [seconds for _, seconds in placed(timeline, *packets)] == [0.0, 0.16, 0.08, 0.04, 0.12]
+    assert [seconds for _, seconds in placed(timeline, *packets)] == [0.08, 0.24, 0.16, 0.12, 0.2]
     assert timeline.resets == []
 
 
