@@ -11,6 +11,7 @@ from typing import Any
 
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.picture import Crop
+from rtpolyp.inference.backends import BACKENDS
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from rtpolyp.inference.engine import Engine
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine, open_guarded
@@ -189,12 +190,13 @@ def _ladder(engine: IsolatedEngine, source: LiveSource, options: LiveOptions) ->
     if not isinstance(engine.recipe, EngineRecipe):
         return None
     interval, max_age = frame_seconds(source), options.max_age_ms / 1000
+    backend = BACKENDS.get(engine.backend)
     rungs = rungs_for(
         engine.recipe,
         engine.spec.size,
         interval,
         max_age,
-        resizable=engine.description.startswith("openvino"),
+        resizing_backend=engine.backend if backend is not None and backend.resizable else None,
         fallback=options.fallback_engine,
     )
     return Ladder(rungs, interval, max_age)

@@ -3,7 +3,16 @@
 import torch
 from torch import nn
 
-__all__ = ["giga_macs", "parameter_count"]
+from train.networks import NetworkSpec, create_network
+
+__all__ = ["giga_macs", "parameter_count", "size_of"]
+
+
+def size_of(spec: NetworkSpec, side: int) -> tuple[int, float]:
+    """Parameters and GMAC at `side` × `side` of a network; only shapes are computed."""
+    with torch.device("meta"):
+        network = create_network(spec, pretrained=False)
+        return parameter_count(network), giga_macs(network, side)
 
 
 def parameter_count(network: nn.Module) -> int:

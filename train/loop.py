@@ -46,6 +46,7 @@ def fit(
     *,
     pretrained: bool | Path | str = True,
     init: str | None = None,
+    initialise: Callable[[nn.Module], None] | None = None,
     teachers: Sequence[str] = (),
     hard_crops: Path | None = None,
     load: Loader = load_frames,
@@ -61,8 +62,9 @@ def fit(
     `folder` receives `last.pt` (every `save_minutes`, on SIGINT and SIGTERM, at the end), `best.pt` (averaged
     weights with the best macro Dice), `train.csv`, `val.csv` and TensorBoard events. With `resume` a run that
     `folder` holds goes on; its recipe, network and files must be the same, except that the recipe may have
-    more steps. `init` names the bundle or checkpoint to begin with, see `train.initial`; a resumed run has
-    begun and does not look at it. `teachers` are bundles or checkpoints of the same kind to learn from, and
+    more steps. `init` names the bundle or checkpoint to begin with, see `train.initial`, and `initialise`
+    changes the new network's weights in place before that; a resumed run has begun and looks at neither.
+    `teachers` are bundles or checkpoints of the same kind to learn from, and
     `hard_crops` is a list that `train.generalise mine` wrote; both are needed again to resume. `load` decodes
     a part of the sources. `numerics` are measured unless given, within one `precision` where that is
     given; a resumed run keeps its own. `compiles` runs the network through `torch.compile`.
@@ -84,7 +86,10 @@ def fit(
         initial and initial.spec.encoder == spec.encoder
     ):  # a deeper one begins partly as ImageNet's
         pretrained = False
-    network = create_network(spec, pretrained=pretrained).to(where)
+    network = create_network(spec, pretrained=pretrained)
+    if initialise and not resumed:
+        initialise(network)
+    network.to(where)
     if initial:
         check_unseen(sources, initial.seen, f"what --init {init} begins with")
         begin_with(network, spec, initial)

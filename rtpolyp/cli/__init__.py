@@ -9,6 +9,7 @@ from rtpolyp.terminal.command_line import run_app
 __all__ = ["app", "run_command_line"]
 
 FLAGS = {  # of parameters of the library that have another name on the command line
+    "allowed_hosts": "--allow-host",
     "alert_delay_ms": "--alert-delay",
     "max_age_ms": "--max-age",
     "raw": "--record-raw",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rtpolyp.cli.run import print_summary
 from rtpolyp.errors import OutputError
-from rtpolyp.imaging.preprocess import read_mask
+from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.inference import open_engine
 from rtpolyp.measure.metrics import overlap
 from rtpolyp.phantom_clip import render_clip

@@ -8,6 +8,8 @@ from cyclopts import Group, Parameter
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.picture import Crop, parse_crop
+from rtpolyp.inference.backend import AUTO
+from rtpolyp.inference.backends import BACKENDS, PRECISIONS
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles
 from rtpolyp.inference.engine import Goal
 from rtpolyp.inference.isolated.engine import EngineRecipe
@@ -22,6 +24,8 @@ __all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlag
 
 Switch = Parameter(negative="")  # has no --no-…
 ENGINE_HELP = f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file."
+BACKEND_HELP = f"auto takes the first that works here of {', '.join(BACKENDS)}."
+PRECISION_HELP = f"auto, {', '.join(PRECISIONS)}; auto measures which is fastest on this processor, once."
 
 
 @Parameter(name="*", group=Group("Output", sort_key=1))
@@ -65,17 +69,13 @@ class EngineFlags:
 
     Parameters
     ----------
-    backend
-        auto, tensorrt, onnxruntime-cuda, openvino or onnxruntime.
-    precision
-        auto, fp32, fp16, bf16 or int8; auto measures which is fastest on this processor, once.
     threads
         Processor threads for the engine; all by default.
     """
 
     engine: Annotated[str, Parameter(help=ENGINE_HELP)] = DEFAULT_BUNDLE
-    backend: str = "auto"
-    precision: str = "auto"
+    backend: Annotated[str, Parameter(help=BACKEND_HELP)] = AUTO
+    precision: Annotated[str, Parameter(help=PRECISION_HELP)] = AUTO
     threads: int | None = None
 
     def recipe(self, *, optimise_for: Goal) -> EngineRecipe:
@@ -110,8 +110,7 @@ class PictureFlags:
 
     def settings(self, spec: EngineSpec) -> Settings:
         """The bundle's settings with what was asked for; raises InputError."""
-        changes = {"style": self.style} | ({} if self.threshold is None else {"threshold": self.threshold})
-        return settings_for(spec, **changes)
+        return settings_for(spec, threshold=self.threshold, style=self.style)
 
 
 @Parameter(name="*", group=Group("Input", sort_key=4))
@@ -129,12 +128,16 @@ class InputFlags:
         A camera's frames per second.
     deinterlace
         auto (frames that are marked as interlaced), on (all frames) or off.
+    allow_host
+        Another HOST or HOST:PORT that a stream's redirects and playlist may lead to; may be given several
+        times.
     """
 
     input_format: str | None = None
     video_size: str | None = None
     framerate: str | None = None
     deinterlace: Deinterlace = "auto"
+    allow_host: Annotated[tuple[str, ...], Switch] = ()
 
     def options(self, *, audio: bool = False) -> InputOptions:
         """As sources take them."""
@@ -143,6 +146,7 @@ class InputFlags:
             video_size=self.video_size,
             frame_rate=self.framerate,
             deinterlace=self.deinterlace,
+            allowed_hosts=self.allow_host,
             audio=audio,
         )
 

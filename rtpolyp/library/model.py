@@ -15,9 +15,9 @@ from typing_extensions import Self
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect, View, make_view
+from rtpolyp.imaging.image_file import read_image
 from rtpolyp.imaging.picture import Crop, find_picture
 from rtpolyp.imaging.postprocess import find_polyps
-from rtpolyp.imaging.preprocess import read_image
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.inference.engine import Engine, Goal, Prediction
 from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded

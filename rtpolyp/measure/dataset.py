@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import is_image_name, unread_pictures
 from rtpolyp.spec import EngineSpec, image_fingerprint
 
-__all__ = ["IMAGE_SUFFIXES", "Pair", "images_by_stem", "load_pairs", "split_seen"]
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+__all__ = ["Pair", "images_by_stem", "load_pairs", "split_seen"]
 
 
 class Pair(NamedTuple):
@@ -68,10 +67,19 @@ def split_seen(pairs: Sequence[Pair], spec: EngineSpec) -> tuple[list[Pair], lis
 
 
 def images_by_stem(folder: Path) -> dict[str, Path]:
-    """The image files of a folder by their stem; raises InputError when two share one."""
+    """The image files of a folder by their stem.
+
+    Raises InputError when two share one, and for pictures of a kind that is not read: left out, they would
+    change what is scored or learnt.
+    """
+    if unread := unread_pictures(folder):
+        raise InputError(
+            f"{unread[0]}: pictures of the kind {unread[0].suffix} are not read ({len(unread)} in this "
+            "folder); convert them to PNG, or move them away"
+        )
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
+        if not is_image_name(path):
             continue
         if (other := files.setdefault(path.stem, path)) != path:
             raise InputError(f"{path}: {other.name} has the same name; keep one of them")

@@ -3,7 +3,7 @@
 import re
 import sys
 
-__all__ = ["SCHEMES", "STDIN", "is_camera", "is_live", "is_url", "redact"]
+__all__ = ["SCHEMES", "STDIN", "is_camera", "is_live", "is_url", "redact", "scheme_of"]
 
 STDIN = "-"
 SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "tcp", "udp")
@@ -39,6 +39,11 @@ def is_url(address: str) -> bool:
 def is_live(address: str) -> bool:
     """Whether frames come on their own clock: a camera, a URL, or `-` for the standard input."""
     return address == STDIN or is_camera(address) or "://" in address
+
+
+def scheme_of(address: str) -> str | None:
+    """The scheme of a live URL, in lower case; None for a camera, the standard input and files."""
+    return address.partition("://")[0].lower() if "://" in address else None
 
 
 def redact(address: str) -> str:

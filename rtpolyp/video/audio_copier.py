@@ -8,6 +8,8 @@ from av.codec import Codec
 from av.stream import Discard
 from typing_extensions import Self
 
+from rtpolyp.video.access.opening import open_file
+from rtpolyp.video.live.faults import InputFault
 from rtpolyp.video.stream_format import AudioTrack
 
 __all__ = ["AudioCopier"]
@@ -32,7 +34,7 @@ class AudioCopier:
 
     def __init__(self, track: AudioTrack, output: av.container.OutputContainer) -> None:
         self._track, self._output = track, output
-        self._input = av.open(f"file:{track.path}", "r")
+        self._input = open_file(track.path)
         for stream in self._input.streams:
             if stream.index != track.index:
                 stream.discard = Discard.all  # where the container has an index, they are not even read
@@ -81,6 +83,8 @@ class AudioCopier:
             yield from (packet for packet in packets if packet.pts is not None and packet.pts >= 0)
         except av.FFmpegError as exc:
             log.warning("%s: its sound breaks off (%s)", self._track.path, exc.strerror)
+        except InputFault as exc:
+            log.warning("%s: its sound breaks off (%s)", self._track.path, exc.fault.reason)
 
     def _copied(
         self, source: av.AudioStream, target: av.AudioStream

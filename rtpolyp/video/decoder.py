@@ -10,6 +10,8 @@ import av
 from av.stream import Disposition
 
 from rtpolyp.errors import InputError
+from rtpolyp.video.access.opening import open_file
+from rtpolyp.video.live.faults import InputFault
 
 __all__ = ["Decoder", "codec_threads"]
 
@@ -62,6 +64,8 @@ class Decoder:
                 yield from self._decode(packet)  # the last packet is empty and flushes the decoder
         except av.FFmpegError as exc:
             self.broken = f"it cannot be read any further ({exc.strerror})"
+        except InputFault as exc:  # a playlist
+            self.broken = exc.fault.reason
         else:
             if held is not None or self._ends_early(end):
                 self.broken = "it was cut off"
@@ -92,19 +96,21 @@ class Decoder:
 
 def _open(path: Path) -> av.container.InputContainer:
     try:
-        # The prefix keeps libav from reading a name like "a:b.mp4" as an address.
-        return av.open(f"file:{path}", "r")
+        return open_file(path)
+    except InputFault as exc:
+        raise InputError(f"{path}: {exc.fault.reason}; {exc.fault.remedy}") from exc
     except av.FFmpegError as exc:
         raise InputError(f"{path}: {_why_not(path, exc)}") from exc
 
 
 def _why_not(path: Path, exc: av.FFmpegError) -> str:
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        head = file.read(8)
-        if not head:
-            return "empty (0 bytes); copy or record it again"
-        if head[4:] == b"ftyp":
-            return "its index (moov) is missing, the recording was cut off; repair it or record again"
+    if path.is_file():  # a pipe would be waited for
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            head = file.read(8)
+            if not head:
+                return "empty (0 bytes); copy or record it again"
+            if head[4:] == b"ftyp":
+                return "its index (moov) is missing, the recording was cut off; repair it or record again"
     return f"not a video that can be read ({exc.strerror}); give another file or convert it to MP4"
 
 

@@ -28,6 +28,7 @@ class Frame:
     time_base: Fraction  # seconds
     captured_at: float  # time.monotonic() when the frame left the source
     name: str  # what a person calls it: the image's stem, or the frame's index with six digits
+    still: NDArray[np.uint8] | None = None  # an image file's own pixels (H, W, 3) BGR
 
     @property
     def pts_seconds(self) -> float:

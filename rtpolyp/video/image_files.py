@@ -1,5 +1,7 @@
 """ImageFiles: one image, or the images of a folder, as a Source."""
 
+import logging
+import os
 import re
 import time
 from collections import Counter
@@ -8,25 +10,36 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import (
+    IMAGE_SUFFIXES,
+    MAX_PIXELS,
+    count_pages,
+    is_image_name,
+    is_turned,
+    read_pages,
+)
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.frame_normaliser import FrameNormaliser
 
-__all__ = ["IMAGES", "ImageFiles"]
+__all__ = ["ImageFiles"]
 
-IMAGES = frozenset([".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"])
-GREY = ("gray", "ya8", "ya16", "mono")  # how libav's grey formats begin
+log = logging.getLogger(__name__)
 
 
 class ImageFiles:
     """Images in natural order of their names (2 before 10); each stands alone and has its own size.
 
-    Their pts is their index. A frame's name is the image's stem, or its whole name where two share a stem.
-    Pixels stay in the file's own grid, whatever its EXIF orientation, so that they fit their masks.
-    They are those of `path`, a folder or one image, or only `files` of it. Raises InputError on an empty
-    folder and, while iterating, on an image that is broken, grey, or deeper than 8 bits.
+    Every page of a TIFF and frame of an animation is an image. Their pts is their index. A frame's name is
+    the image's stem, or its whole name where two share a stem, with the folder where they lie in several and
+    a number where a file holds several. Pixels stay in the file's own grid, whatever its EXIF orientation, so
+    that they fit their masks. They are those of `path`, a folder or one image, or only `files` of it. Raises
+    InputError on an empty folder and, while iterating, on an image that is broken, grey, or larger than
+    `max_pixels`.
     """
 
     is_sequence = False
@@ -36,19 +49,34 @@ class ImageFiles:
     audio = None
     duration_seconds = None
 
-    def __init__(self, path: Path, files: Sequence[Path] | None = None) -> None:
-        self.name, self.path = path.name or str(path), path
+    def __init__(
+        self, path: Path, files: Sequence[Path] | None = None, *, max_pixels: int = MAX_PIXELS
+    ) -> None:
+        self.name, self.path, self._max_pixels = path.name or str(path), path, max_pixels
         chosen = files or (_images_in(path) if path.is_dir() else [path])
-        self._files = sorted(chosen, key=_natural)
-        self.frame_count = len(self._files)
+        self.files = tuple(sorted(chosen, key=_natural))
+        self.frame_count = count_pages(self.files[0]) if len(self.files) == 1 else len(self.files)
 
     def __iter__(self) -> Iterator[Frame]:
-        stems = Counter(file.stem for file in self._files)
-        for index, file in enumerate(self._files):
-            native = _read(file)
-            native.pts, native.time_base = index, Fraction(1)
-            name = file.stem if stems[file.stem] == 1 else file.name
-            yield Frame(native, index, index, Fraction(1), time.monotonic(), name)
+        index = 0
+        names = _names(self.files)
+        turned = [file for file in self.files if is_turned(file)]
+        if turned:
+            log.warning(
+                "%s: an EXIF tag asks to show it turned (%d of %d files); its pixels are taken as they are "
+                "stored, so that masks fit the file",
+                turned[0],
+                len(turned),
+                len(self.files),
+            )
+        for file, name in zip(self.files, names, strict=True):
+            for called, still in zip(
+                _page_names(file, name, names), read_pages(file, max_pixels=self._max_pixels), strict=True
+            ):
+                native = _native(still)
+                native.pts, native.time_base = index, Fraction(1)
+                yield Frame(native, index, index, Fraction(1), time.monotonic(), called, still)
+                index += 1
 
     def close(self) -> None:
         """Nothing is held open between two images."""
@@ -61,9 +89,9 @@ class ImageFiles:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    files = [file for file in folder.iterdir() if file.suffix.lower() in IMAGES and file.is_file()]
+    files = [file for file in folder.iterdir() if is_image_name(file) and file.is_file()]
     if not files:
-        kinds = " ".join(sorted(extension[1:] for extension in IMAGES))
+        kinds = " ".join(sorted(extension[1:] for extension in IMAGE_SUFFIXES))
         raise InputError(f"{folder}: no image in it ({kinds}); give the folder that holds them")
     return files
 
@@ -72,23 +100,33 @@ def _natural(path: Path) -> list[int | str]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", str(path))]
 
 
-def _read(path: Path) -> av.VideoFrame:
-    """Decode one image to 8-bit planar 4:2:0; a JPEG in 4:2:0 keeps its very samples."""
-    try:
-        # An open file, not its name: libav would take a % in it for a numbered sequence.
-        with path.open("rb") as file, av.open(file, "r") as container:
-            native = next(container.decode(video=0))
-    except OSError as exc:
-        raise InputError(f"{path}: cannot be read ({exc.strerror}); check the path and its rights") from exc
-    except (av.FFmpegError, StopIteration, IndexError) as exc:
-        raise InputError(f"{path}: not an image that can be decoded; copy or export it again") from exc
-    pixels = native.format
-    if pixels.name.startswith(GREY):
-        raise InputError(
-            f"{path}: grey ({pixels.name}), and the network needs colour; give the original, not a mask"
-        )
-    if max(component.bits for component in pixels.components) > 8:
-        raise InputError(f"{path}: more than 8 bits a channel ({pixels.name}); convert it to 8-bit RGB")
+def _names(files: Sequence[Path]) -> list[str]:
+    """What each file's frame is called: unique, and the same on file systems that know no case."""
+    common = Path(os.path.commonpath([os.path.abspath(file.parent) for file in files]))
+    paths = [Path(os.path.abspath(file)).relative_to(common) for file in files]
+    names = [path.with_suffix("").as_posix() for path in paths]
+    while True:  # a whole name may be another one's stem: at most as many rounds as there are names
+        count = Counter(map(str.casefold, names))
+        apart = [
+            path.as_posix() if count[name.casefold()] > 1 else name
+            for name, path in zip(names, paths, strict=True)
+        ]
+        if apart == names:
+            return names
+        names = apart
+
+
+def _page_names(file: Path, name: str, names: Sequence[str]) -> list[str]:
+    """The names of a file's pictures: its own, with a number where there are several."""
+    count = count_pages(file)
+    if count == 1:
+        return [name]
+    numbered = [f"{name}-{page}" for page in range(1, count + 1)]
+    return [f"{file.name}-{page}" if other in names else other for page, other in enumerate(numbered, 1)]
+
+
+def _native(still: NDArray[np.uint8]) -> av.VideoFrame:
+    """The picture as planar 4:2:0 in full range, as a JPEG has it."""
     normaliser = FrameNormaliser(upright=False)
-    (normalised,) = normaliser(native) + normaliser.flush()
+    (normalised,) = normaliser(av.VideoFrame.from_ndarray(still, format="bgr24")) + normaliser.flush()
     return normalised

@@ -41,6 +41,7 @@ class _PngFolder:
         # imencode and not imwrite, which opens no non-ASCII path on Windows and cannot say what went wrong.
         _, encoded = cv2.imencode(".png", pixels)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)  # a name may hold its image's folder
             path.write_bytes(encoded.tobytes())
         except OSError as exc:
             raise OutputError(

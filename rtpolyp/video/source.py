@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import IMAGE_SUFFIXES, UNREAD_SUFFIXES, is_image_name
 from rtpolyp.video.address import STDIN, is_camera, is_live, redact
 from rtpolyp.video.contract import LiveSource, Source
-from rtpolyp.video.image_files import IMAGES, ImageFiles
+from rtpolyp.video.image_files import ImageFiles
 from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.camera import feed_of_camera
 from rtpolyp.video.live.feed import feed_of_file, feed_of_stdin, feed_of_url
@@ -20,8 +21,9 @@ ISO = (".3gp", ".m4v", ".mov", ".mp4")
 MATROSKA = (".mkv", ".webm")
 MPEG = (".m2ts", ".mpeg", ".mpg", ".mts", ".ts", ".vob")
 ELEMENTARY = (".264", ".265", ".h264", ".h265", ".hevc", ".mjpeg", ".mjpg", ".y4m")
+PLAYLISTS = (".m3u", ".m3u8")
 OTHER = (".asf", ".avi", ".flv", ".mxf", ".ogv", ".wmv")
-VIDEOS = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + OTHER)
+VIDEOS = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + PLAYLISTS + OTHER)
 
 
 def open_source(address: str | Path, *, options: InputOptions | None = None) -> Source:
@@ -70,17 +72,19 @@ def _kind(path: Path) -> Literal["video", "images"]:
             f"{redact(str(path))}: no such file; give a video, an image, a folder of images, a camera or "
             "a URL"
         )
-    if path.is_dir() or extension in IMAGES:
+    if path.is_dir() or extension in IMAGE_SUFFIXES:
         return "images"
     if extension in VIDEOS:
         return "video"
-    kinds = " ".join(sorted(known[1:] for known in VIDEOS | IMAGES))
+    if extension in UNREAD_SUFFIXES:
+        raise InputError(f"{path}: pictures of the kind {extension} are not read; convert it to PNG or JPEG")
+    kinds = " ".join(sorted(known[1:] for known in VIDEOS | IMAGE_SUFFIXES))
     raise InputError(f"{path}: extension {extension!r} is of no known kind; rename it to one of {kinds}")
 
 
 def _open_glob(pattern: Path, options: InputOptions) -> Source:
     files = [Path(name) for name in glob.glob(str(pattern), recursive=True)]
-    images = [file for file in files if file.suffix.lower() in IMAGES]
+    images = [file for file in files if is_image_name(file)]
     if images and len(images) == len(files):
         return ImageFiles(pattern.parent, images)
     if len(files) == 1:

@@ -8,6 +8,9 @@ from cyclopts import App, Parameter
 
 from rtpolyp.errors import InputError
 from train.command_line import run_protocol
+from train.experiment.start import Start
+from train.experiment.torch_engine import engine_of
+from train.experiment.training import Machine
 from train.generalise.hospitals import SEALED, fold_of
 from train.generalise.mining import mine
 from train.generalise.plan import FULL_FOLDS, SCREEN_FOLDS, Setup, full_cells, screen_cells
@@ -18,8 +21,6 @@ from train.hard_crops import write_hard_crops
 from train.initial import load_initial
 from train.networks import NetworkSpec
 from train.overrides import Overrides, given
-from train.table.plan import Start
-from train.table.training import Machine, engine_of
 
 app = App(
     name="python -m train.generalise", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False

@@ -17,10 +17,15 @@ from rtpolyp.measure.report import to_dict, write_csv, write_json
 from rtpolyp.settings import Settings
 from rtpolyp.spec import sha256_of
 from train.checkpoint import load_checkpoint
+from train.experiment.files import replace_file
+from train.experiment.finished import has_finished, read_finished
+from train.experiment.frames import FrameStore
+from train.experiment.start import Start
+from train.experiment.torch_engine import engine_of
+from train.experiment.training import Machine, recipe_as_json, training_seconds
 from train.export.heldout import load_held_out
 from train.export.judgement import point_on, seen_by, views_of
 from train.generalise.branches import train_branches
-from train.generalise.frames import FrameStore
 from train.generalise.hospitals import Fold
 from train.generalise.ingredients import BASELINE
 from train.generalise.mining import mine
@@ -29,10 +34,8 @@ from train.loop import fit
 from train.networks import NetworkSpec
 from train.optimisation import Numerics
 from train.recipe import Recipe
-from train.table.plan import Start, recipe_as_json
-from train.table.training import Machine, engine_of, replace_file, training_seconds
 
-__all__ = ["Cell", "run_cell"]
+__all__ = ["Cell", "is_finished", "is_ready", "read_cells", "run_cell"]
 
 log = logging.getLogger(__name__)
 
@@ -102,8 +105,7 @@ def run_cell(
         "label": cell.label,
         "seed": cell.recipe.seed,
         "scored_parts": list(cell.parts),
-        "network": asdict(cell.spec),
-        "recipe": recipe_as_json(cell.recipe),
+        **_settings(cell),
         "numerics": asdict(checkpoint.numerics),
         "teachers": {label: sha256_of(file) for label, file in zip(cell.teachers, teachers, strict=True)},
         "scored_step": checkpoint.step,
@@ -114,6 +116,26 @@ def run_cell(
     }
     replace_file(folder / "cell.json", partial(write_json, content))
     return checkpoint.numerics
+
+
+def is_finished(cell: Cell, out: Path) -> bool:
+    """Whether `out` holds this cell's scores; raises InputError when they are of another training."""
+    return has_finished(out / cell.name / "cell.json", SCHEMA, _settings(cell))
+
+
+def is_ready(cell: Cell, out: Path) -> bool:
+    """Whether the cells that this one learns from are finished."""
+    return all((out / path / "cell.json").is_file() for path in cell.needs)
+
+
+def read_cells(out: Path, stage: str) -> list[tuple[Path, dict[str, Any]]]:
+    """The finished cells of a stage: file and content, by path."""
+    return read_finished(out / stage, "*/*/seed*/cell.json", SCHEMA)
+
+
+def _settings(cell: Cell) -> dict[str, Any]:
+    """What decides the scores beside the names in the cell's path, as JSON."""
+    return {"network": asdict(cell.spec), "recipe": recipe_as_json(cell.recipe)}
 
 
 def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics: Numerics | None) -> None:

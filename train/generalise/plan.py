@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from rtpolyp.errors import InputError
+from train.experiment.start import Start
 from train.generalise.cells import Cell
 from train.generalise.hospitals import HOSPITALS, SEALED, fold_of
 from train.generalise.ingredients import BASELINE, Ingredient, combined, ingredient
 from train.networks import NetworkSpec
 from train.recipe import recipe_for
-from train.table.plan import Start
 
 __all__ = ["FULL_FOLDS", "SCREEN_FOLDS", "Setup", "full_cells", "screen_cells"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from rtpolyp.measure.comparison import Comparison, compare, read_figures
+from train.generalise.cells import read_cells
 from train.generalise.hospitals import HOSPITALS, SEALED
 from train.generalise.ingredients import BASELINE
 from train.generalise.plan import SCREEN_FOLDS
-from train.table.training import read_cells
 
 __all__ = ["STAGES", "Arm", "Count", "FoldScore", "kept", "read_arms", "verdict"]
 
@@ -80,7 +80,7 @@ def read_arms(out: Path) -> list[Arm]:
         cells: dict[str, dict[str, list[tuple[Path, dict[str, Any]]]]] = defaultdict(
             lambda: defaultdict(list)
         )
-        for file, cell in read_cells(out / stage):
+        for file, cell in read_cells(out, stage):
             cells[cell["label"]][cell["fold"]].append((file, cell))
         for label in sorted(cells, key=lambda name: name != BASELINE):
             of_label, baseline = cells[label], cells[BASELINE]

@@ -1,6 +1,6 @@
 """What a hospital's folder holds: which file annotates which image, and which patient it is from.
 
-images/NAME.jpg            or PNG, BMP, TIFF
+images/NAME.jpg            or PNG, BMP, TIFF, WebP and the other kinds of rtpolyp.imaging.image_file
 masks/NAME.png             the same kinds; NAME_mask, mask_NAME, NAME-seg … are understood
 annotations.json           in place of masks/: COCO polygons
 groups.csv                 optional: columns file and patient
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rtpolyp.errors import InputError
-from rtpolyp.measure.dataset import IMAGE_SUFFIXES
+from rtpolyp.imaging.image_file import is_image_name, unread_pictures
 from train.prepare.coco import Drawing, read_coco
 
 __all__ = ["Folder", "Pair", "read_folder"]
@@ -76,15 +76,17 @@ def read_folder(folder: Path, unannotated_are_empty: bool = False) -> Folder:
 def _by_stem(folder: Path, problems: list[str], warnings: list[str]) -> dict[str, Path]:
     files: dict[str, Path] = {}
     others = []
+    problems += [
+        f"{folder.name}/{path.name}: pictures of the kind {path.suffix} are not read; convert it to PNG"
+        for path in unread_pictures(folder)
+    ]
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
+        if not is_image_name(path):
             others.append(path.name)
         elif (first := files.setdefault(path.stem, path)) != path:
             problems.append(f"{folder.name}/{path.name}: {first.name} has the same name")
     if others:
-        warnings.append(
-            f"{folder.name}/: left out, no {', '.join(IMAGE_SUFFIXES)} ({len(others)}): {_few(others)}"
-        )
+        warnings.append(f"{folder.name}/: left out, of no kind that is read ({len(others)}): {_few(others)}")
     return files
 
 

@@ -31,7 +31,7 @@ class Report:
     polyp: int  # images with a polyp
     sizes: dict[str, int]  # "1920x1080" → images, most frequent first
     polyp_share: tuple[float, ...]  # PERCENTILES of the polyps' share of the picture, over images with one
-    masks: dict[str, int]  # kind of mask, see train.prepare.masks → images
+    masks: dict[str, int]  # kind of mask, see rtpolyp.imaging.mask_file → images
     classes: dict[str, int]  # pixels of each colour or category in all masks
     near_duplicates: tuple[tuple[str, ...], ...]  # clusters of two and more images
     grouped_by: str  # "patient" or "near-duplicate cluster"

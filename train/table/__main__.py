@@ -3,20 +3,24 @@
 from pathlib import Path
 from typing import Annotated
 
+import cv2
+import torch
 from cyclopts import App, Parameter
 
 from rtpolyp.errors import InputError
 from train.command_line import run_protocol
 from train.data import parse_source
+from train.experiment.start import Start
+from train.experiment.training import Machine
 from train.overrides import Overrides, given
+from train.table.design import RESULTS, RUNS, designed_cells
 from train.table.figure import write_figures
 from train.table.paper import ROWS
-from train.table.plan import Start, plan
+from train.table.plan import plan
 from train.table.protocols import PROTOCOLS
 from train.table.report import write_report
 from train.table.results import read_lines
 from train.table.run import run_cells
-from train.table.training import Machine
 
 app = App(name="python -m train.table", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
 
@@ -72,7 +76,7 @@ def table(
     seeds
         Trainings of each network, from --seed upwards.
     budget_minutes
-        Begin no further cell after so many minutes.
+        Stop after so many minutes; the same command goes on.
     report_only
         Train nothing: write the table of the cells that are finished.
     frame
@@ -94,10 +98,42 @@ def table(
     if not report_only:
         start = Start(random_init, backbone_weights, init)
         cells = list(plan(protocol, net, encoder, trainings, seeds, start, recipe, given(overrides)))
-        run_cells(cells, out, Machine(device, precision, compile_network, save_minutes), budget_minutes)
-    lines = read_lines(out)
-    write_report(lines, out)
+        machine = Machine(device, precision, compile_network, save_minutes)
+        run_cells(cells, out, out, machine, budget_minutes, lambda: write_report(read_lines(out), out))
+    write_report(read_lines(out), out)
     write_figures(out, [source for sources in trainings for source in sources], frame, device)
+
+
+@app.command(name="work")
+def work_on_design(
+    *,
+    data: Path,
+    budget_minutes: float | None = None,
+    results: Path = RESULTS,
+    runs: Path = RUNS,
+    save_minutes: float = 3.0,
+) -> None:
+    """Train and score cells of the design in docs/paper.md, on one core, until none is left.
+
+    Any number of these commands share the queue. What was stopped, by a signal or the power, goes on from its
+    last checkpoint.
+
+    Parameters
+    ----------
+    data
+        The folder that holds kvasir-seg and cvc-612.
+    budget_minutes
+        Stop after so many minutes; the same command goes on.
+    results
+        Where finished cells go: one JSON and one CSV each, to be committed.
+    runs
+        Where trainings lie; the weights of finished ones stay there.
+    save_minutes
+        Minutes between checkpoints.
+    """
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    run_cells(designed_cells(data), results, runs, Machine(save_minutes=save_minutes), budget_minutes)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,14 @@ import numpy as np
 
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.imaging.preprocess import resize_frame
-from rtpolyp.measure.comparison import read_figures
 from rtpolyp.measure.dataset import Pair
 from rtpolyp.measure.evaluation import HALF, predict, read_pair
 from train.checkpoint import load_checkpoint
 from train.data import Source
+from train.experiment.torch_engine import engine_of
+from train.table.cells import WEIGHTS, csv_name, read_cells
 from train.table.paper import ARMS, ROWS
-from train.table.protocols import PROTOCOLS
-from train.table.training import csv_name, engine_of, read_cells
+from train.table.rows import read_rows
 
 __all__ = ["draw", "typical", "write_figures"]
 
@@ -37,7 +37,6 @@ RANKS = (10, 50, 90)  # percentiles of Dice, of the frames that are shown unless
 class _Run(NamedTuple):
     title: str
     folder: Path
-    checkpoint: str  # file name
 
 
 def write_figures(folder: Path, sources: Sequence[Source], frames: Sequence[str], device: str) -> None:
@@ -66,7 +65,7 @@ def typical(files: Sequence[Path]) -> list[str]:
     """Names of the frames at RANKS of Dice, by its mean over the runs' per-image CSVs; none without a run."""
     if not files:
         return []
-    figures = [read_figures(file) for file in files]
+    figures = [read_rows(file) for file in files]
     dice = np.mean([run.values["dice"] for run in figures], axis=0)
     order = np.argsort(dice, kind="stable")
     places = [round(rank / 100 * (len(order) - 1)) for rank in RANKS]
@@ -91,11 +90,10 @@ def _runs(folder: Path, test: str) -> list[_Run]:
     """Plain and fused run of each row that has both from one seed and still has their weights."""
     cells = defaultdict(dict)
     for file, cell in read_cells(folder):
-        weights = PROTOCOLS[cell["protocol"]].checkpoint
-        if test in cell["tests"] and (file.parent / weights).is_file():
+        if test in cell["tests"] and (file.parent / WEIGHTS).is_file() and cell["arm"] in ARMS:
             title = ROWS[cell["row"]].title + (" + IF" if cell["arm"] == "IF" else "")
             key = (list(ROWS).index(cell["row"]), cell["network"]["encoder"], cell["initialisation"])
-            cells[key, cell["seed"]][cell["arm"]] = _Run(title, file.parent, weights)
+            cells[key, cell["seed"]][cell["arm"]] = _Run(title, file.parent)
     first = {}
     for (key, _), arms in sorted(cells.items(), key=lambda item: item[0]):
         if len(arms) == len(ARMS):
@@ -107,7 +105,7 @@ def _picture(runs: Sequence[_Run], pairs: Sequence[Pair], device: str) -> np.nda
     images, truths = zip(*(read_pair(pair) for pair in pairs), strict=True)
     columns = [("image", [_panel(image) for image in images]), ("ground truth", [_panel(t) for t in truths])]
     for run in runs:
-        with engine_of(load_checkpoint(run.folder / run.checkpoint), device) as engine:
+        with engine_of(load_checkpoint(run.folder / WEIGHTS), device) as engine:
             found = [
                 cv2.resize(probability, images[index].shape[1::-1], interpolation=cv2.INTER_LINEAR) >= HALF
                 for index, probability in predict(engine, enumerate(images))

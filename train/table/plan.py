@@ -1,71 +1,19 @@
 """Which networks are trained on what, from which seeds, in which order."""
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from rtpolyp.errors import InputError
 from train.data import Source
-from train.initial import backbone_weights_for
+from train.experiment.start import Start
 from train.networks import OWN_ENCODED, NetworkSpec
 from train.networks.own_encoder import OWN
-from train.recipe import Recipe, recipe_for
+from train.recipe import recipe_for
+from train.table.cells import Cell
 from train.table.paper import ROWS
 
-__all__ = ["Cell", "Start", "arms_of", "plan", "recipe_as_json"]
-
-
-@dataclass(frozen=True)
-class Start:
-    """What the weights of a cell begin with."""
-
-    random: bool = False  # the encoder too
-    backbone_weights: str | None = None  # a path, or "imagenet"; None: beside the data, else a package's
-    init: Path | None = None  # a folder that holds NETWORK/best.pt for each
-
-    def pretrained(self, spec: NetworkSpec, sources: Sequence[Source]) -> bool | Path | str:
-        """What `create_network` takes."""
-        if self.random or spec.encoder == OWN:
-            return False
-        return backbone_weights_for(spec, sources, self.backbone_weights)
-
-    def init_of(self, spec: NetworkSpec) -> str | None:
-        """What `fit` takes."""
-        return str(self.init / spec.name / "best.pt") if self.init else None
-
-    def name(self, spec: NetworkSpec) -> str:
-        """Of the initialisation, as the table calls it: extra, random or ImageNet."""
-        if self.init:
-            return "extra"
-        return "random" if self.random or spec.encoder == OWN else "ImageNet"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training: which network learns what, from which seed."""
-
-    protocol: str  # key of PROTOCOLS
-    row: str  # key of ROWS
-    arm: str  # of ARMS
-    spec: NetworkSpec
-    recipe: Recipe  # with the cell's seed
-    sources: tuple[Source, ...]  # trained on together; each is scored on its own test part
-    start: Start
-
-    @property
-    def name(self) -> str:
-        """Its folder's path in the table's."""
-        data = "+".join(source.name.replace(":", ".") for source in self.sources)
-        network = f"{self.spec.name}.{self.spec.encoder}.{self.start.name(self.spec)}"
-        return f"{data}/{network}/seed{self.recipe.seed}"
-
-
-def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as it comes back from a JSON file: its tuples are lists."""
-    plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
-    return plain
+__all__ = ["ablations_of", "arms_of", "plan"]
 
 
 def arms_of(row: str, encoder: str | None) -> dict[str, NetworkSpec]:
@@ -79,6 +27,19 @@ def arms_of(row: str, encoder: str | None) -> dict[str, NetworkSpec]:
     return {
         "plain": NetworkSpec(row, encoder, head="conv" if row == "fcn" else None),
         "IF": NetworkSpec(f"{row}-if", encoder, stride4=False if row == "pranet" else None),
+    }
+
+
+def ablations_of(row: str, encoder: str) -> dict[str, NetworkSpec]:
+    """Three arms more of U-Net and PraNet: what of the fusion helps, or whether its parameters alone do.
+
+    The refined stages in a plain sum, the stages weighted without refinement, and a plain decoder that is as
+    wide as the fusion has parameters.
+    """
+    arms = arms_of(row, encoder)
+    return {
+        name: replace(arms["plain" if name == "wide" else "IF"], ablation=name)
+        for name in ("sum", "weights", "wide")
     }
 
 

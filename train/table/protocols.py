@@ -1,10 +1,11 @@
 """The two ways to divide the data and to score that the literature mixes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rtpolyp.errors import InputError
 from rtpolyp.measure.dataset import Pair
+from rtpolyp.measure.evaluation import FrameScore
 from rtpolyp.spec import image_fingerprint
 from train.data import Source
 
@@ -32,16 +33,13 @@ class Protocol:
 
     columns: tuple[str, ...]  # the test parts of the literature: folder and split
     trains_jointly: bool  # one model on all sources, or one on each
-    checkpoint: str  # the file of the run folder that is scored
-    dice: str  # columns of the per-image CSV, see rtpolyp.measure.comparison.FIGURES
-    iou: str
+    figures: Callable[[FrameScore], tuple[float, float]]  # Dice and IoU of a frame
     convention: str  # the two, in words
 
     def trainings(self, sources: Sequence[Source]) -> list[tuple[Source, ...]]:
         """What is trained on together. Raises InputError for a split of another protocol.
 
-        PraNet's lists have no part for validation, and PraNet chooses nothing: the last weights are scored,
-        and the held-out twentieth only shows how the run goes.
+        PraNet's lists have no part for validation: the held-out twentieth only shows how the run goes.
         """
         if not self.trains_jointly:
             return [(source,) for source in sources]
@@ -58,17 +56,13 @@ PROTOCOLS = {
     "paper": Protocol(
         ("kvasir-seg:paper80-10-10", "cvc-612:sequence80-10-10", "cvc-612:paper80-10-10"),
         trains_jointly=False,
-        checkpoint="best.pt",
-        dice="dice",
-        iou="iou",
+        figures=lambda frame: (frame.half.dice, frame.half.iou),
         convention="per image at 0.5 and ground-truth size, mean over images",
     ),
     "pranet": Protocol(
         ("kvasir-seg:pranet900-100", "cvc-612:pranet550-62"),
         trains_jointly=True,
-        checkpoint="last.pt",
-        dice="dice_256_thresholds",
-        iou="iou_256_thresholds",
+        figures=lambda frame: (frame.threshold_dice, frame.threshold_iou),
         convention="PraNet's: per-image min-max stretched, mean over images and 256 thresholds",
     ),
 }

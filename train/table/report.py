@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rtpolyp.errors import OutputError
 from rtpolyp.measure.statistics import MINIMUM_GROUPS
+from train.experiment.files import replace_text
 from train.table.paper import ARMS, DATA_SETS, PUBLISHED, ROWS
 from train.table.protocols import PROTOCOLS
 from train.table.results import Gain, Line
@@ -15,7 +15,7 @@ from train.table.results import Gain, Line
 __all__ = ["as_csv", "as_markdown", "write_report"]
 
 HEADINGS = (
-    "network", "initial weights", "trained", "seeds", "parameters", "GMAC", "images/s", "Dice", "mIoU",
+    "network", "initial weights", "trained", "seeds", "parameters", "GMAC", "Dice", "mIoU",
     "gain by IF in Dice", "detectable gain", "paper: Dice / mIoU", "against the paper",
 )  # fmt: skip
 NOT_RUN = "not run yet"
@@ -24,27 +24,21 @@ Dice and mIoU are of the polyp class on the test part: mean ± sample standard d
 Gain by IF: the mean difference in Dice between runs that share seed, recipe and data, with its 95 % interval
 by a paired bootstrap: seeds resampled first, then images, or groups of images that resemble each other.
 Detectable gain: the smallest true gain that so many pairs of runs would have shown in four of five
-experiments (two-sided t-test, 5 %), by the spread of their differences. GMAC and images/s (PyTorch, float32,
-one image at a time, nothing folded) are of the size in the column "trained"; compare speeds on one machine
-only. "Not comparable" names what differs from the paper. It retrained only its networks with IF; its plain
-U-Net, U-Net++ and PraNet are one model on 900 + 550 images of both sets, scored over 256 thresholds."""
+experiments (two-sided t-test, 5 %), by the spread of their differences. GMAC are of one image of the size
+in the column "trained", nothing folded. "Not comparable" names what differs from the paper. It retrained only
+its networks with IF; its plain U-Net, U-Net++ and PraNet are one model on 900 + 550 images of both sets,
+scored over 256 thresholds."""
 CSV_HEADINGS = (
     "protocol", "test", "network", "encoder", "initialisation", "side", "steps", "seeds", "dice", "dice_sd",
     "iou", "iou_sd", "gain", "gain_low", "gain_high", "gain_pairs", "detectable_gain", "parameters",
-    "giga_macs", "images_per_second", "paper_dice", "paper_iou", "unlike_paper",
+    "giga_macs", "paper_dice", "paper_iou", "unlike_paper",
 )  # fmt: skip
 
 
 def write_report(lines: Sequence[Line], folder: Path) -> None:
     """Write `table.md` and `table.csv`. Raises OutputError when they cannot be written."""
-    for name, text in (("table.md", as_markdown(lines)), ("table.csv", as_csv(lines))):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, encoding="utf-8")
-        except OSError as exc:
-            raise OutputError(
-                f"{folder / name}: cannot be written ({exc.strerror}). Free space or choose another -o"
-            ) from exc
+    replace_text(folder / "table.md", as_markdown(lines))
+    replace_text(folder / "table.csv", as_csv(lines))
 
 
 def as_markdown(lines: Sequence[Line]) -> str:
@@ -66,7 +60,7 @@ def as_csv(lines: Sequence[Line]) -> str:
     writer.writerow(CSV_HEADINGS)
     for line in lines:
         trained = (line.encoder, line.initialisation, line.side, line.steps, " ".join(map(str, line.seeds)))
-        size = (line.parameters, *_numbers(line.giga_macs, line.images_per_second))
+        size = (line.parameters, *_numbers(line.giga_macs))
         paper = PUBLISHED[line.row, line.arm].get(line.test.split(":")[0], ("", ""))
         scores = (*_numbers(*line.dice, *line.iou), *_gain_numbers(line.gain))
         unlike = ", ".join(line.unlike_paper)
@@ -83,7 +77,7 @@ def _section(section: tuple[str, str, bool], lines: Sequence[Line]) -> list[str]
     protocol, test, is_extra = section
     folder, split = test.split(":")
     heading = f"## {DATA_SETS.get(folder, folder)}, {split}"
-    rows = [_joined(HEADINGS), _joined(["---"] * 3 + ["---:"] * 9 + ["---"])]
+    rows = [_joined(HEADINGS), _joined(["---"] * 3 + ["---:"] * 8 + ["---"])]
     for row in ROWS:
         ours = [line for line in lines if line.row == row]
         rows += [_cells(line, folder) for line in ours]
@@ -107,7 +101,6 @@ def _cells(line: Line, data_set: str) -> str:
             str(len(line.seeds)),
             f"{line.parameters:,}",
             f"{line.giga_macs:.2f}",
-            f"{line.images_per_second:.1f}",
             _spread(line.dice),
             _spread(line.iou),
             *_gain(line.gain),

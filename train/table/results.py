@@ -1,19 +1,21 @@
 """Finished cells → the lines of the table: means over seeds, and the gain that fusion brought."""
 
-import statistics
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rtpolyp.errors import InputError
-from rtpolyp.measure.comparison import Comparison, FrameFigures, compare, read_figures
+from rtpolyp.measure.comparison import Comparison, FrameFigures, compare
 from rtpolyp.measure.statistics import mean_and_sd, smallest_detectable
+from train.complexity import size_of
+from train.experiment.training import recipe_as_json
+from train.networks import NetworkSpec
 from train.recipe import recipe_for
+from train.table.cells import csv_name, read_cells
 from train.table.paper import ARMS, ROWS
-from train.table.plan import recipe_as_json
 from train.table.protocols import PROTOCOLS
-from train.table.training import csv_name, read_cells
+from train.table.rows import read_rows
 
 __all__ = ["Gain", "Line", "read_lines"]
 
@@ -46,7 +48,6 @@ class Line:
     iou: tuple[float, float]
     parameters: int
     giga_macs: float  # of one image of `side`, nothing folded
-    images_per_second: float  # median of the seeds
     gain: Gain | None  # None for the plain arm and without a pair
     unlike_paper: tuple[str, ...]  # what forbids to compare this line with the paper's
 
@@ -66,8 +67,8 @@ def read_lines(folder: Path) -> list[Line]:
     """
     runs: dict[tuple[str, ...], dict[str, list[_Run]]] = defaultdict(lambda: {arm: [] for arm in ARMS})
     for file, cell in read_cells(folder):
-        for test in cell["tests"]:
-            run = _Run(file, cell, read_figures(file.with_name(csv_name(test))))
+        for test in cell["tests"] if cell["arm"] in ARMS else ():
+            run = _Run(file, cell, read_rows(file.with_name(csv_name(test))))
             key = (cell["protocol"], test, cell["row"], cell["network"]["encoder"], cell["initialisation"])
             runs[key][cell["arm"]].append(run)
     lines = []
@@ -75,7 +76,7 @@ def read_lines(folder: Path) -> list[Line]:
         _check_alike([run for arm in ARMS for run in arms[arm]])
         for arm in ARMS:
             if arms[arm]:
-                gain = _gain(protocol, arms) if arm == "IF" else None
+                gain = _gain(arms) if arm == "IF" else None
                 lines.append(_line(protocol, test, arms[arm], gain))
     return lines
 
@@ -83,9 +84,10 @@ def read_lines(folder: Path) -> list[Line]:
 def _line(protocol: str, test: str, runs: list[_Run], gain: Gain | None) -> Line:
     cell = runs[0].content
     dice, iou = (
-        mean_and_sd([run.figures.values[figure].mean() for run in runs])
-        for figure in (PROTOCOLS[protocol].dice, PROTOCOLS[protocol].iou)
+        mean_and_sd([run.figures.values[figure].mean() for run in runs]) for figure in ("dice", "iou")
     )
+    side = cell["recipe"]["sizes"][-1][0]
+    parameters, giga_macs = size_of(NetworkSpec(**cell["network"]), side)
     return Line(
         protocol=protocol,
         test=test,
@@ -94,26 +96,25 @@ def _line(protocol: str, test: str, runs: list[_Run], gain: Gain | None) -> Line
         network=cell["network"]["name"],
         encoder=cell["network"]["encoder"],
         initialisation=cell["initialisation"],
-        side=cell["side"],
-        steps=cell["steps"],
+        side=side,
+        steps=cell["scored_step"],
         seeds=tuple(sorted(run.content["seed"] for run in runs)),
         dice=dice,
         iou=iou,
-        parameters=cell["parameters"],
-        giga_macs=cell["giga_macs"],
-        images_per_second=statistics.median(run.content["images_per_second"] for run in runs),
+        parameters=parameters,
+        giga_macs=giga_macs,
         gain=gain,
         unlike_paper=_unlike_paper(protocol, test, cell),
     )
 
 
-def _gain(protocol: str, arms: dict[str, list[_Run]]) -> Gain | None:
+def _gain(arms: dict[str, list[_Run]]) -> Gain | None:
     """Of the seeds that both arms have; None without one."""
     plain, fused = ({run.content["seed"]: run.figures for run in arms[arm]} for arm in ARMS)
     if not (seeds := sorted(plain.keys() & fused.keys())):
         return None
     ours, theirs = ([arm[seed] for seed in seeds] for arm in (fused, plain))
-    comparison = compare(ours, theirs, PROTOCOLS[protocol].dice)
+    comparison = compare(ours, theirs, "dice")
     return Gain(comparison, smallest_detectable(comparison.by_seed))
 
 

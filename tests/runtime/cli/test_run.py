@@ -167,7 +167,7 @@ def text_file(path: Path) -> Path:
 
 
 def deep_png(path: Path) -> Path:
-    cv2.imwrite(str(path), disc(0, (160, 128)).astype(np.uint16) * 257)
+    cv2.imwrite(str(path), disc(0, (160, 128)).astype(np.uint16))
     return path
 
 
@@ -182,7 +182,7 @@ BAD_INPUTS = [
     ("truncated.mp4", truncated, "truncated.mp4: .*"),
     ("resized.h264", resized_midway, "160x128.*192x128"),
     ("empty.mp4", lambda path: disc_clip(path, frames=0), "empty.mp4: .*"),
-    ("deep.png", deep_png, "more than 8 bits"),
+    ("deep.png", deep_png, "16 bits a channel, but no value above"),
     ("grey.png", grey_png, "grey"),
 ]
 

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from rtpolyp.imaging.preprocess import read_mask
-from rtpolyp.measure.comparison import read_figures
+from rtpolyp.imaging.mask_file import read_mask
 from tests.train.table.tables import run_table
 from train.table.figure import GREY, HEADING, MARGIN, PANEL, draw, typical
+from train.table.rows import read_rows
 
 COLUMN = PANEL + 2 * MARGIN
 HEIGHT = round(PANEL * 80 / 96)  # of the generated frames
@@ -32,7 +32,7 @@ def test_draw_puts_panels_in_titled_columns():
 def test_typical_frames_are_a_poor_a_median_and_a_good_one(finished):
     files = sorted(finished.glob("*/*/seed0/clinic.half.csv"))
     names = typical(files)
-    figures = [read_figures(file) for file in files]
+    figures = [read_rows(file) for file in files]
     dice = dict(zip(figures[0].names, np.mean([run.values["dice"] for run in figures], axis=0), strict=True))
     ranked = sorted(dice.values())
     assert [dice[name] for name in names] == [ranked[1], ranked[4], ranked[8]]
@@ -51,7 +51,7 @@ def test_the_table_draws_image_truth_and_both_arms(clinic, finished, tmp_path):
     for column, net in enumerate(("fcn", "fcn-if"), start=2):
         left = column * COLUMN + MARGIN
         found = picture[HEADING + MARGIN : -MARGIN, left : left + PANEL, 0] > 127
-        figures = read_figures(out / f"clinic.half/{net}.tiny.random/seed0/clinic.half.csv")
+        figures = read_rows(out / f"clinic.half/{net}.tiny.random/seed0/clinic.half.csv")
         dice = figures.values["dice"][figures.names.index("test7")]
         assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) == pytest.approx(dice, abs=0.03)
 

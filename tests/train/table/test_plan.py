@@ -5,10 +5,11 @@ import torch
 
 from train.complexity import parameter_count
 from train.data import Source
+from train.experiment.start import Start
 from train.networks import create_network
 from train.recipe import recipe_for
 from train.table.paper import ROWS
-from train.table.plan import Start, arms_of, plan
+from train.table.plan import arms_of, plan
 
 KVASIR, CVC = ((Source(Path("/data") / name, "split"),) for name in ("kvasir-seg", "cvc-612"))
 

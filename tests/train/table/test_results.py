@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import InputError
-from rtpolyp.measure.comparison import read_figures
 from rtpolyp.measure.statistics import bootstrap_difference, smallest_detectable
+from train.experiment.training import recipe_as_json
 from train.recipe import recipe_for
+from train.table.cells import csv_name
 from train.table.paper import ROWS
-from train.table.plan import arms_of, recipe_as_json
+from train.table.plan import arms_of
 from train.table.report import as_csv, as_markdown
 from train.table.results import read_lines
-from train.table.training import csv_name
+from train.table.rows import read_rows
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def edit(file: Path, change: Callable[[dict], None]) -> None:
 
 def figures(table: Path, net: str) -> list[np.ndarray]:
     files = sorted(table.glob(f"clinic.half/{net}.tiny.random/seed*/clinic.half.csv"))
-    return [read_figures(file).values["dice"] for file in files]
+    return [read_rows(file).values["dice"] for file in files]
 
 
 def test_the_gain_is_paired_by_seed_and_image(table):
