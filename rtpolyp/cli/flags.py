@@ -133,6 +133,8 @@ class InputFlags:
         A camera's WIDTHxHEIGHT.
     framerate
         A camera's frames per second.
+    stream
+        Index of the video stream to take, where a file has several; the largest picture by default.
     deinterlace
         auto (frames that are marked as interlaced), on (all frames) or off.
     allow_host
@@ -143,6 +145,7 @@ class InputFlags:
     input_format: str | None = None
     video_size: str | None = None
     framerate: str | None = None
+    stream: int | None = None
     deinterlace: Deinterlace = "auto"
     allow_host: Annotated[tuple[str, ...], Switch] = ()
 
@@ -152,6 +155,7 @@ class InputFlags:
             input_format=self.input_format,
             video_size=self.video_size,
             frame_rate=self.framerate,
+            stream=self.stream,
             deinterlace=self.deinterlace,
             allowed_hosts=self.allow_host,
             audio=audio,
