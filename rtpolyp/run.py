@@ -130,7 +130,7 @@ def _run_file(
     with contextlib.ExitStack() as stack:
         header = _header(source, engine, settings, crop)
         sinks = [one.sink for one in open_sinks(outputs, source, header, resume=resume)]
-        for sink in sinks:
+        for sink in reversed(sinks):  # the video closes first: what became of its sound stands in the JSON
             stack.enter_context(sink)
         results = segment(source, engine, settings, crop=crop, timer=summary.timer)
         stack.enter_context(contextlib.closing(results))
@@ -225,6 +225,7 @@ def _header(source: Source, engine: Engine, settings: Settings, crop: Crop) -> d
         "rtpolyp": version("rtpolyp"),
         "source": source.name,
         "size": source.size,
+        "start_seconds": source.start_seconds,
         "engine": engine.spec.name,
         "backend": engine.description,
         "sha256": engine.spec.sha256,

@@ -1,6 +1,5 @@
 """ImageFiles: one image, or the images of a folder, as a Source."""
 
-import logging
 import os
 import re
 import time
@@ -25,12 +24,12 @@ from rtpolyp.imaging.image_file import (
     read_pages,
     unread_pictures,
 )
+from rtpolyp.video.contract import Losses
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.frame_normaliser import FrameNormaliser
+from rtpolyp.video.remarks import Remarks
 
 __all__ = ["ImageFiles"]
-
-log = logging.getLogger(__name__)
 
 
 class ImageFiles:
@@ -50,16 +49,20 @@ class ImageFiles:
     frame_rate = None
     audio = None
     duration_seconds = None
+    start_seconds = None
 
     def __init__(
         self, path: Path, files: Sequence[Path] | None = None, *, max_pixels: int = MAX_PIXELS
     ) -> None:
         self.name, self.path, self._max_pixels = path.name or str(path), path, max_pixels
+        self.remarks, self.losses = Remarks(self.name), Losses()
         chosen = files or (_images_in(path) if path.is_dir() else [path])
         self.files = tuple(sorted(chosen, key=_natural))
         self.names = tuple(_names(self.files))  # of their frames; pages add a number
         self.frame_count = count_pages(self.files[0]) if len(self.files) == 1 else len(self.files)
-        self.skipped = [] if files else [_unread(file) for file in _unread_in(path)]  # a line a file
+        self.skipped: list[str] = []  # a line for each image that cannot be read
+        for file in () if files else _unread_in(path):
+            self._skip(f"{file}: pictures of the kind {file.suffix} are not read; convert it to PNG or JPEG")
         self._done: AbstractSet[str] = frozenset()
 
     def leave_out(self, done: AbstractSet[str]) -> None:
@@ -80,18 +83,19 @@ class ImageFiles:
             except InputError as exc:
                 if len(self.files) == 1:
                     raise
-                self.skipped.append(str(exc))
+                self._skip(str(exc))
             index += len(called)
+
+    def _skip(self, line: str) -> None:
+        self.skipped.append(line)
+        self.remarks.note(line)
 
     def _say_turned(self) -> None:
         turned = [file for file in self.files if is_turned(file)]
         if turned:
-            log.warning(
-                "%s: an EXIF tag asks to show it turned (%d of %d files); its pixels are taken as they are "
-                "stored, so that masks fit the file",
-                turned[0],
-                len(turned),
-                len(self.files),
+            self.remarks.say(
+                f"an EXIF tag asks to show {turned[0].name} turned ({len(turned)} of {len(self.files)} files); "
+                "pixels are taken as they are stored, so that masks fit the file"
             )
 
     def close(self) -> None:
@@ -143,10 +147,6 @@ def _page_names(file: Path, name: str, names: Sequence[str]) -> list[str]:
 
 def _unread_in(path: Path) -> list[Path]:
     return unread_pictures(path) if path.is_dir() else []
-
-
-def _unread(file: Path) -> str:
-    return f"{file}: pictures of the kind {file.suffix} are not read; convert it to PNG or JPEG"
 
 
 def _frame(still: NDArray[np.uint8], index: int, name: str) -> Frame:

@@ -109,7 +109,7 @@ def _open_pictures(path: Path, run: _Run) -> Sink:
 
 FORMATS = (
     _Format("video", "pictures", _open_pictures),
-    _Format("json", "results", lambda path, run: JsonSink(path, run.header, resume=run.resume)),
+    _Format("json", "results", lambda path, run: JsonSink(path, run.header, run.source, resume=run.resume)),
     _Format("masks", "results", lambda path, run: MaskSink(path, run.source)),
 )
 

@@ -43,7 +43,12 @@ def names_in(folder: str) -> list[str]:
 
 
 def frames_of(path: str) -> list[str]:
-    return [json.loads(line)["name"] for line in Path(path).read_text().splitlines()[1:]]
+    _, *lines, _ = map(json.loads, Path(path).read_text().splitlines())
+    return [line["name"] for line in lines]
+
+
+def summary_of(path: str) -> dict:
+    return json.loads(Path(path).read_text().splitlines()[-1])["summary"]
 
 
 def half(path: Path) -> Path:
@@ -62,6 +67,8 @@ def test_one_bad_file_is_left_out_and_listed_and_the_exit_code_says_so(bundle, c
     said = capsys.readouterr().out
     assert "left out, for they cannot be read (1):" in said
     assert f"in/{bad}: " in said.splitlines()[-1]
+    assert summary_of("out.jsonl")["frames"] == 2
+    assert len(summary_of("out.jsonl")["remarks"]) == 1
     assert run(bundle, "in", "--keep-going") == 0
 
 

@@ -91,7 +91,7 @@ def turned(tmp_path):
 
 def test_exif_orientation_is_ignored_as_in_training_and_said(turned, caplog):
     (frame,) = open_source(turned)
-    assert "turned.jpg: an EXIF tag asks to show it turned (1 of 1 files)" in caplog.text
+    assert "turned.jpg: an EXIF tag asks to show turned.jpg turned (1 of 1 files)" in caplog.text
     assert frame.size == (160, 128)
     assert np.abs(frame.to_bgr().astype(int) - picture(5)).mean() < LOSSY
 
