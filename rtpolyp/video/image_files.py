@@ -93,8 +93,9 @@ class ImageFiles:
     def _say_turned(self) -> None:
         turned = [file for file in self.files if is_turned(file)]
         if turned:
+            count = f"{len(turned)} of {len(self.files)} files"
             self.remarks.say(
-                f"an EXIF tag asks to show {turned[0].name} turned ({len(turned)} of {len(self.files)} files); "
+                f"an EXIF tag asks to show {turned[0].name} turned ({count}); "
                 "pixels are taken as they are stored, so that masks fit the file"
             )
 
