@@ -60,8 +60,9 @@ class JsonSink:
         try:
             # Unbuffered: each line is one write, and after a failed one nothing is left to fail at close.
             self._file = path.open("r+b" if self._size else "wb", buffering=0)
-            self._file.truncate(self._size)
-            self._file.seek(self._size)
+            if self._size:
+                self._file.truncate(self._size)
+                self._file.seek(self._size)
         except OSError as exc:
             raise self._error(exc) from exc
         try:
