@@ -52,7 +52,7 @@ def run(
         console.print(network.description, highlight=False)
         outputs = output.outputs()
         if outputs.video is None:
-            outputs = replace(outputs, video=default_output(source, video))
+            outputs = replace(outputs, video=default_output(source))
         settings = picture.settings(network.spec)
         window = open_window(source.name) if output.display else None
         if window is not None:
@@ -76,9 +76,10 @@ def run(
     print_summary(summary, console)
 
 
-def default_output(source: Source, video: str) -> Path:
+def default_output(source: Source) -> Path:
     """NAME.polyps.mp4 for a video, NAME.polyps/ for images, in the current folder."""
-    return Path(f"{Path(video).stem}.polyps" + (".mp4" if source.is_sequence else ""))
+    name = source.name if source.path is None else source.path.resolve().stem
+    return Path(f"{name or 'images'}.polyps" + (".mp4" if source.is_sequence else ""))
 
 
 def print_summary(summary: FileSummary, console: Console) -> None:

@@ -3,6 +3,7 @@
 A new format of output is its sink, a field and a line of FORMATS here, and a flag in `rtpolyp.cli.flags`.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
@@ -45,7 +46,7 @@ class Outputs:
     def path(self, name: str) -> Path | None:
         """The path of one output, by its field."""
         value = getattr(self, name)
-        return None if value is None else Path(value)
+        return None if value is None else Path(os.path.expanduser(value))
 
     def written(self) -> tuple[Path, ...]:
         """The files and folders that hold a run's results, in the order of the fields."""
@@ -74,6 +75,7 @@ class _Run(NamedTuple):
 
     source: Source
     header: Mapping[str, Any]
+    counts: Callable[[], Mapping[Any, int]] | None
     audio: bool
 
 
@@ -95,7 +97,7 @@ def _open_pictures(path: Path, run: _Run) -> Sink:
 
 FORMATS = (
     _Format("video", "pictures", _open_pictures),
-    _Format("json", "results", lambda path, run: JsonSink(path, run.header, run.source)),
+    _Format("json", "results", lambda path, run: JsonSink(path, run.header, run.source, run.counts)),
     _Format("masks", "results", lambda path, run: MaskSink(path, run.source)),
 )
 
@@ -108,13 +110,19 @@ class OpenSink(NamedTuple):
     sink: Sink
 
 
-def open_sinks(outputs: Outputs, source: Source, header: Mapping[str, Any]) -> list[OpenSink]:
+def open_sinks(
+    outputs: Outputs,
+    source: Source,
+    header: Mapping[str, Any],
+    counts: Callable[[], Mapping[Any, int]] | None = None,
+) -> list[OpenSink]:
     """Open the sinks that are asked for; the caller closes them.
 
-    `header` is what the JSON's first line says of source, engine and versions. Raises OutputError or
+    `header` is what the JSON's first line says of source, engine and versions, `counts` gives what a live
+    session has counted, for its last one. Raises OutputError or
     InputError where one cannot be opened; the others are closed then.
     """
-    run = _Run(source, header, audio=outputs.audio is not False)
+    run = _Run(source, header, counts, audio=outputs.audio is not False)
     with ExitStack() as opened:
         sinks: list[OpenSink] = []
         for name, takes, open_one in FORMATS:
