@@ -1,4 +1,4 @@
-"""The flags of `rtpolyp run`, in groups that both of its modes share."""
+"""The flags that commands share, in groups."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -23,7 +23,10 @@ from rtpolyp.video.outputs import Outputs
 __all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags"]
 
 Switch = Parameter(negative="")  # has no --no-…
-ENGINE_HELP = f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file."
+ENGINE_HELP = (
+    f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file; "
+    f"{DEFAULT_BUNDLE} by default."
+)
 BACKEND_HELP = f"auto takes the first that works here of {', '.join(BACKENDS)}."
 PRECISION_HELP = f"auto, {', '.join(PRECISIONS)}; auto measures which is fastest on this processor, once."
 
@@ -36,8 +39,8 @@ class OutputFlags:
     Parameters
     ----------
     output
-        MP4 to write (a folder for images); by default NAME.polyps.mp4 in the current folder, and nothing of a
-        live source.
+        MP4 to write; of images a folder, and of a single one *.png too; by default NAME.polyps.mp4 or
+        NAME.polyps/ in the current folder, and nothing of a live source.
     json
         Write one line per frame that was analysed: pts, polyps with box, area, confidence and contour.
     masks
@@ -46,6 +49,10 @@ class OutputFlags:
         Show the picture in a window; q or Esc ends the run.
     audio
         Keep the sound: by default of a file, not of a live source.
+    resume
+        Of a folder of images, leave out those that an earlier run has written to every output.
+    keep_going
+        Exit with 0 although some images of several could not be read; they are listed in any case.
     """
 
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
@@ -53,9 +60,14 @@ class OutputFlags:
     masks: Path | None = None
     display: Annotated[bool, Switch] = False
     audio: bool | None = None
+    resume: Annotated[bool, Switch] = False
+    keep_going: Annotated[bool, Switch] = False
 
     def outputs(self, live: "LiveFlags | None" = None) -> Outputs:
         """As runs take them, with those of a live source where it is one."""
+        if live is not None and (self.resume or self.keep_going):
+            name = "resume" if self.resume else "keep_going"
+            raise InputError(": is for folders of images; leave it out", parameter=name)
         beside = (
             {} if live is None else {"raw": live.record_raw, "snapshots": live.snapshots, "log": live.log}
         )
@@ -73,7 +85,7 @@ class EngineFlags:
         Processor threads for the engine; all by default.
     """
 
-    engine: Annotated[str, Parameter(help=ENGINE_HELP)] = DEFAULT_BUNDLE
+    engine: Annotated[str | None, Parameter(help=ENGINE_HELP)] = None
     backend: Annotated[str, Parameter(help=BACKEND_HELP)] = AUTO
     precision: Annotated[str, Parameter(help=PRECISION_HELP)] = AUTO
     threads: int | None = None
@@ -81,7 +93,11 @@ class EngineFlags:
     def recipe(self, *, optimise_for: Goal) -> EngineRecipe:
         """As engines are opened."""
         return EngineRecipe(
-            self.engine, self.backend, self.precision, self.threads, optimise_for=optimise_for
+            self.engine or DEFAULT_BUNDLE,
+            self.backend,
+            self.precision,
+            self.threads,
+            optimise_for=optimise_for,
         )
 
 
