@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtpolyp.imaging.preprocess import read_image
+from rtpolyp.imaging.image_file import read_image
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.measure.dataset import load_pairs
 from rtpolyp.measure.video_evaluation import Observation, observe, untracked

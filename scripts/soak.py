@@ -141,7 +141,7 @@ def session(address: str, folder: Path, watcher: Watcher, stop: threading.Event)
     )
     with IsolatedEngine(recipe, deadline_seconds=1.0) as engine, open_live(address) as source:
         max_age, interval = options.max_age_ms / 1000, float(1 / RATE)
-        rungs = rungs_for(recipe, engine.spec.size, interval, max_age, resizable=True)
+        rungs = rungs_for(recipe, engine.spec.size, interval, max_age, resizing_backend=engine.backend)
         engines = Engines(engine, Ladder(rungs, interval, max_age))
         settings = settings_for(engine.spec)
         return run_session(source, engines, settings, outputs, options, header={}, display=watcher, stop=stop)

@@ -9,6 +9,7 @@ from rtpolyp.terminal.command_line import run_app
 __all__ = ["app", "run_command_line"]
 
 FLAGS = {  # of parameters of the library that have another name on the command line
+    "allowed_hosts": "--allow-host",
     "alert_delay_ms": "--alert-delay",
     "max_age_ms": "--max-age",
     "raw": "--record-raw",
@@ -32,6 +33,7 @@ app.command(
 app.command("rtpolyp.cli.compare:compare_runs", name="compare", help="Compare two runs on the same frames.")
 app.command("rtpolyp.cli.bench:bench", help="Measure how fast this machine runs a network.")
 app.command("rtpolyp.cli.doctor:doctor", help="Say what works on this machine, what does not, and the fix.")
+app.register_install_completion_command(help="Complete commands and options in this shell from now on.")
 
 
 def run_command_line(tokens: Sequence[str]) -> int:

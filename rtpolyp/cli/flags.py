@@ -1,4 +1,4 @@
-"""The flags of `rtpolyp run`, in groups that both of its modes share."""
+"""The flags that commands share, in groups."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -8,6 +8,8 @@ from cyclopts import Group, Parameter
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.picture import Crop, parse_crop
+from rtpolyp.inference.backend import AUTO
+from rtpolyp.inference.backends import BACKENDS, PRECISIONS
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles
 from rtpolyp.inference.engine import Goal
 from rtpolyp.inference.isolated.engine import EngineRecipe
@@ -21,7 +23,12 @@ from rtpolyp.video.outputs import Outputs
 __all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags"]
 
 Switch = Parameter(negative="")  # has no --no-…
-ENGINE_HELP = f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file."
+ENGINE_HELP = (
+    f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file; "
+    f"{DEFAULT_BUNDLE} by default."
+)
+BACKEND_HELP = f"auto takes the first that works here of {', '.join(BACKENDS)}."
+PRECISION_HELP = f"auto, {', '.join(PRECISIONS)}; auto measures which is fastest on this processor, once."
 
 
 @Parameter(name="*", group=Group("Output", sort_key=1))
@@ -32,8 +39,8 @@ class OutputFlags:
     Parameters
     ----------
     output
-        MP4 to write (a folder for images); by default NAME.polyps.mp4 in the current folder, and nothing of a
-        live source.
+        MP4 to write; of images a folder, and of a single one *.png too; by default NAME.polyps.mp4 or
+        NAME.polyps/ in the current folder, and nothing of a live source.
     json
         Write one line per frame that was analysed: pts, polyps with box, area, confidence and contour.
     masks
@@ -42,6 +49,10 @@ class OutputFlags:
         Show the picture in a window; q or Esc ends the run.
     audio
         Keep the sound: by default of a file, not of a live source.
+    resume
+        Of a folder of images, leave out those that an earlier run has written to every output.
+    keep_going
+        Exit with 0 although some images of several could not be read; they are listed in any case.
     """
 
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
@@ -49,9 +60,14 @@ class OutputFlags:
     masks: Path | None = None
     display: Annotated[bool, Switch] = False
     audio: bool | None = None
+    resume: Annotated[bool, Switch] = False
+    keep_going: Annotated[bool, Switch] = False
 
     def outputs(self, live: "LiveFlags | None" = None) -> Outputs:
         """As runs take them, with those of a live source where it is one."""
+        if live is not None and (self.resume or self.keep_going):
+            name = "resume" if self.resume else "keep_going"
+            raise InputError(": is for folders of images; leave it out", parameter=name)
         beside = (
             {} if live is None else {"raw": live.record_raw, "snapshots": live.snapshots, "log": live.log}
         )
@@ -65,23 +81,23 @@ class EngineFlags:
 
     Parameters
     ----------
-    backend
-        auto, tensorrt, onnxruntime-cuda, openvino or onnxruntime.
-    precision
-        auto, fp32, fp16, bf16 or int8; auto measures which is fastest on this processor, once.
     threads
         Processor threads for the engine; all by default.
     """
 
-    engine: Annotated[str, Parameter(help=ENGINE_HELP)] = DEFAULT_BUNDLE
-    backend: str = "auto"
-    precision: str = "auto"
+    engine: Annotated[str | None, Parameter(help=ENGINE_HELP)] = None
+    backend: Annotated[str, Parameter(help=BACKEND_HELP)] = AUTO
+    precision: Annotated[str, Parameter(help=PRECISION_HELP)] = AUTO
     threads: int | None = None
 
     def recipe(self, *, optimise_for: Goal) -> EngineRecipe:
         """As engines are opened."""
         return EngineRecipe(
-            self.engine, self.backend, self.precision, self.threads, optimise_for=optimise_for
+            self.engine or DEFAULT_BUNDLE,
+            self.backend,
+            self.precision,
+            self.threads,
+            optimise_for=optimise_for,
         )
 
 
@@ -110,8 +126,7 @@ class PictureFlags:
 
     def settings(self, spec: EngineSpec) -> Settings:
         """The bundle's settings with what was asked for; raises InputError."""
-        changes = {"style": self.style} | ({} if self.threshold is None else {"threshold": self.threshold})
-        return settings_for(spec, **changes)
+        return settings_for(spec, threshold=self.threshold, style=self.style)
 
 
 @Parameter(name="*", group=Group("Input", sort_key=4))
@@ -127,14 +142,21 @@ class InputFlags:
         A camera's WIDTHxHEIGHT.
     framerate
         A camera's frames per second.
+    stream
+        Index of the video stream to take, where a file has several; the largest picture by default.
     deinterlace
         auto (frames that are marked as interlaced), on (all frames) or off.
+    allow_host
+        Another HOST or HOST:PORT that a stream's redirects and playlist may lead to; may be given several
+        times.
     """
 
     input_format: str | None = None
     video_size: str | None = None
     framerate: str | None = None
+    stream: int | None = None
     deinterlace: Deinterlace = "auto"
+    allow_host: Annotated[tuple[str, ...], Switch] = ()
 
     def options(self, *, audio: bool = False) -> InputOptions:
         """As sources take them."""
@@ -142,7 +164,9 @@ class InputFlags:
             input_format=self.input_format,
             video_size=self.video_size,
             frame_rate=self.framerate,
+            stream=self.stream,
             deinterlace=self.deinterlace,
+            allowed_hosts=self.allow_host,
             audio=audio,
         )
 

@@ -1,6 +1,4 @@
-"""The one definition of what the network sees: read, crop and resize, for training and runtime alike."""
-
-from pathlib import Path
+"""The one definition of what the network sees: crop and resize, for training and runtime alike."""
 
 import cv2
 import numpy as np
@@ -10,7 +8,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import View
 from rtpolyp.spec import EngineSpec
 
-__all__ = ["read_image", "read_mask", "resize_frame"]
+__all__ = ["resize_frame"]
 
 
 def resize_frame(
@@ -49,42 +47,3 @@ def resize_frame(
 
 def _resize(frame: NDArray[np.uint8], size: tuple[int, int], interpolation: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(frame, size, interpolation=interpolation), np.uint8)
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read an 8-bit colour image as `(H, W, 3) uint8 BGR`, in the file's own pixel grid.
-
-    EXIF orientation is ignored, so that an image and its mask stay aligned; alpha is dropped. Raises
-    InputError when the file is missing or broken, is grey or has 16 bits a channel: the networks learnt
-    from 8-bit colour, and a silent conversion would hide that.
-    """
-    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = _decode(path, flags)
-    if pixels.dtype != np.uint8:
-        raise InputError(f"{path}: {8 * pixels.itemsize} bits a channel; convert it to 8 bits")
-    if pixels.ndim != 3:
-        raise InputError(f"{path}: a grey image, but the network needs colour; give the colour original")
-    return pixels
-
-
-def read_mask(path: Path) -> NDArray[np.bool_]:
-    """Read a mask as `(H, W) bool`: True where its grey value is above 127 of 255.
-
-    The threshold absorbs the grey edges that JPEG masks have. Raises InputError when the file is missing
-    or broken.
-    """
-    return _decode(path, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION) > 127
-
-
-def _decode(path: Path, flags: int) -> NDArray[np.uint8]:
-    # imdecode and not imread, which opens no non-ASCII path on Windows and cannot say what went wrong.
-    try:
-        encoded = np.frombuffer(path.read_bytes(), np.uint8)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as exc:
-        raise InputError(f"{path}: cannot be read ({exc.strerror}); check the path and its rights") from exc
-    pixels = cv2.imdecode(encoded, flags) if encoded.size else None
-    if pixels is None:
-        raise InputError(f"{path}: not a readable image ({encoded.size} bytes); give a JPEG or PNG")
-    return np.asarray(pixels)

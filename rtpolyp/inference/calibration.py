@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ def recall(folder: Path, key: CalibrationKey) -> dict[Precision, float] | None:
     path = _file(folder, key)
     try:
         milliseconds = json.loads(path.read_text(encoding="utf-8"))["milliseconds"]
-        if not (milliseconds.keys() <= {"fp32", "bf16", "int8"} and milliseconds["fp32"] > 0):
+        if not (milliseconds.keys() <= set(get_args(Precision)) and milliseconds["fp32"] > 0):
             raise ValueError("not a calibration")
         return {precision: float(value) for precision, value in milliseconds.items()}
     except FileNotFoundError:

@@ -38,6 +38,7 @@ class Prediction:
 class Engine(Protocol):
     """A network ready to run; a context manager."""
 
+    backend: str  # a name of backends.BACKENDS; of an engine made otherwise any other
     spec: EngineSpec
     description: str  # one line: backend, precision, streams, and why
     capacity: int  # requests that may be in flight at once

@@ -58,6 +58,7 @@ class LocalEngine(abc.ABC):
     `inputs` holds one `(batch, H, W, 3) uint8` array per slot.
     """
 
+    backend = ""  # as Engine.backend
     close_seconds: float | None = None  # how long `close` waits for requests in flight; None: as they need
 
     def __init__(self, spec: EngineSpec, description: str, inputs: Sequence[NDArray[np.uint8]]) -> None:

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from rtpolyp.errors import BackendError
 from rtpolyp.inference.bundle import Bundle
+from rtpolyp.inference.calibrated import CalibratedBackend
 from rtpolyp.inference.engine import Goal
 from rtpolyp.inference.local_engine import SlotEngine, one_line
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.spec import Precision
 
-__all__ = ["OnnxRuntimeCudaEngine", "OnnxRuntimeEngine"]
+__all__ = ["ONNX_RUNTIME", "ONNX_RUNTIME_CUDA", "OnnxRuntimeCudaEngine", "OnnxRuntimeEngine"]
 
 CUDA_FIRST = ("CUDAExecutionProvider", "CPUExecutionProvider")  # the processor takes what CUDA lacks
 STREAMS = {"latency": 1, "throughput": 2}  # requests in flight; they share one pool of threads
@@ -24,6 +25,8 @@ class OnnxRuntimeEngine(SlotEngine):
 
     Raises BackendError when ONNX Runtime or a provider is absent, or the bundle has no such precision.
     """
+
+    backend = "onnxruntime"
 
     def __init__(
         self,
@@ -101,6 +104,8 @@ class OnnxRuntimeCudaEngine(OnnxRuntimeEngine):
     The bundle's INT8 is for processors, and its FP16 is made while a plan is built: TensorRT runs that.
     """
 
+    backend = "onnxruntime-cuda"
+
     def __init__(
         self,
         bundle: Bundle,
@@ -122,6 +127,12 @@ class OnnxRuntimeCudaEngine(OnnxRuntimeEngine):
     def precisions(bundle: Bundle) -> tuple[Precision, ...]:
         """FP32 alone."""
         return ("fp32",)
+
+
+ONNX_RUNTIME = CalibratedBackend(OnnxRuntimeEngine, ("fp32", "int8"))
+ONNX_RUNTIME_CUDA = CalibratedBackend(
+    OnnxRuntimeCudaEngine, ("fp32",), suits=lambda bundle, card: card is not None
+)
 
 
 def _onnxruntime() -> Any:

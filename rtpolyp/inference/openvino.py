@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from rtpolyp.errors import BackendError
 from rtpolyp.inference.bundle import Bundle
+from rtpolyp.inference.calibrated import CalibratedBackend
 from rtpolyp.inference.engine import Goal
 from rtpolyp.inference.local_engine import SlotEngine, one_line
 from rtpolyp.spec import Precision
 
-__all__ = ["OpenVinoEngine", "interpolation", "without_telemetry"]
+__all__ = ["OPENVINO", "OpenVinoEngine", "interpolation", "without_telemetry"]
 
 DEVICE = "CPU"
 TELEMETRY = "openvino_telemetry"
@@ -33,6 +34,8 @@ class OpenVinoEngine(SlotEngine):
 
     Raises BackendError when OpenVINO is absent or this processor or bundle cannot give the precision.
     """
+
+    backend = "openvino"
 
     def __init__(
         self,
@@ -97,6 +100,9 @@ class OpenVinoEngine(SlotEngine):
         request.infer(share_outputs=True)
         probability: NDArray[np.uint8] = request.get_tensor(self.spec.output_name).data[:count].copy()
         return probability
+
+
+OPENVINO = CalibratedBackend(OpenVinoEngine, ("fp32", "bf16", "int8"), resizable=True)
 
 
 def interpolation(size: int, resized: int) -> NDArray[np.float32]:

@@ -31,6 +31,8 @@ class StubEngine(SlotEngine):
     many seconds more. `took` holds the true seconds of each request that has ended, whatever it was told.
     """
 
+    backend = "stub"
+
     def __init__(
         self,
         spec: EngineSpec,

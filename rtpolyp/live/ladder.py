@@ -59,7 +59,7 @@ def rungs_for(
     frame_seconds: float,
     max_age: float,
     *,
-    resizable: bool,
+    resizing_backend: str | None = None,
     fallback: str | Path | None = None,
 ) -> tuple[Rung, ...]:
     """The rungs of a stream: full, fewer frames, smaller inputs, a smaller network.
@@ -67,17 +67,17 @@ def rungs_for(
     `size` is (width, height) of the engine's input, `frame_seconds` the time between frames, `max_age` in
     seconds. Strides that allow no more time than the one before are left out: at 30 frames/s and 150 ms,
     every 3rd frame would have to be ready within 60 ms to be shown for 90 % of the time, every 2nd within 67.
-    `resizable`: whether the engine runs on OpenVINO, which alone takes another input size. `fallback` is a
-    smaller network's bundle, whose cost nobody knows here. A rung also leaves out what those above it do.
+    `resizing_backend` is the engine's own where that takes another input size. `fallback` is a smaller
+    network's bundle, whose cost nobody knows here. A rung also leaves out what those above it do.
     """
     rungs = [Rung("full", recipe)]
     for stride, text in STRIDES.items():
         if limit(stride, frame_seconds, max_age) > limit(rungs[-1].stride, frame_seconds, max_age):
             rungs.append(replace(rungs[0], text=text, stride=stride))
     fewest = rungs[-1]
-    for side in SMALLER if resizable else ():
+    for side in SMALLER if resizing_backend is not None else ():
         width, height = (max(MULTIPLE, round(side * pixels / MULTIPLE) * MULTIPLE) for pixels in size)
-        smaller = replace(recipe, backend="openvino", size=(width, height))
+        smaller = replace(recipe, backend=resizing_backend or recipe.backend, size=(width, height))
         cost = width * height / (size[0] * size[1])
         rungs.append(replace(fewest, text=f"input {width}x{height}", recipe=smaller, cost=cost))
     if fallback is not None:

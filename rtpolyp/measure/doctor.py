@@ -55,10 +55,7 @@ def _probes() -> list[_Probe]:
         _Probe("TensorRT", partial(_flavour, "tensorrt"), fix=reinstall),
         _Probe("TensorRT for RTX", partial(_flavour, "tensorrt-rtx"), fix=reinstall),
         _Probe("pycuda", _pycuda, fix="python scripts/install_pycuda.py"),
-        *(
-            _Probe(f"backend {name}", partial(_backend, name), fix=reinstall)
-            for name in ("tensorrt", "onnxruntime-cuda", "openvino", "onnxruntime")
-        ),
+        *(_Probe(f"backend {name}", partial(_backend, name), fix=reinstall) for name in _backends()),
         _Probe("engine auto", _automatic, needed=True, fix=reinstall),
         _Probe("display", _display, fix=SYSTEM_LIBRARIES),
         _Probe("calibration cache", _cache, fix="set RTPOLYP_CACHE to a folder that can be written"),
@@ -134,8 +131,19 @@ def _pycuda() -> str:
         return f"{installed_version('pycuda')}, opens the card"
 
 
+def _backends() -> tuple[str, ...]:
+    """None where a library that all need is absent: its own line says so."""
+    try:
+        from rtpolyp.inference.backends import BACKENDS
+    except ImportError:
+        return ()
+    return tuple(BACKENDS)
+
+
 def _backend(name: str) -> str:
-    return _answer(name, precision="auto" if name == "tensorrt" else "fp32")
+    from rtpolyp.inference.backends import BACKENDS
+
+    return _answer(name, precision=BACKENDS[name].probe_precision)
 
 
 def _automatic() -> str:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect, make_view
+from rtpolyp.imaging.image_file import read_image, read_pixels
+from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.imaging.picture import Crop, find_picture
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.imaging.postprocess import find_polyps, rasterise
-from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.engine import Engine, Prediction
 from rtpolyp.measure.dataset import Pair, images_by_stem, load_pairs, split_seen
 from rtpolyp.measure.metrics import Detection, Overlap, detect, overlap, soft_dice, threshold_means
@@ -122,7 +124,7 @@ def evaluate_engine(
     if not scored:
         raise InputError(
             f"all {len(seen)} frames were used to train or choose {spec.name}: "
-            "take a test split, or add --include-seen"
+            "take a test split, or include the seen ones"
         )
     frames = []
     for (pair, truth, rect), probability in predict(engine, _read(scored, crop, degrade)):
@@ -281,12 +283,10 @@ def _label(mask: NDArray[np.bool_], minimum: float = 0.0) -> NDArray[np.int32]:
 
 
 def _read_probability(path: Path) -> NDArray[np.uint8]:
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED) if path.stat().st_size else None
-    if pixels is None:
-        raise InputError(f"{path}: not a readable image; write predictions as grey 8-bit PNG")
+    pixels = read_pixels(path)
     if pixels.dtype != np.uint8 or pixels.ndim != 2:
         channels = 1 if pixels.ndim == 2 else pixels.shape[2]
         raise InputError(
             f"{path}: {channels} channels of {8 * pixels.itemsize} bits; write predictions as grey 8-bit PNG"
         )
-    return np.asarray(pixels)
+    return pixels

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.preprocess import read_image
+from rtpolyp.imaging.image_file import read_image
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
 from rtpolyp.inference.tensorrt.plan import PlanPrecision

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError, OutputError
-from rtpolyp.imaging.preprocess import read_image, read_mask
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.measure.evaluation import Evaluation, FrameScore
 
 __all__ = ["contact_sheet", "worst_frames", "write_sheet"]

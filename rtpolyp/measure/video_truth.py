@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.preprocess import read_mask
+from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.measure.dataset import images_by_stem
 from rtpolyp.measure.evaluation import SPECK
 

@@ -1,13 +1,16 @@
 """open_source and open_live: which Source reads an address."""
 
 import glob
+import os
 from pathlib import Path
 from typing import Literal
 
 from rtpolyp.errors import InputError
-from rtpolyp.video.address import STDIN, is_camera, is_live, redact
+from rtpolyp.imaging.image_file import IMAGE_SUFFIXES, UNREAD_SUFFIXES, is_image_name
+from rtpolyp.video.address import STDIN, is_camera, is_live, local_path
 from rtpolyp.video.contract import LiveSource, Source
-from rtpolyp.video.image_files import IMAGES, ImageFiles
+from rtpolyp.video.file_faults import check_readable
+from rtpolyp.video.image_files import ImageFiles
 from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.camera import feed_of_camera
 from rtpolyp.video.live.feed import feed_of_file, feed_of_stdin, feed_of_url
@@ -20,8 +23,9 @@ ISO = (".3gp", ".m4v", ".mov", ".mp4")
 MATROSKA = (".mkv", ".webm")
 MPEG = (".m2ts", ".mpeg", ".mpg", ".mts", ".ts", ".vob")
 ELEMENTARY = (".264", ".265", ".h264", ".h265", ".hevc", ".mjpeg", ".mjpg", ".y4m")
+PLAYLISTS = (".m3u", ".m3u8")
 OTHER = (".asf", ".avi", ".flv", ".mxf", ".ogv", ".wmv")
-VIDEOS = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + OTHER)
+VIDEOS = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + PLAYLISTS + OTHER)
 
 
 def open_source(address: str | Path, *, options: InputOptions | None = None) -> Source:
@@ -35,12 +39,12 @@ def open_source(address: str | Path, *, options: InputOptions | None = None) -> 
     options = options or InputOptions()
     if is_live(str(address)):
         return open_live(address, options=options)
-    path = Path(address)
-    if not path.exists() and glob.has_magic(str(path)):
+    path = local_path(str(address))
+    if glob.has_magic(str(path)) and not _exists(path):
         return _open_glob(path, options)
     kind = _kind(path)
     if kind == "video":
-        return VideoFile(path, deinterlace=options.deinterlace)
+        return VideoFile(path, options)
     return ImageFiles(path)
 
 
@@ -58,31 +62,41 @@ def open_live(
         return LiveStream(feed_of_camera(address, options), options)
     if is_live(address):
         return LiveStream(feed_of_url(address, options), options)
-    if _kind(Path(address)) != "video":
-        raise InputError(f"{address}: images have no pace of their own; give a video, a camera or a stream")
-    return LiveStream(feed_of_file(Path(address), repeat=repeat), options)
+    path = local_path(address)
+    if _kind(path) != "video":
+        raise InputError(f"{path}: images have no pace of their own; give a video, a camera or a stream")
+    return LiveStream(feed_of_file(path, repeat=repeat), options)
 
 
 def _kind(path: Path) -> Literal["video", "images"]:
     extension = path.suffix.lower()
-    if not path.exists():
-        raise InputError(
-            f"{redact(str(path))}: no such file; give a video, an image, a folder of images, a camera or "
-            "a URL"
-        )
-    if path.is_dir() or extension in IMAGES:
+    check_readable(path)
+    if path.is_dir() or extension in IMAGE_SUFFIXES:
         return "images"
     if extension in VIDEOS:
         return "video"
-    kinds = " ".join(sorted(known[1:] for known in VIDEOS | IMAGES))
-    raise InputError(f"{path}: extension {extension!r} is of no known kind; rename it to one of {kinds}")
+    if extension in UNREAD_SUFFIXES:
+        raise InputError(f"{path}: pictures of the kind {extension} are not read; convert it to PNG or JPEG")
+    kinds = " ".join(sorted(known[1:] for known in VIDEOS | IMAGE_SUFFIXES))
+    raise InputError(
+        f"{path}: extension {extension!r} is of no known kind; convert it to MP4 or PNG, or name it after "
+        f"what it is: {kinds}"
+    )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have, or a folder that may not be entered
+        return False
 
 
 def _open_glob(pattern: Path, options: InputOptions) -> Source:
     files = [Path(name) for name in glob.glob(str(pattern), recursive=True)]
-    images = [file for file in files if file.suffix.lower() in IMAGES]
+    images = [file for file in files if is_image_name(file)]
     if images and len(images) == len(files):
-        return ImageFiles(pattern.parent, images)
+        folder = Path(os.path.commonpath([os.path.abspath(file.parent) for file in images]))
+        return ImageFiles(folder, images)
     if len(files) == 1:
         return open_source(files[0], options=options)
     if not files:

@@ -10,10 +10,12 @@ import av
 from av.codec.context import Flags
 from typing_extensions import Self
 
+from rtpolyp.checks import require_choice, require_number
 from rtpolyp.errors import OutputError
 from rtpolyp.video.audio_copier import AudioCopier
 from rtpolyp.video.contract import Source
 from rtpolyp.video.decoder import codec_threads
+from rtpolyp.video.file_faults import write_error
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.output_paths import prepare_file
 from rtpolyp.video.planes import plane_view
@@ -21,6 +23,10 @@ from rtpolyp.video.stream_format import StreamFormat
 
 __all__ = ["EncoderSettings", "VideoSink"]
 
+PRESETS = (  # libx264's
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
 DEFAULT_RATE = Fraction(25)  # frames per second, where the source states none; only spaces key frames
 
 
@@ -30,13 +36,19 @@ class EncoderSettings:
 
     Measured on a real clip enlarged to 1280x1024, one core (ms, KiB a frame, luma PSNR): ultrafast at
     CRF 20 8.2 ms, 65 KiB, 43.6 dB; with its deblocking filter on 9.0 ms, 63 KiB, 44.3 dB: the default;
-    superfast 17.0 ms, 61 KiB, 45.6 dB; veryfast 24.9 ms, 52 KiB, 45.4 dB.
+    superfast 17.0 ms, 61 KiB, 45.6 dB; veryfast 24.9 ms, 52 KiB, 45.4 dB. Raises InputError where a field is
+    not what its line says.
     """
 
     preset: str = "ultrafast"
     crf: int = 20  # constant rate factor, 0 to 51; lower is better and larger
     parameters: str = "deblock=1,0,0"  # libx264's own, key=value:…
     fragment_seconds: float = 0.5  # at most this much is lost when the process is killed
+
+    def __post_init__(self) -> None:
+        require_choice("preset", self.preset, PRESETS)
+        require_number("crf", self.crf, least=0, most=51, example="a constant rate factor, e.g. 20")
+        require_number("fragment_seconds", self.fragment_seconds, above=0, example="seconds, e.g. 0.5")
 
 
 class VideoSink:
@@ -68,7 +80,7 @@ class VideoSink:
             self._container = stack.enter_context(_open(path, settings))
             self._video = _add_video(self._container, source.format, settings)
             if audio and source.audio is not None:
-                self._audio = stack.enter_context(AudioCopier(source.audio, self._container))
+                self._audio = AudioCopier(source.audio, self._container)
             self._container.start_encoding()  # writes the header: the file is a valid MP4 from here on
             self._resources = stack.pop_all()
 
@@ -95,7 +107,7 @@ class VideoSink:
         with self._translated(), self._resources:
             self._container.mux(self._video.encode(None))
             if self._audio is not None:
-                self._audio.advance(self._end)
+                self._audio.finish(self._end)
 
     def __enter__(self) -> Self:
         return self
@@ -109,10 +121,8 @@ class VideoSink:
             yield
         except av.FFmpegError as exc:
             self._broken = True
-            raise OutputError(
-                f"{self._path}: cannot be written ({exc.strerror}) after {self._frames} frames, which stay "
-                "readable; make room or give another path"
-            ) from exc
+            kept = f" after {self._frames} frames, which stay readable" if self._frames else ""
+            raise write_error(self._path, exc, kept=kept) from exc
 
 
 def _open(path: Path, settings: EncoderSettings) -> av.container.OutputContainer:

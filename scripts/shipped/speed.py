@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.preprocess import read_image, resize_frame
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.openvino import OpenVinoEngine

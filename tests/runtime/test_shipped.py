@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from rtpolyp.imaging.geometry import make_view
-from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.mask_file import read_mask
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference import open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from rtpolyp.inference.openvino import OpenVinoEngine

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.preprocess import read_image, resize_frame
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.spec import image_fingerprint
 from tests.train.polyps import SIZE, write_polyps
 from train.data import Source, load_frames, parse_source, resized

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from rtpolyp.errors import InputError
-from train.prepare.masks import Reading
+from rtpolyp.imaging.mask_file import Reading
 
 __all__ = ["Drawing", "draw", "read_coco"]
 

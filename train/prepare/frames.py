@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.preprocess import read_image
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.mask_file import Reading, read_mask_file
 from train.prepare.coco import draw
 from train.prepare.duplicates import describe
 from train.prepare.folder import Pair
-from train.prepare.masks import Reading, read_mask_file
 
 __all__ = ["Frame", "convert"]
 
@@ -29,7 +29,7 @@ class Frame:
     name: str
     size: tuple[int, int]  # width and height in pixels
     polyp_share: float  # of the picture; 0 is a true negative
-    kind: str  # of the mask, see train.prepare.masks
+    kind: str  # of the mask, see rtpolyp.imaging.mask_file
     classes: dict[str, int]  # pixels of each colour or category in the mask
     doubts: tuple[str, ...]  # keys of DOUBTS that hold
     contrast: np.ndarray  # what near-duplicates are found by, see train.prepare.duplicates
@@ -38,7 +38,7 @@ class Frame:
 # what is said of a mask that can be read, but should be looked at
 DOUBTS = {
     "inverted": "cover nearly all of the picture or of its rim, inverted?",
-    "half-tones": "hold much grey, probability maps, pictures or several classes?",
+    "half-tones": "hold much grey, blurred?",
     "speck": "show less than 0.01 % polyp, slips of the brush?",
 }
 

@@ -38,6 +38,7 @@ FIRST_VICTIM = "500"  # of 1000: when memory runs out, the system ends this proc
 class Opened(NamedTuple):
     """Said once, when the engine is open."""
 
+    backend: str
     spec: EngineSpec
     description: str
     capacity: int
@@ -89,7 +90,7 @@ def serve(connection: Connection, recipe: Recipe, log_level: int) -> None:
     logging.getLogger().addHandler(_LogToProgram(outbox))  # type: ignore[arg-type] # it only puts
     try:
         engine = _open(recipe)
-        opened = Opened(engine.spec, engine.description, engine.capacity, engine.batch)
+        opened = Opened(engine.backend, engine.spec, engine.description, engine.capacity, engine.batch)
         outbox.put(opened)
         ring = FrameRing.attach(connection.recv(), opened.shape)
         while True:

@@ -35,6 +35,8 @@ class TensorRtEngine(StreamEngine):
     the plan takes fewer frames than `batch`, or where TensorRT, pycuda, driver or card do not work.
     """
 
+    backend = "tensorrt"
+
     def __init__(self, plan: Plan, *, batch: int = 1, slots: int = SLOTS, cache: Path | None = None) -> None:
         card = find_card()
         plan.check_machine(installed_flavours(), card)
@@ -43,7 +45,7 @@ class TensorRtEngine(StreamEngine):
         if batch > most:
             raise BackendError(
                 f"{plan.path}: takes at most {most} frames at once, asked for {batch}; "
-                f"build it with --batch 1:{batch}:{batch}"
+                f"build it with batch 1:{batch}:{batch}"
             )
         opened = partial(open_network, plan, card, cache or cache_folder())
         super().__init__(plan.spec.engine, opened, batch=batch, slots=slots)

@@ -7,7 +7,7 @@ from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.tensorrt.engine import TensorRtEngine
 from rtpolyp.inference.tensorrt.plan import SUFFIX, Plan, PlanPrecision, read_plan
 
-__all__ = ["is_plan", "open_beside", "open_plan", "plan_files"]
+__all__ = ["PREFERENCE", "is_plan", "open_beside", "open_plan", "plan_files"]
 
 PREFERENCE: tuple[PlanPrecision, ...] = ("fp16", "int8", "bf16", "fp32")
 
@@ -21,7 +21,9 @@ def open_plan(path: Path, precision: str, *, batch: int, cache: Path) -> TensorR
     """Open a plan's file. Raises EngineError where it is broken, foreign or untrained."""
     plan = read_plan(path)
     if precision not in ("auto", plan.spec.precision):
-        raise InputError(f"{path}: computes in {plan.spec.precision}, not {precision}; leave --precision out")
+        raise InputError(
+            f"{path}: computes in {plan.spec.precision}, not {precision}; leave the precision out"
+        )
     return TensorRtEngine(plan, batch=batch, cache=cache)
 
 

@@ -31,7 +31,7 @@ class MeteredEngine:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.spec, self.description = engine.spec, engine.description
+        self.backend, self.spec, self.description = engine.backend, engine.spec, engine.description
         self.capacity, self.batch = engine.capacity, engine.batch
         self.requests: list[RequestTimes] = []
 

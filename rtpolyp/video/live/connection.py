@@ -4,12 +4,12 @@ import threading
 import time
 
 import av
-from av.stream import Discard
 
 from rtpolyp.video.decoder import codec_threads
 from rtpolyp.video.live.faults import InputFault
 from rtpolyp.video.live.feed import Feed
 from rtpolyp.video.live.packet_queue import Arrival, PacketQueue
+from rtpolyp.video.stream_choice import NoPictureError, choose_audio, choose_video, discard_others
 
 __all__ = ["Connection"]
 
@@ -27,12 +27,14 @@ class Connection:
     or whatever else the feed raises.
     """
 
-    def __init__(self, feed: Feed, *, audio: bool) -> None:
+    def __init__(self, feed: Feed, *, audio: bool, stream: int | None = None) -> None:
+        self.container: av.container.InputContainer
         self.video: av.VideoStream
+        self.choice = ""  # a remark on the video streams that are not taken
         self.audio: av.AudioStream | None = None
         self.paced, self.ends = feed.paced, feed.at_end == "end"
         self.packets = PacketQueue(waits=feed.waits)
-        self._feed, self._wants_audio = feed, audio
+        self._feed, self._wants_audio, self._wanted = feed, audio, stream
         self._opened, self._released = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtpolyp-input", daemon=True)
         self._thread.start()
@@ -75,14 +77,14 @@ class Connection:
             container.close()
 
     def _choose_streams(self, container: av.container.InputContainer) -> None:
-        video, audio = (container.streams.best(kind) for kind in ("video", "audio"))
-        if not isinstance(video, av.VideoStream) or video.codec_context is None:
-            raise InputFault("no video that can be decoded", "send H.264, for example")
-        if self._wants_audio and isinstance(audio, av.AudioStream):
-            self.audio = audio
-        for stream in container.streams:
-            if stream not in (video, self.audio):
-                stream.discard = Discard.all
+        try:
+            video, self.choice = choose_video(container, self._wanted)
+        except NoPictureError as exc:
+            raise InputFault(exc.reason, exc.remedy) from None
+        if self._wants_audio:
+            self.audio, _ = choose_audio(container)
+        discard_others(container, video, self.audio)
+        self.container = container
         video.thread_type = "SLICE"  # threads by frame hold back a frame each
         video.codec_context.thread_count = codec_threads()
         self.video = video

@@ -8,6 +8,8 @@ from typing import Literal
 
 import av
 
+from rtpolyp.video.access.hosts import Hosts
+from rtpolyp.video.access.opening import open_file, open_stdin, open_url
 from rtpolyp.video.address import STDIN, redact
 from rtpolyp.video.input_options import InputOptions
 
@@ -32,6 +34,7 @@ def feed_of_url(address: str, options: InputOptions) -> Feed:
 
     RTSP goes over TCP, which loses nothing; `?udp` at the end of the address asks for UDP.
     """
+    hosts = Hosts(options.allowed_hosts)
     timeouts = options.open_seconds, options.stall_seconds
     # Half a second suffices to tell a stream's traits. No `nobuffer`: it discards what was read for that, and
     # with it the first key frame, which delays the first picture by a group of pictures.
@@ -42,7 +45,7 @@ def feed_of_url(address: str, options: InputOptions) -> Feed:
         settings["overrun_nonfatal"] = "1"
 
     def open_input() -> av.container.InputContainer:
-        return av.open(address, "r", options=settings, timeout=timeouts)
+        return open_url(address, hosts, settings, timeouts)
 
     return Feed(redact(address), open_input, address)
 
@@ -51,7 +54,7 @@ def feed_of_stdin() -> Feed:
     """The standard input, to its end; it cannot be opened twice."""
 
     def open_input() -> av.container.InputContainer:
-        return av.open("pipe:0", "r", options={"analyzeduration": "500000"})
+        return open_stdin({"analyzeduration": "500000"})
 
     return Feed("standard input", open_input, STDIN, waits=True, at_end="end")
 
@@ -61,7 +64,7 @@ def feed_of_file(path: Path, *, repeat: bool = False) -> Feed:
     at_end: Literal["repeat", "end"] = "repeat" if repeat else "end"
     return Feed(
         path.name,
-        lambda: av.open(f"file:{path}", "r"),
+        lambda: open_file(path),
         os.fspath(path),
         path,
         waits=True,

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.imaging.picture import PictureFinder, find_picture, parse_crop
-from rtpolyp.imaging.preprocess import read_image, read_mask
 
 CELL = 1280 / 256  # frame pixels a cell of the finder's grid; bounds may lie this much and a margin outside
 OUTWARDS = 3 * CELL

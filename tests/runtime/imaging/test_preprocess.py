@@ -1,13 +1,10 @@
-from pathlib import Path
-
-import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect, make_view
-from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.spec import EngineSpec
 
 ROUNDING = 1  # grey level
@@ -79,73 +76,3 @@ def test_resizing_with_another_networks_view_fails() -> None:
     view = make_view((80, 60), (32, 32))
     with pytest.raises(InputError, match="network input of 64x64 pixels, but the view is for 32x32"):
         resize_frame(noise(60, 80), (64, 64), view)
-
-
-def write(path: Path, pixels: NDArray[np.generic]) -> Path:
-    assert cv2.imwrite(str(path), pixels)
-    return path
-
-
-def test_reading_gives_bgr_as_stored(tmp_path: Path) -> None:
-    pixels = noise(20, 30)
-    assert np.array_equal(read_image(write(tmp_path / "Größe.png", pixels)), pixels)
-
-
-def test_alpha_is_dropped(tmp_path: Path) -> None:
-    pixels = np.dstack([noise(20, 30), np.zeros((20, 30), np.uint8)])
-    assert np.array_equal(read_image(write(tmp_path / "a.png", pixels)), pixels[..., :3])
-
-
-def test_exif_orientation_is_ignored(tmp_path: Path) -> None:
-    jpeg = cv2.imencode(".jpg", noise(20, 30))[1].tobytes()
-    tiff = b"MM\0*\0\0\0\x08" + b"\0\x01" + b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0" + b"\0\0\0\0"  # turn by 90°
-    exif = b"Exif\0\0" + tiff
-    rotated = tmp_path / "rotated.jpg"
-    rotated.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
-    assert cv2.imread(str(rotated)).shape == (30, 20, 3)  # the tag is one that OpenCV obeys by default
-    assert read_image(rotated).shape == (20, 30, 3)
-
-
-def test_masks_are_cut_between_127_and_128(tmp_path: Path) -> None:
-    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    mask = read_mask(write(tmp_path / "m.png", grey))
-    assert mask.dtype == np.bool_
-    assert np.array_equal(mask, grey >= 128)
-
-
-def test_reading_a_missing_file_fails(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.png: no such file"):
-        read_image(tmp_path / "none.png")
-
-
-def test_reading_a_folder_fails(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
-        read_image(tmp_path)
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_reading_half_a_file_fails(tmp_path: Path, name: str) -> None:
-    path = write(tmp_path / name, noise(200, 200))
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(InputError, match=r"not a readable image \(\d+ bytes\)"):
-        read_image(path)
-
-
-@pytest.mark.parametrize("content", [b"", b"not an image"])
-def test_reading_no_image_fails(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match="not a readable image"):
-        read_mask(path)
-
-
-def test_reading_16_bits_fails(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.png", noise(20, 30).astype(np.uint16) * 257)
-    with pytest.raises(InputError, match="16 bits a channel; convert it to 8 bits"):
-        read_image(path)
-
-
-def test_reading_grey_fails(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.png", noise(20, 30)[..., 0])
-    with pytest.raises(InputError, match="a grey image"):
-        read_image(path)

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import rtpolyp.inference.selection as selection
+import rtpolyp.inference.calibrated as calibrated
 from rtpolyp.errors import BackendError, EngineError, InputError
 from rtpolyp.inference import open_engine
+from rtpolyp.inference.backends import BACKENDS
 from rtpolyp.inference.bundle import Bundle
+from rtpolyp.inference.calibrated import CalibratedBackend
 from rtpolyp.inference.calibration import measure
 from rtpolyp.inference.openvino import OpenVinoEngine
 from tests.runtime.tiny_bundle import red_square
@@ -19,7 +21,7 @@ from tests.runtime.tiny_bundle import red_square
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch) -> Path:
     monkeypatch.setenv("RTPOLYP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(selection, "measure", functools.partial(measure, seconds=0.1))
+    monkeypatch.setattr(calibrated, "measure", functools.partial(measure, seconds=0.1))
     return tmp_path / "cache"
 
 
@@ -42,7 +44,7 @@ def test_the_fastest_is_taken_and_the_reason_told(bundle: Bundle, monkeypatch, c
     if chosen not in precisions:
         pytest.skip(f"this processor has no {chosen} arithmetic")
     times = {precision: 1.5 if precision == chosen else 12.25 for precision in precisions}
-    monkeypatch.setattr(selection, "measure", lambda engines: times)
+    monkeypatch.setattr(calibrated, "measure", lambda engines: times)
     with open_engine(bundle.folder) as engine:
         others = ", ".join(f"{precision} 12.2" for precision in precisions if precision != chosen)
         assert f"openvino {chosen}, " in engine.description
@@ -99,7 +101,7 @@ def test_a_candidate_that_does_not_open_is_left_out_aloud(bundle: Bundle, monkey
                 raise BackendError("model.int8.onnx: broken")
             super().__init__(bundle, precision, **options)
 
-    monkeypatch.setitem(selection.BACKENDS, "openvino", NoInt8)
+    monkeypatch.setitem(BACKENDS, "openvino", CalibratedBackend(NoInt8, ("fp32", "bf16", "int8")))
     with caplog.at_level(logging.WARNING), open_engine(bundle.folder) as engine:
         assert "int8" not in engine.description
     assert [record.message for record in caplog.records] == ["model.int8.onnx: broken; going on without int8"]
@@ -151,7 +153,7 @@ def test_another_input_size_of_a_plan_fails():
     [
         (
             {"backend": "abacus"},
-            "backend 'abacus' is unknown; there are: auto, tensorrt, openvino, onnxruntime, onn",
+            "backend 'abacus' is unknown; there are: auto, tensorrt, onnxruntime-cuda, openvino, onn",
         ),
         ({"precision": "fp8"}, "precision 'fp8' is unknown; there are: auto, fp32, fp16, bf16, int8"),
         ({"optimise_for": "fun"}, "optimise_for 'fun' is unknown"),

@@ -17,7 +17,8 @@ TINY_COST = 0.1  # of the simulated smaller network, which the ladder is not tol
 
 
 def rungs(frame: float = FRAME, *, resizable: bool = True, fallback: str | None = None) -> tuple[Rung, ...]:
-    return rungs_for(RECIPE, (288, 288), frame, MAX_AGE, resizable=resizable, fallback=fallback)
+    backend = "openvino" if resizable else None
+    return rungs_for(RECIPE, (288, 288), frame, MAX_AGE, resizing_backend=backend, fallback=fallback)
 
 
 @dataclass

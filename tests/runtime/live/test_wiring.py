@@ -65,7 +65,7 @@ def test_the_fallback_takes_over_from_a_slow_network_and_hands_back(tmp_path):
         return Plain(SPEC)
 
     recipe, max_age = EngineRecipe("large"), MAX_AGE_MS / 1000
-    rungs = rungs_for(recipe, SPEC.size, INTERVAL, max_age, resizable=False, fallback="small")
+    rungs = rungs_for(recipe, SPEC.size, INTERVAL, max_age, fallback="small")
     engines = Engines(Plain(SPEC, delay_seconds=0.3), Ladder(rungs, INTERVAL, max_age), open_engine)
     states = []
 

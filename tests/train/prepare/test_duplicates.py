@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rtpolyp.imaging.preprocess import read_image
+from rtpolyp.imaging.image_file import read_image
 from tests.train.prepare.clinic import view
 from train.prepare.duplicates import SAME, SIDE, describe, find_clusters
 

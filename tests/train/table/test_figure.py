@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rtpolyp.imaging.preprocess import read_mask
+from rtpolyp.imaging.mask_file import read_mask
 from tests.train.table.tables import run_table
 from train.table.figure import GREY, HEADING, MARGIN, PANEL, draw, typical
 from train.table.rows import read_rows

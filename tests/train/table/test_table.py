@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from rtpolyp.imaging.preprocess import read_image, read_mask, resize_frame
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.mask_file import read_mask
+from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.measure.evaluation import evaluate_engine
 from rtpolyp.spec import sha256_of
 from tests.train.table.tables import run_table

@@ -148,7 +148,7 @@ def test_the_precision_asked_for_is_looked_for(own: Bundle, card):
             open_engine(own.folder, precision="int8", backend="tensorrt")
         with open_engine(plan.path) as engine:
             assert engine.description.startswith("tensorrt fp32 on ")
-        with pytest.raises(InputError, match="computes in fp32, not fp16; leave --precision out"):
+        with pytest.raises(InputError, match="computes in fp32, not fp16; leave the precision out"):
             open_engine(plan.path, precision="fp16")
 
 
@@ -163,7 +163,7 @@ def test_of_several_plans_the_first_that_runs_is_taken(own: Bundle, card):
 def test_a_plan_on_another_backend_fails(own: Bundle):
     plan = plan_beside(own)
     with pytest.raises(
-        InputError, match="is a TensorRT plan, which openvino cannot run; leave --backend out"
+        InputError, match="is a TensorRT plan, which openvino cannot run; leave the backend out"
     ):
         open_engine(plan.path, backend="openvino")
 

@@ -127,7 +127,7 @@ def test_a_size_that_a_camera_has_not_fails():
     def refuse():
         raise OSError(errno.EINVAL, "Invalid argument")
 
-    with pytest.raises(InputError, match="not offered by it; choose --input-format, --video-size"):
+    with pytest.raises(InputError, match="not offered by it; choose an input format, video size"):
         LiveStream(feed_of(refuse))
 
 
@@ -271,7 +271,7 @@ def test_a_tap_sees_every_packet_on_the_clock_of_the_frames(clip):
         def __init__(self) -> None:
             self.video, self.audio, self.opened_streams = [], [], []
 
-        def opened(self, video, audio) -> None:
+        def opened(self, video, audio, zero) -> None:
             self.opened_streams.append((video.codec.name, audio and audio.codec.name))
 
         def packet(self, packet) -> None:

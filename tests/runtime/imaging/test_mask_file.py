@@ -6,12 +6,19 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from rtpolyp.errors import InputError
-from tests.train.prepare.clinic import disc, write
-from train.prepare.masks import read_mask_file
+from rtpolyp.imaging.mask_file import read_mask, read_mask_file
 
-POLYP = disc()
+
+def write(path, pixels):
+    assert cv2.imwrite(str(path), pixels)
+    return path
+
+
+POLYP = np.zeros((96, 120), bool)
+POLYP[(np.hypot(*(np.mgrid[:96, :120] - np.array([48, 60])[:, None, None])) < 14.5)] = True
 RED, GREEN, ORANGE, WHITE = (0, 0, 255), (0, 200, 0), (0, 60, 255), (255, 255, 255)  # BGR
 
 
@@ -124,9 +131,97 @@ def test_white_is_not_polyp_where_another_colour_is_chosen(tmp_path):
     assert reading.classes == {"white": POLYP.sum()}
 
 
-def test_a_picture_in_place_of_a_mask_is_doubted(tmp_path):
-    ramp = np.linspace(0, 255, POLYP.size).reshape(POLYP.shape).astype(np.uint8)
-    assert read_mask_file(write(tmp_path / "mask.png", ramp)).half_tones
+def picture(channels):
+    """Folds of mucosa in grey or colour, with the texture that a camera sees."""
+    rng = np.random.default_rng(0)
+    folds = cv2.resize(
+        rng.uniform(0, 1, (6, 8)).astype(np.float32), POLYP.shape[::-1], interpolation=cv2.INTER_CUBIC
+    )
+    red = 90 + 140 * folds + rng.normal(0, 6, POLYP.shape)
+    return (red[:, :, None] * np.array([0.35, 0.45, 1.0])[-channels:]).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".bmp"])
+def test_a_picture_in_place_of_a_mask_fails(tmp_path, channels, suffix):
+    path = write(tmp_path / f"mask{suffix}", picture(channels))
+    with pytest.raises(InputError, match=r"mask\..*: a picture or a probability map, no mask"):
+        read_mask_file(path)
+
+
+def test_a_probability_map_in_place_of_a_mask_fails(tmp_path):
+    distance = np.hypot(*(np.mgrid[:96, :120] - np.array([48, 60])[:, None, None]))
+    smooth = (255 * np.exp(-((distance / 25) ** 2))).astype(np.uint8)
+    with pytest.raises(InputError, match="a picture or a probability map"):
+        read_mask_file(write(tmp_path / "mask.png", smooth))
+
+
+@pytest.mark.parametrize("levels", [(128, 255), (85, 170, 255), (1, 255), (60, 200)])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_several_greys_that_fill_areas_fail(tmp_path, levels, suffix):
+    if suffix == ".jpg" and 1 in levels:
+        pytest.skip("JPEG moves 0 to 1")
+    pixels = np.zeros(POLYP.shape, np.uint8)
+    for index, level in enumerate(levels):
+        pixels[10 + 25 * index : 30 + 25 * index, 20:90] = level
+    with pytest.raises(InputError, match="fill areas, and only one can be polyp"):
+        read_mask_file(write(tmp_path / f"mask{suffix}", pixels))
+
+
+@pytest.mark.parametrize("quality", [30, 60, 90])
+@pytest.mark.parametrize("radius", [3, 8, 30])
+def test_the_edges_of_a_jpeg_are_no_classes(tmp_path, quality, radius):
+    mask = np.zeros((200, 240), np.uint8)
+    cv2.circle(mask, (120, 100), radius, 255, -1)
+    (tmp_path / "mask.jpg").write_bytes(cv2.imencode(".jpg", mask, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+    reading = read_mask_file(tmp_path / "mask.jpg")
+    assert np.count_nonzero(reading.polyp != (mask > 0)) <= 0.15 * np.count_nonzero(mask)
+
+
+@pytest.mark.parametrize("interpolation", [cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC])
+@pytest.mark.parametrize("factor", [0.4, 1.7])
+def test_soft_edges_of_a_resized_mask_are_no_classes(tmp_path, interpolation, factor):
+    resized = cv2.resize(GREY * 255, None, fx=factor, fy=factor, interpolation=interpolation)
+    reading = read_mask_file(write(tmp_path / "mask.png", resized))
+    assert reading.polyp.sum() == pytest.approx(POLYP.sum() * factor**2, rel=0.1)
+
+
+def test_a_background_that_is_not_black_fails(tmp_path):
+    pixels = np.where(POLYP[:, :, None], np.array(RED, np.uint8), np.uint8(255))
+    with pytest.raises(InputError, match=r"mask\.png: the background is white; write black where"):
+        read_mask_file(write(tmp_path / "mask.png", pixels))
+
+
+def test_a_half_transparent_overlay_is_a_mask(tmp_path):
+    pixels = np.dstack([np.full((*POLYP.shape, 3), GREEN, np.uint8), POLYP.astype(np.uint8) * 90])
+    np.testing.assert_array_equal(read_mask_file(write(tmp_path / "mask.png", pixels)).polyp, POLYP)
+
+
+def test_full_transparency_over_colours_fails(tmp_path):
+    pixels = np.dstack([coloured(WHITE), np.zeros(POLYP.shape, np.uint8)])
+    with pytest.raises(InputError, match="wholly transparent over colours"):
+        read_mask_file(write(tmp_path / "mask.png", pixels))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "I;16", "I"])
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".gif", ".webp"])
+def test_every_pixel_format_of_a_container_gives_the_same_mask(tmp_path, mode, suffix):
+    readable = {".gif": ("1", "L", "P"), ".webp": ("L", "LA", "RGB")}
+    if mode not in readable.get(suffix, (mode,)) or (mode, suffix) in (("P", ".tif"), ("I", ".png")):
+        pytest.skip("the container has no such pixels")
+    grey = Image.fromarray(GREY * 255)
+    image = Image.fromarray(GREY.astype(np.uint16) * 65535) if mode == "I;16" else grey.convert(mode)
+    if mode == "LA":
+        image.putalpha(255)
+    image.save(tmp_path / f"mask{suffix}", **({"lossless": True} if suffix == ".webp" else {}))
+    np.testing.assert_array_equal(read_mask(tmp_path / f"mask{suffix}"), POLYP)
+
+
+def test_a_mask_of_two_pages_fails(tmp_path):
+    page = Image.fromarray(GREY * 255)
+    page.save(tmp_path / "mask.tif", save_all=True, append_images=[page])
+    with pytest.raises(InputError, match=r"mask\.tif: holds 2 pictures"):
+        read_mask_file(tmp_path / "mask.tif")
 
 
 @pytest.mark.parametrize("labels", [(0, 1, 2), (0, 100), (1, 2), (0, 38, 75)])
@@ -144,7 +239,7 @@ def test_floating_point_fails(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"not a picture"])
 def test_a_broken_mask_fails_naming_it(content, tmp_path):
     (tmp_path / "mask.png").write_bytes(content)
-    with pytest.raises(InputError, match=r"mask\.png: not a readable image"):
+    with pytest.raises(InputError, match=r"mask\.png: (not a readable image|is cut or broken)"):
         read_mask_file(tmp_path / "mask.png")
 
 
@@ -154,5 +249,5 @@ def test_half_a_file_fails(tmp_path):
     )
     assert ok
     (tmp_path / "mask.png").write_bytes(encoded.tobytes()[: len(encoded) // 2])
-    with pytest.raises(InputError, match=r"mask\.png: not a readable image"):
+    with pytest.raises(InputError, match=r"mask\.png: (not a readable image|is cut or broken)"):
         read_mask_file(tmp_path / "mask.png")
