@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.imaging.picture import Crop, parse_crop
 from rtpolyp.inference.backend import AUTO
 from rtpolyp.inference.backends import BACKENDS, PRECISIONS
@@ -129,6 +130,8 @@ class InputFlags:
         A camera's frames per second.
     deinterlace
         auto (frames that are marked as interlaced), on (all frames) or off.
+    max_pixels
+        Pictures that declare more are refused before they are decoded; 8K (7680x4320) by default.
     allow_host
         Another HOST or HOST:PORT that a stream's redirects and playlist may lead to; may be given several
         times.
@@ -138,6 +141,7 @@ class InputFlags:
     video_size: str | None = None
     framerate: str | None = None
     deinterlace: Deinterlace = "auto"
+    max_pixels: int = MAX_PIXELS
     allow_host: Annotated[tuple[str, ...], Switch] = ()
 
     def options(self, *, audio: bool = False) -> InputOptions:
@@ -147,6 +151,7 @@ class InputFlags:
             video_size=self.video_size,
             frame_rate=self.framerate,
             deinterlace=self.deinterlace,
+            max_pixels=self.max_pixels,
             allowed_hosts=self.allow_host,
             audio=audio,
         )

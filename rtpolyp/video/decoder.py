@@ -12,6 +12,7 @@ from av.stream import Disposition
 from rtpolyp.errors import InputError
 from rtpolyp.video.access.opening import open_file
 from rtpolyp.video.live.faults import InputFault
+from rtpolyp.video.picture_limit import limit_pixels
 
 __all__ = ["Decoder", "codec_threads"]
 
@@ -34,16 +35,17 @@ class Decoder:
     """Opens a file and iterates over the decoded pictures of its best video stream, once.
 
     A damaged packet is skipped with one warning a file, as players do. Where the file itself breaks off,
-    iteration ends and `broken` says why. Raises InputError on opening.
+    iteration ends and `broken` says why. Raises InputError on opening, also where it declares more than
+    `max_pixels`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_pixels: int) -> None:
         self.broken: str | None = None  # what cut the stream short, once iteration is over
         self._path = path
         self._damaged = 0  # packets
         self.container = _open(path)
         try:
-            self.stream = _video_stream(self.container, path)
+            self.stream = _video_stream(self.container, path, max_pixels)
         except InputError:
             self.container.close()
             raise
@@ -114,12 +116,16 @@ def _why_not(path: Path, exc: av.FFmpegError) -> str:
     return f"not a video that can be read ({exc.strerror}); give another file or convert it to MP4"
 
 
-def _video_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+def _video_stream(container: av.container.InputContainer, path: Path, max_pixels: int) -> av.VideoStream:
     stream = container.streams.best("video")
     if not isinstance(stream, av.VideoStream) or stream.disposition & Disposition.attached_pic:
         raise InputError(f"{path}: no video stream in it; give a file with a moving picture")
     if stream.codec_context is None:
         raise InputError(f"{path}: its video codec is unknown to this FFmpeg; convert it to H.264")
+    try:
+        limit_pixels(stream, max_pixels)
+    except InputFault as exc:
+        raise InputError(f"{path}: {exc.fault.reason}; {exc.fault.remedy}") from exc
     stream.thread_type = "AUTO"
     stream.codec_context.thread_count = codec_threads()
     return stream

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import MAX_PIXELS
+
 __all__ = ["Deinterlace", "InputOptions"]
 
 Deinterlace = Literal["auto", "on", "off"]
@@ -17,6 +20,11 @@ class InputOptions:
     frame_rate: str | None = None  # of a camera: frames per second, e.g. 30 or 30000/1001
     deinterlace: Deinterlace = "auto"  # auto: once a frame is marked as interlaced; on: take all for that
     audio: bool = False  # of a live source: give its sound to the tap as well
+    max_pixels: int = MAX_PIXELS  # of a picture: what declares more is refused before it is decoded
     allowed_hosts: tuple[str, ...] = ()  # HOST or HOST:PORT: where redirects and playlists may lead besides
     stall_seconds: float = 2.0  # without a packet for so long, a live source counts as lost
     open_seconds: float = 10.0  # until the first picture of a live source
+
+    def __post_init__(self) -> None:
+        if self.max_pixels < 1:
+            raise InputError(f" {self.max_pixels}: give pixels, 1 or more", parameter="max_pixels")

@@ -42,8 +42,8 @@ def open_source(address: str | Path, *, options: InputOptions | None = None) -> 
         return _open_glob(path, options)
     kind = _kind(path)
     if kind == "video":
-        return VideoFile(path, deinterlace=options.deinterlace)
-    return ImageFiles(path)
+        return VideoFile(path, deinterlace=options.deinterlace, max_pixels=options.max_pixels)
+    return ImageFiles(path, max_pixels=options.max_pixels)
 
 
 def open_live(
@@ -86,7 +86,7 @@ def _open_glob(pattern: Path, options: InputOptions) -> Source:
     files = [Path(name) for name in glob.glob(str(pattern), recursive=True)]
     images = [file for file in files if is_image_name(file)]
     if images and len(images) == len(files):
-        return ImageFiles(pattern.parent, images)
+        return ImageFiles(pattern.parent, images, max_pixels=options.max_pixels)
     if len(files) == 1:
         return open_source(files[0], options=options)
     if not files:

@@ -10,6 +10,7 @@ import av
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.video.decoder import Decoder
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.frame_normaliser import FrameNormaliser
@@ -28,9 +29,11 @@ class VideoFile:
 
     is_sequence = True
 
-    def __init__(self, path: Path, *, deinterlace: Deinterlace = "auto") -> None:
+    def __init__(
+        self, path: Path, *, deinterlace: Deinterlace = "auto", max_pixels: int = MAX_PIXELS
+    ) -> None:
         self.name, self.path = path.name, path
-        self._decoder = Decoder(path)
+        self._decoder = Decoder(path, max_pixels)
         self._normaliser = FrameNormaliser(deinterlace=deinterlace)
         self._delivered = 0  # frames
         self._interval = 1  # ticks from frame to frame

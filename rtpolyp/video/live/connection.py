@@ -7,9 +7,11 @@ import av
 from av.stream import Discard
 
 from rtpolyp.video.decoder import codec_threads
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.faults import InputFault
 from rtpolyp.video.live.feed import Feed
 from rtpolyp.video.live.packet_queue import Arrival, PacketQueue
+from rtpolyp.video.picture_limit import limit_pixels
 
 __all__ = ["Connection"]
 
@@ -27,12 +29,12 @@ class Connection:
     or whatever else the feed raises.
     """
 
-    def __init__(self, feed: Feed, *, audio: bool) -> None:
+    def __init__(self, feed: Feed, options: InputOptions) -> None:
         self.video: av.VideoStream
         self.audio: av.AudioStream | None = None
         self.paced, self.ends = feed.paced, feed.at_end == "end"
         self.packets = PacketQueue(waits=feed.waits)
-        self._feed, self._wants_audio = feed, audio
+        self._feed, self._wants_audio, self._max_pixels = feed, options.audio, options.max_pixels
         self._opened, self._released = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtpolyp-input", daemon=True)
         self._thread.start()
@@ -83,6 +85,7 @@ class Connection:
         for stream in container.streams:
             if stream not in (video, self.audio):
                 stream.discard = Discard.all
+        limit_pixels(video, self._max_pixels)
         video.thread_type = "SLICE"  # threads by frame hold back a frame each
         video.codec_context.thread_count = codec_threads()
         self.video = video
