@@ -24,7 +24,7 @@ from rtpolyp.imaging.overlay import draw_overlay
 from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
 from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.inference.engine import Engine, Prediction
-from rtpolyp.settings import Settings
+from rtpolyp.settings import Settings, Style
 from rtpolyp.spec import EngineSpec
 from rtpolyp.timing import StageTimer
 from rtpolyp.tracking.tracker import PolypTracker
@@ -52,10 +52,23 @@ class _Pending(NamedTuple):
     future: "Future[Prediction]"
 
 
-def settings_for(spec: EngineSpec, **changes: object) -> Settings:
-    """The bundle's own operating point, with any field of Settings replaced."""
-    point = {name: getattr(spec, name) for name in ("threshold", "minimum_area", "minimum_confidence")}
-    return Settings(**(point | changes))
+def settings_for(
+    spec: EngineSpec,
+    *,
+    threshold: float | None = None,
+    minimum_area: float | None = None,
+    minimum_confidence: float | None = None,
+    style: Style = "outline",
+    overlay: bool = True,
+) -> Settings:
+    """Settings at the bundle's own operating point, but for what is given; raises InputError as Settings."""
+    return Settings(
+        threshold=spec.threshold if threshold is None else threshold,
+        minimum_area=spec.minimum_area if minimum_area is None else minimum_area,
+        minimum_confidence=spec.minimum_confidence if minimum_confidence is None else minimum_confidence,
+        style=style,
+        overlay=overlay,
+    )
 
 
 def segment(
@@ -109,7 +122,8 @@ def _await(future: "Future[Prediction]") -> NDArray[np.uint8]:
         prediction = future.result(ENGINE_TIMEOUT_SECONDS)
     except FutureTimeout as exc:
         raise EngineError(
-            f"the engine gave no answer within {ENGINE_TIMEOUT_SECONDS:.0f} s: try --backend or --precision"
+            f"the engine gave no answer within {ENGINE_TIMEOUT_SECONDS:.0f} s: "
+            "try another backend or precision"
         ) from exc
     probability: NDArray[np.uint8] = prediction.probability[0]
     return probability

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from rtpolyp.checks import require_choice
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles, load_bundle
 from rtpolyp.measure.benchmark.bench import Options, bench_engine
@@ -137,8 +138,8 @@ def _choose(engine: str | None, nets: Sequence[str], every: bool) -> tuple[list[
         if not Path(engine := engine or DEFAULT_BUNDLE).is_file():  # a plan is one, and checked when opened
             load_bundle(engine)
         return [engine], []
-    if unknown := [net for net in nets if net not in NETWORKS]:
-        raise InputError(f"net {unknown[0]!r} is unknown; there are: {', '.join(NETWORKS)}")
+    for net in nets:
+        require_choice("net", net, NETWORKS)
     wanted = NETWORKS if every else nets
     networks = {name: load_bundle(name).spec.network for name in known_bundles()}
     missing = [net for net in wanted if net not in networks.values()]

@@ -143,7 +143,7 @@ def evaluate(
         with open_guarded(EngineRecipe(engine, backend, precision, optimise_for="throughput")) as network:
             spec = network.spec
             context |= {"bundle": spec.name, "sha256": spec.sha256}
-            settings = settings_for(spec, **({} if threshold is None else {"threshold": threshold}))
+            settings = settings_for(spec, threshold=threshold)
             with progress_bar(console, "frames") as progress:
                 evaluation = evaluate_engine(
                     network, pairs, settings, include_seen=include_seen, progress=progress

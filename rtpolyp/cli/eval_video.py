@@ -56,7 +56,7 @@ def evaluate_videos(
     seen: list[list[Observation]] = []
     with open_guarded(EngineRecipe(engine, backend, precision, optimise_for="throughput")) as network:
         spec = network.spec
-        settings = settings_for(spec, **({} if threshold is None else {"threshold": threshold}))
+        settings = settings_for(spec, threshold=threshold)
         for video, truth in zip(videos, truths, strict=True):
             with open_source(video) as source, progress_bar(console, source.name) as progress:
                 seen += observe(

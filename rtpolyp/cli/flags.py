@@ -111,8 +111,7 @@ class PictureFlags:
 
     def settings(self, spec: EngineSpec) -> Settings:
         """The bundle's settings with what was asked for; raises InputError."""
-        changes = {"style": self.style} | ({} if self.threshold is None else {"threshold": self.threshold})
-        return settings_for(spec, **changes)
+        return settings_for(spec, threshold=self.threshold, style=self.style)
 
 
 @Parameter(name="*", group=Group("Input", sort_key=4))

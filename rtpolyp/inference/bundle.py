@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtpolyp.bounded_files import inside, read_regular
+from rtpolyp.checks import known_names
 from rtpolyp.errors import BackendError, EngineError
 from rtpolyp.inference.onnx_graph import check_graph
 from rtpolyp.spec import EngineSpec, read_spec
@@ -110,5 +111,5 @@ def _find(name_or_path: str | Path) -> Path:
             if (shelf / as_path / "spec.json").is_file():
                 return shelf / as_path
     known = known_bundles()
-    there_are = f"there are: {', '.join(known)}" if known else "none are installed"
+    there_are = known_names(name_or_path, known) if known else "none are installed"
     raise EngineError(f"{name_or_path}: no such bundle; give a folder with spec.json or a name; {there_are}")

@@ -4,7 +4,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
+from rtpolyp.checks import require_choice
 from rtpolyp.errors import BackendError, EngineError, InputError
 from rtpolyp.inference.backend import AUTO, EngineOptions
 from rtpolyp.inference.backends import BACKENDS, PRECISIONS
@@ -46,9 +48,9 @@ def open_engine(
     Raises EngineError for a missing or broken bundle or plan, BackendError where what was asked for cannot
     work, and InputError for an option that makes no sense.
     """
-    _check("backend", backend, (AUTO, *BACKENDS))
-    _check("precision", precision, (AUTO, *PRECISIONS))
-    _check("optimise_for", optimise_for, ("latency", "throughput"))
+    require_choice("backend", backend, (AUTO, *BACKENDS))
+    require_choice("precision", precision, (AUTO, *PRECISIONS))
+    require_choice("optimise_for", optimise_for, get_args(Goal))
     for name, value in (("threads", threads), ("batch", batch)):
         if value is not None and value < 1:
             raise InputError(f" {value}: give at least 1", parameter=name)
@@ -92,8 +94,3 @@ def _open_plan(
 def _automatic(bundle: Bundle) -> Sequence[str]:
     card = find_card()
     return [name for name, backend in BACKENDS.items() if backend.suits(bundle, card)]
-
-
-def _check(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise InputError(f" {value!r} is unknown; there are: {', '.join(choices)}", parameter=name)

@@ -40,7 +40,7 @@ class AlertTone:
         self.available = sys.platform == "win32" or self._player is not None
         if not self.available:
             names = ", ".join(player[0] for player in PLAYERS)
-            log.warning("no alert tone: there is none of %s; install one, or give --mute", names)
+            log.warning("no alert tone: there is none of %s; install one, or leave the tone off", names)
         self._worker = Worker("rtpolyp-tone", 1, self._folder.cleanup)
 
     def play(self) -> None:

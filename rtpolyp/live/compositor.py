@@ -28,7 +28,7 @@ __all__ = ["Compositor", "Inputs", "Shown", "Tell"]
 
 log = logging.getLogger(__name__)
 
-NO_BORDER = Badge("REC BLANK", "fault", "bottom-right", "no border found: give --crop x,y,w,h")
+NO_BORDER = Badge("REC BLANK", "fault", "bottom-right", "no border found: give a crop x,y,w,h")
 REPEAT_AFTER = 1.5  # frame intervals without a new frame until the last one is shown again
 
 

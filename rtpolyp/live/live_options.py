@@ -1,9 +1,12 @@
 """LiveOptions and LiveSummary: how a live session is run, and what it says in the end."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtpolyp.checks import require_bool, require_choice, require_number
 from rtpolyp.errors import InputError, RtpolypError
+from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.tracking.alert import DELAY_MS
 
@@ -12,7 +15,10 @@ __all__ = ["LiveOptions", "LiveSummary"]
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """How a live session runs, beside what it writes."""
+    """How a live session runs, beside what it writes.
+
+    Raises InputError where a field is not what its line says, or `deidentify` has no crop to go by.
+    """
 
     crop: Crop = "auto"  # where the endoscope's picture lies
     max_age_ms: float = 150.0  # from a frame's capture, until its result is not drawn any more
@@ -23,6 +29,13 @@ class LiveOptions:
     fallback_engine: str | Path | None = None  # a smaller network's bundle, for an engine that cannot keep up
 
     def __post_init__(self) -> None:
+        if not isinstance(self.crop, Rect):
+            require_choice("crop", self.crop, ("auto", "off"))
+        milliseconds = "milliseconds, e.g. 150"
+        require_number("max_age_ms", self.max_age_ms, above=0, below=math.inf, example=milliseconds)
+        require_number("alert_delay_ms", self.alert_delay_ms, least=0, below=math.inf, example=milliseconds)
+        require_bool("tone", self.tone)
+        require_bool("deidentify", self.deidentify)
         if self.deidentify and self.crop == "off":
             raise InputError(
                 ": blanks what crop leaves out, and off is nothing; give another crop", parameter="deidentify"

@@ -187,7 +187,7 @@ class _Session:
 
     def _take_snapshot(self, shown: Shown) -> None:
         if self._snapshots is None:
-            log.warning("no snapshot: say where to by --snapshots DIR")
+            log.warning("no snapshot: no folder was given for snapshots")
             return
         self._snapshots.take(
             shown.captured, shown.analysis, shown.settings, shown.badges, picture=self._reader.border

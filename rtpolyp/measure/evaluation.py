@@ -124,7 +124,7 @@ def evaluate_engine(
     if not scored:
         raise InputError(
             f"all {len(seen)} frames were used to train or choose {spec.name}: "
-            "take a test split, or add --include-seen"
+            "take a test split, or include the seen ones"
         )
     frames = []
     for (pair, truth, rect), probability in predict(engine, _read(scored, crop, degrade)):

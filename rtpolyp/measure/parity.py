@@ -42,7 +42,7 @@ def check_parity(who: str, parity: Parity, least: float) -> None:
     if np.isnan(parity.dice):
         raise EngineError(
             f"{who}: no polyp is outlined in any of {parity.frames} frames, so there is nothing to compare; "
-            "give frames that show one with --frames"
+            "give other frames, which show one"
         )
     if parity.dice < least:
         raise EngineError(

@@ -1,8 +1,10 @@
 """InputOptions: how an input is opened and read."""
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from rtpolyp.checks import require_bool, require_choice, require_number
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import MAX_PIXELS
 
@@ -13,7 +15,10 @@ Deinterlace = Literal["auto", "on", "off"]
 
 @dataclass(frozen=True)
 class InputOptions:
-    """What a user may say about an input; the defaults suit every one."""
+    """What a user may say about an input; the defaults suit every one.
+
+    Raises InputError where a field is not what its line says.
+    """
 
     input_format: str | None = None  # of a camera: mjpeg, yuyv422, h264 …; the device's first by default
     video_size: str | None = None  # of a camera: WIDTHxHEIGHT
@@ -26,5 +31,12 @@ class InputOptions:
     open_seconds: float = 10.0  # until the first picture of a live source
 
     def __post_init__(self) -> None:
-        if self.max_pixels < 1:
-            raise InputError(f" {self.max_pixels}: give pixels, 1 or more", parameter="max_pixels")
+        for name in ("input_format", "video_size", "frame_rate"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, str) or not value):
+                raise InputError(f" {value!r}: give a text that the device offers, or None", parameter=name)
+        require_choice("deinterlace", self.deinterlace, get_args(Deinterlace))
+        require_bool("audio", self.audio)
+        require_number("max_pixels", self.max_pixels, least=1, example="pixels, e.g. 7680 * 4320")
+        for name in ("stall_seconds", "open_seconds"):
+            require_number(name, getattr(self, name), above=0, below=math.inf, example="seconds, e.g. 10")

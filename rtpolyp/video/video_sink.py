@@ -10,6 +10,7 @@ import av
 from av.codec.context import Flags
 from typing_extensions import Self
 
+from rtpolyp.checks import require_choice, require_number
 from rtpolyp.errors import OutputError
 from rtpolyp.video.audio_copier import AudioCopier
 from rtpolyp.video.contract import Source
@@ -21,6 +22,10 @@ from rtpolyp.video.stream_format import StreamFormat
 
 __all__ = ["EncoderSettings", "VideoSink"]
 
+PRESETS = (  # libx264's
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
 DEFAULT_RATE = Fraction(25)  # frames per second, where the source states none; only spaces key frames
 
 
@@ -30,13 +35,19 @@ class EncoderSettings:
 
     Measured on a real clip enlarged to 1280x1024, one core (ms, KiB a frame, luma PSNR): ultrafast at
     CRF 20 8.2 ms, 65 KiB, 43.6 dB; with its deblocking filter on 9.0 ms, 63 KiB, 44.3 dB: the default;
-    superfast 17.0 ms, 61 KiB, 45.6 dB; veryfast 24.9 ms, 52 KiB, 45.4 dB.
+    superfast 17.0 ms, 61 KiB, 45.6 dB; veryfast 24.9 ms, 52 KiB, 45.4 dB. Raises InputError where a field is
+    not what its line says.
     """
 
     preset: str = "ultrafast"
     crf: int = 20  # constant rate factor, 0 to 51; lower is better and larger
     parameters: str = "deblock=1,0,0"  # libx264's own, key=value:…
     fragment_seconds: float = 0.5  # at most this much is lost when the process is killed
+
+    def __post_init__(self) -> None:
+        require_choice("preset", self.preset, PRESETS)
+        require_number("crf", self.crf, least=0, most=51, example="a constant rate factor, e.g. 20")
+        require_number("fragment_seconds", self.fragment_seconds, above=0, example="seconds, e.g. 0.5")
 
 
 class VideoSink:

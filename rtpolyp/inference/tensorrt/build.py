@@ -88,7 +88,7 @@ def targets_for(flavour: Flavour, card: Card | None, asked: tuple[str, ...] = ()
         if unknown := [target for target in asked if target not in RTX_CAPABILITIES]:
             raise InputError(
                 f"target {unknown[0]}: TensorRT for RTX builds for {', '.join(RTX_CAPABILITIES)}; "
-                "for other cards build on the card itself with --flavour tensorrt"
+                "for other cards build on the card itself with flavour tensorrt"
             )
         if card is not None and not asked and card.capability not in DEFAULT_TARGETS:
             return (card.capability,)
@@ -96,7 +96,7 @@ def targets_for(flavour: Flavour, card: Card | None, asked: tuple[str, ...] = ()
     if card is None:
         raise BackendError(
             "tensorrt builds only on the card that will run the plan, and no NVIDIA card is visible here; "
-            "build there, or --flavour tensorrt-rtx here"
+            "build there, or with flavour tensorrt-rtx here"
         )
     if other := [target for target in asked if target != card.capability]:
         raise InputError(

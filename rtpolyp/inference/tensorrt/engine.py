@@ -45,7 +45,7 @@ class TensorRtEngine(StreamEngine):
         if batch > most:
             raise BackendError(
                 f"{plan.path}: takes at most {most} frames at once, asked for {batch}; "
-                f"build it with --batch 1:{batch}:{batch}"
+                f"build it with batch 1:{batch}:{batch}"
             )
         opened = partial(open_network, plan, card, cache or cache_folder())
         super().__init__(plan.spec.engine, opened, batch=batch, slots=slots)

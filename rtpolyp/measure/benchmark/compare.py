@@ -106,7 +106,7 @@ def _change(
     interval = bootstrap_ratio(slow["blocks"], quick["blocks"], confidence=1 - error_rate)
     if interval is None:
         raise InputError(
-            f"{old_file}: {new['name']} of {bundle} has too few samples, then or now; raise --duration"
+            f"{old_file}: {new['name']} of {bundle} has too few samples, then or now; raise the duration"
         )
     slowdown = float(np.median(slow["blocks"]) / np.median(quick["blocks"]))
     verdict: Verdict = "same"

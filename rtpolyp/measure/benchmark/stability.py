@@ -19,7 +19,7 @@ def doubts(measurement: Measurement) -> list[str]:
         if compute.variation > VARIATION:
             found.append(
                 f"compute time is unstable (coefficient of variation {compute.variation:.1%}, over "
-                f"{VARIATION:.1%}): end other programs, fix the clock, or take a longer --duration"
+                f"{VARIATION:.1%}): end other programs, fix the clock, or take a longer duration"
             )
         if figures["enqueue"].median > ENQUEUE * compute.median:
             found.append("enqueueing takes as long as computing: the host limits, so use a larger batch")
@@ -30,7 +30,7 @@ def doubts(measurement: Measurement) -> list[str]:
     if conditions.throttled_seconds:
         found.append(
             f"a quota held this process back for {conditions.throttled_seconds:.2f} s: raise the container's "
-            "limit, or lower --threads to it"
+            "limit, or lower the number of threads to it"
         )
     if conditions.thermal_events:
         found.append(f"cores were too hot {conditions.thermal_events} times: cool the machine")

@@ -69,7 +69,7 @@ def measure_stream(
     if measured.sum() < 2:
         raise Overrun(
             f"{clip}: after the warm-up {measured.sum()} frames came through and {len(feed.dropped)} were "
-            "dropped; lower --paced or raise --duration"
+            "dropped; lower the pace or raise the duration"
         )
     stages = timer.samples() | {
         "decode": [arrival.decode for arrival in feed.arrivals],

@@ -43,7 +43,7 @@ FAULTS: dict[int | type[Exception], Fault] = {
     errno.EBUSY: Fault("device in use", "end the other program that shows it"),
     errno.EACCES: Fault("no right to it", "join the group video or ask for the right to read it"),
     errno.EINVAL: Fault(
-        "not offered by it", "choose --input-format, --video-size and --framerate that it has, or none"
+        "not offered by it", "choose an input format, video size and frame rate that it has, or none"
     ),
     av.error.HTTPUnauthorizedError: Fault("user name or password refused (401)", CREDENTIALS),
     av.error.HTTPForbiddenError: Fault("forbidden to this user (403)", CREDENTIALS),

@@ -42,7 +42,7 @@ class RawRecorder:
         if source.codec == "rawvideo":
             raise OutputError(
                 f"{path}: {source.name} sends uncompressed pictures, which cannot be copied; record the "
-                "overlay (--output), or choose a compressed --input-format, e.g. mjpeg"
+                "overlay instead, or choose a compressed input format, e.g. mjpeg"
             )
         if path.suffix.lower() == ".mp4" and source.codec not in MP4_CODECS:
             log.warning("%s: %s does not play in MP4; recording %s", path, source.codec, path.stem + ".mkv")

@@ -64,14 +64,12 @@ def test_a_host_is_taken_as_given() -> None:
 def test_a_port_in_use_fails() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(
-            InputError, match=f"--metrics :{port}: cannot be listened on .*; give another port"
-        ):
+        with pytest.raises(InputError, match=f"metrics :{port}: cannot be listened on .*; give another port"):
             serve_metrics(Telemetry(), f":{port}")
 
 
 def test_an_unknown_host_fails() -> None:
-    with pytest.raises(InputError, match=r"--metrics 203\.0\.113\.7:0: cannot be listened on"):
+    with pytest.raises(InputError, match=r"metrics 203\.0\.113\.7:0: cannot be listened on"):
         serve_metrics(Telemetry(), "203.0.113.7:0")  # of TEST-NET-3: nobody's
 
 

@@ -113,7 +113,7 @@ def test_lost_packets_are_counted(tmp_path):
 
 def test_snapshots_without_a_folder_are_refused(tmp_path, caplog):
     rehearse(Scripted(20, rate=RATE), Plain(SPEC), tmp_path, Watcher(keys={3: "s", 5: "esc"}))
-    assert "no snapshot: say where to by --snapshots DIR" in caplog.text
+    assert "no snapshot: no folder was given for snapshots" in caplog.text
 
 
 def bordered(index, size):

@@ -208,7 +208,9 @@ def test_evaluate_engine_leaves_out_what_was_seen(discs: Path, red_engine: Calla
 def test_evaluate_engine_fails_when_all_was_seen(discs: Path, red_engine: Callable) -> None:
     pairs = load_pairs(discs)
     seen = tuple(image_fingerprint(pair.image) for pair in pairs)
-    complaint = pytest.raises(InputError, match=r"all 4 frames were used to train .* red: .* --include-seen")
+    complaint = pytest.raises(
+        InputError, match=r"all 4 frames were used to train .* red: .* include the seen"
+    )
     with red_engine(trained_on=seen) as engine, complaint:
         evaluate_engine(engine, pairs, HALF)
 

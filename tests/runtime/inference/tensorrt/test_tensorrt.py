@@ -75,9 +75,7 @@ def test_a_plan_for_many_frames_runs_fewer(tmp_path: Path, flavour: Flavour):
 
 def test_more_frames_than_the_plan_takes_fail(plan: Plan, tmp_path: Path):
     with (
-        pytest.raises(
-            BackendError, match=r"\.engine: takes at most 4 frames.* 5; build it with --batch 1:5:5"
-        ),
+        pytest.raises(BackendError, match=r"\.engine: takes at most 4 frames.* 5; build it with batch 1:5:5"),
         opened(plan, tmp_path, batch=5),
     ):
         pass

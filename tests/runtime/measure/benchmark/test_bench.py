@@ -63,4 +63,4 @@ def test_a_live_stream_that_overruns_is_told_and_the_rest_is_kept(opened, clip):
     report = bench_engine("net", clip, Options(paced=9_000, schedule=Schedule(0.1, 0.0)))
     assert len(report.measurements) == 3
     (note,) = report.notes
-    assert "lower --paced" in note
+    assert "lower the pace" in note

@@ -131,7 +131,7 @@ def test_images_are_no_clip(tmp_path):
 def test_a_stream_that_overruns_everything_fails_and_ends(clip):
     with (
         StubEngine(SPEC, capacity=1, delay_seconds=0.5) as engine,
-        pytest.raises(Overrun, match=r"frames came through .* lower --paced"),
+        pytest.raises(Overrun, match=r"frames came through .* lower the pace"),
     ):
         measure_stream(engine, clip, WHOLE, Schedule(0.4, 0.0), rate=1000)
 

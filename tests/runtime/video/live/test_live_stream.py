@@ -127,7 +127,7 @@ def test_a_size_that_a_camera_has_not_fails():
     def refuse():
         raise OSError(errno.EINVAL, "Invalid argument")
 
-    with pytest.raises(InputError, match="not offered by it; choose --input-format, --video-size"):
+    with pytest.raises(InputError, match="not offered by it; choose an input format, video size"):
         LiveStream(feed_of(refuse))
 
 
