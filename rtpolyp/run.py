@@ -113,7 +113,7 @@ def _run_file(
     start = time.perf_counter()
     with contextlib.ExitStack() as stack:
         sinks = [one.sink for one in open_sinks(outputs, source, _header(source, engine, settings, crop))]
-        for sink in sinks:
+        for sink in reversed(sinks):  # the video closes first: what became of its sound stands in the JSON
             stack.enter_context(sink)
         results = segment(source, engine, settings, crop=crop, timer=summary.timer)
         stack.enter_context(contextlib.closing(results))
@@ -208,6 +208,7 @@ def _header(source: Source, engine: Engine, settings: Settings, crop: Crop) -> d
         "rtpolyp": version("rtpolyp"),
         "source": source.name,
         "size": source.size,
+        "start_seconds": source.start_seconds,
         "engine": engine.spec.name,
         "backend": engine.description,
         "sha256": engine.spec.sha256,

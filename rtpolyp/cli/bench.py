@@ -1,6 +1,5 @@
 """`rtpolyp bench`: how fast this machine runs each network, alone and end to end."""
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rtpolyp.checks import require_choice
+from rtpolyp.cli.flags import EngineFlags
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles, load_bundle
 from rtpolyp.measure.benchmark.bench import Options, bench_engine
@@ -24,6 +24,7 @@ from rtpolyp.measure.benchmark.stability import describe, doubts
 from rtpolyp.measure.benchmark.stream import GLASS, Saturation
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.spec import sha256_of
+from rtpolyp.terminal.console import make_console, say_written
 from rtpolyp.video.output_paths import prepare_file
 
 __all__ = ["NETWORKS", "bench"]
@@ -41,17 +42,13 @@ LABELS = {  # trtexec's words where it has one
     "d2h": "D2H Latency",
     GLASS: "Glass-to-glass, ms",
 }
-WIDTH = 120  # columns where no terminal says how wide it is
 
 
 def bench(
     *,
-    engine: str | None = None,
+    engine: EngineFlags = EngineFlags(),  # noqa: B008 # frozen
     net: Annotated[list[str] | None, Parameter(negative="")] = None,
     every: Annotated[bool, Parameter(name="--all", negative="")] = False,
-    backend: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
     video: Path | None = None,
     paced: float | None = None,
     saturation: Annotated[bool, Parameter(negative="")] = False,
@@ -67,18 +64,10 @@ def bench(
 
     Parameters
     ----------
-    engine
-        A bundle's name or folder, or a TensorRT plan's file; pranet-if by default.
     net
         A network of the paper instead, by every bundle of it; may be given several times.
     every
         All networks that have a bundle, and which have none.
-    backend
-        As in rtpolyp run.
-    precision
-        As in rtpolyp run.
-    threads
-        Processor threads for the engine; all by default.
     video
         The clip to play; a phantom of 4 s at 1280x1024 by default.
     paced
@@ -96,12 +85,12 @@ def bench(
     fail_above
         Percent by which a measurement may be slower than in that report, beyond noise.
     """
-    engines, missing = _choose(engine, net or [], every)
+    engines, missing = _choose(engine.engine, net or [], every)
     _check(duration, fail_above, video, [path for path in (json, histogram) if path is not None])
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = make_console()
     machine, schedule = this_machine(), Schedule(seconds=duration)
-    options = Options(backend, precision, threads, paced, saturation, schedule)
-    report = Report(machine, threads or machine.cores, _name(video), schedule)
+    options = Options(engine.backend, engine.precision, engine.threads, paced, saturation, schedule)
+    report = Report(machine, engine.threads or machine.cores, _name(video), schedule)
     if old is not None:
         compare(to_dict(report), old, 0.0)  # refuses another machine or clip before the work
     _print_machine(machine, console)
@@ -121,8 +110,7 @@ def bench(
         write_report(report, json)
     if histogram is not None:
         write_histograms(_panels(report), histogram)
-    for path in filter(None, (json, histogram)):
-        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+    say_written((json, histogram), console)
     if old is None:
         return 0
     changes = compare(to_dict(report), old, fail_above / 100)
@@ -145,8 +133,9 @@ def _choose(engine: str | None, nets: Sequence[str], every: bool) -> tuple[list[
     missing = [net for net in wanted if net not in networks.values()]
     if nets and missing:
         raise InputError(
-            f"net {missing[0]}: no bundle of it; train it (python -m train --net {missing[0]} …) and export "
-            "it, or give the folder of one with --engine"
+            f" {missing[0]}: no bundle of it; train it (python -m train --net {missing[0]} …) and export "
+            "it, or give the folder of one with --engine",
+            parameter="net",
         )
     return [name for name, network in networks.items() if network in wanted], missing
 
@@ -154,9 +143,9 @@ def _choose(engine: str | None, nets: Sequence[str], every: bool) -> tuple[list[
 def _check(duration: float, fail_above: float, video: Path | None, outputs: Sequence[Path]) -> None:
     """Refuse before the work what would fail after it."""
     if not duration > 0:
-        raise InputError(f"duration {duration:g}: give seconds above 0")
+        raise InputError(f" {duration:g}: give seconds above 0", parameter="duration")
     if not fail_above >= 0:
-        raise InputError(f"fail-above {fail_above:g}: give percent, 0 or more")
+        raise InputError(f" {fail_above:g}: give percent, 0 or more", parameter="fail_above")
     if video is not None:
         open_clip(video).close()
     for path in outputs:

@@ -1,17 +1,14 @@
 """`rtpolyp compare`: two per-frame CSVs of `rtpolyp eval`, paired."""
 
-import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from rtpolyp.measure.comparison import FIGURES, Comparison, compare, read_figures
 from rtpolyp.measure.statistics import MINIMUM_GROUPS
+from rtpolyp.terminal.console import make_console
 
 __all__ = ["compare_runs"]
-
-PIPED_WIDTH = 120  # columns where no terminal says how wide it is
 
 
 def compare_runs(ours: Path, theirs: Path, /) -> None:
@@ -34,7 +31,7 @@ def compare_runs(ours: Path, theirs: Path, /) -> None:
     table = Table("figure", ours.stem, theirs.stem, "difference", "95 % interval", box=None)
     for result in results:
         table.add_row(*_cells(result))
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = make_console()
     console.print(f"{len(first.names)} frames with a polyp in {groups} groups", highlight=False)
     console.print(table)
     if results[0].by_group:

@@ -7,10 +7,11 @@ import numpy as np
 from cyclopts import Parameter
 from numpy.typing import NDArray
 
+from rtpolyp.cli.flags import EngineFlags
 from rtpolyp.cli.run import print_summary
 from rtpolyp.errors import OutputError
 from rtpolyp.imaging.mask_file import read_mask
-from rtpolyp.inference import open_engine
+from rtpolyp.inference.isolated.engine import open_guarded
 from rtpolyp.measure.metrics import overlap
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
@@ -28,7 +29,7 @@ def demo(
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("demo"),
     seconds: float = 10.0,
     seed: int = 0,
-    engine: str = "pranet-if",
+    engine: EngineFlags = EngineFlags(),  # noqa: B008 # frozen
     style: Style = "outline",
 ) -> None:
     """Render an endoscope-like phantom clip, outline its polyps, and compare with the known masks.
@@ -44,8 +45,6 @@ def demo(
         Length of the clip; the first polyp comes at about 2 s, the second at about 11 s.
     seed
         Another seed is another colon.
-    engine
-        A bundle's name or folder.
     style
         How polyps are drawn: outline, fill or box.
     """
@@ -57,7 +56,7 @@ def demo(
     clip, masks = output / "phantom.mp4", output / "masks"
     console.print(f"rendering {seconds:g} s of phantom", highlight=False)
     truths = render_clip(clip, seconds=seconds, seed=seed)
-    with open_source(clip) as source, open_engine(engine, optimise_for="throughput") as network:
+    with open_source(clip) as source, open_guarded(engine.recipe(optimise_for="throughput")) as network:
         console.print(network.description, highlight=False)
         outputs = Outputs(output / "phantom.polyps.mp4", json=output / "phantom.jsonl", masks=masks)
         settings = settings_for(network.spec, style=style)

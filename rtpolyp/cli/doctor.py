@@ -1,16 +1,12 @@
 """`rtpolyp doctor`: what works on this machine, what does not, why, and the fix."""
 
-import sys
-
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from rtpolyp.measure.doctor import Finding, diagnose
+from rtpolyp.terminal.console import make_console
 
 __all__ = ["doctor"]
-
-WIDTH = 120  # columns where no terminal says how wide it is
 
 
 def doctor() -> int:
@@ -18,7 +14,7 @@ def doctor() -> int:
 
     Exit code 0 says that `rtpolyp run` can do its job here, 1 that it cannot.
     """
-    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    console = make_console()
     findings = diagnose()
     table = Table(box=None, show_header=False)
     for finding in findings:

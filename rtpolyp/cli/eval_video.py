@@ -39,10 +39,8 @@ def is_video(data: Path) -> bool:
 def evaluate_videos(
     videos: Sequence[Path],
     known: VideoTruth,
+    recipe: EngineRecipe,
     *,
-    engine: str,
-    backend: str,
-    precision: str,
     threshold: float | None,
     alert_delay_ms: float,
     json: Path | None,
@@ -54,7 +52,7 @@ def evaluate_videos(
     sequences = None if known.sequences is None else read_sequences(known.sequences)
     console = make_console()
     seen: list[list[Observation]] = []
-    with open_guarded(EngineRecipe(engine, backend, precision, optimise_for="throughput")) as network:
+    with open_guarded(recipe) as network:
         spec = network.spec
         settings = settings_for(spec, threshold=threshold)
         for video, truth in zip(videos, truths, strict=True):
@@ -162,7 +160,7 @@ def _count(number: int, noun: str) -> str:
 
 def _check(videos: Sequence[Path], known: VideoTruth) -> None:
     if known.polyp_free and known.files:
-        raise InputError("--polyp-free says that there is no polyp: leave --truth out")
+        raise InputError(" says that there is no polyp: leave the truth out", parameter="polyp_free")
     if known.files and len(known.files) != len(videos):
         raise InputError(
             f"{len(known.files)} of --truth for {len(videos)} videos: give one for each, in order"

@@ -1,4 +1,4 @@
-"""The flags of `rtpolyp run`, in groups that both of its modes share."""
+"""The flags that commands share, in groups."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -24,7 +24,10 @@ from rtpolyp.video.outputs import Outputs
 __all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags"]
 
 Switch = Parameter(negative="")  # has no --no-…
-ENGINE_HELP = f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file."
+ENGINE_HELP = (
+    f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file; "
+    f"{DEFAULT_BUNDLE} by default."
+)
 BACKEND_HELP = f"auto takes the first that works here of {', '.join(BACKENDS)}."
 PRECISION_HELP = f"auto, {', '.join(PRECISIONS)}; auto measures which is fastest on this processor, once."
 
@@ -74,7 +77,7 @@ class EngineFlags:
         Processor threads for the engine; all by default.
     """
 
-    engine: Annotated[str, Parameter(help=ENGINE_HELP)] = DEFAULT_BUNDLE
+    engine: Annotated[str | None, Parameter(help=ENGINE_HELP)] = None
     backend: Annotated[str, Parameter(help=BACKEND_HELP)] = AUTO
     precision: Annotated[str, Parameter(help=PRECISION_HELP)] = AUTO
     threads: int | None = None
@@ -82,7 +85,11 @@ class EngineFlags:
     def recipe(self, *, optimise_for: Goal) -> EngineRecipe:
         """As engines are opened."""
         return EngineRecipe(
-            self.engine, self.backend, self.precision, self.threads, optimise_for=optimise_for
+            self.engine or DEFAULT_BUNDLE,
+            self.backend,
+            self.precision,
+            self.threads,
+            optimise_for=optimise_for,
         )
 
 
@@ -127,6 +134,8 @@ class InputFlags:
         A camera's WIDTHxHEIGHT.
     framerate
         A camera's frames per second.
+    stream
+        Index of the video stream to take, where a file has several; the largest picture by default.
     deinterlace
         auto (frames that are marked as interlaced), on (all frames) or off.
     max_pixels
@@ -139,6 +148,7 @@ class InputFlags:
     input_format: str | None = None
     video_size: str | None = None
     framerate: str | None = None
+    stream: int | None = None
     deinterlace: Deinterlace = "auto"
     max_pixels: int = MAX_PIXELS
     allow_host: Annotated[tuple[str, ...], Switch] = ()
@@ -149,6 +159,7 @@ class InputFlags:
             input_format=self.input_format,
             video_size=self.video_size,
             frame_rate=self.framerate,
+            stream=self.stream,
             deinterlace=self.deinterlace,
             max_pixels=self.max_pixels,
             allowed_hosts=self.allow_host,

@@ -1,5 +1,6 @@
 """Model: a network that is ready to look at pictures, streams and one's own frames."""
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Sequence
@@ -22,16 +23,17 @@ from rtpolyp.inference.engine import Engine, Goal, Prediction
 from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 from rtpolyp.library.pixels import ChannelOrder, Picture, Scaler, check_array, luma_of, size_of
 from rtpolyp.library.result import Result
-from rtpolyp.library.session import Session
-from rtpolyp.library.streams import stream_arrays, stream_file, stream_live
+from rtpolyp.library.session import Session, StreamAlerts
+from rtpolyp.library.streams import is_live_source, is_source, stream_arrays, stream_file, stream_live
 from rtpolyp.library.waiting import WaitingEngine
 from rtpolyp.pipeline import settings_for
 from rtpolyp.settings import Settings
 from rtpolyp.spec import EngineSpec
 from rtpolyp.tracking.alert import DELAY_MS
 from rtpolyp.video.address import is_live, redact
+from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame
-from rtpolyp.video.source import VIDEOS, open_live, open_source
+from rtpolyp.video.source import VIDEOS, open_source
 
 __all__ = ["Image", "Model", "load"]
 
@@ -162,7 +164,7 @@ class Model:
 
     def stream(
         self,
-        source: str | Path | Iterable[NDArray[np.uint8]],
+        source: str | Path | Source | Iterable[NDArray[np.uint8]],
         *,
         settings: Settings | None = None,
         crop: Crop = "auto",
@@ -171,25 +173,29 @@ class Model:
     ) -> Generator[Result, None, None]:
         """Yield a Result a frame of a video, a folder or glob of images, a live source, or arrays.
 
-        Streams are smoothed, tracked and judged for alerts, and each result has its frame's `pts_seconds`.
+        `source` is an address as `open_source` takes it, what that returned, or arrays. Streams are smoothed,
+        tracked and judged for alerts, and each result has its frame's `pts_seconds`.
         Images of a folder stand alone. A live source – a camera's number or device, a URL, "-" – gives its
         newest frame each time, so a slow loop leaves frames out instead of falling behind. Arrays `(H, W, 3)
         uint8 BGR`, all of one size, are taken to come at `frame_rate` frames a second; of frames with times
         of their own, make a `session`. `crop` is as in `rtpolyp run`.
 
         Raises InputError when there is no such source or it breaks off, after the results before that, and
-        EngineError where the network fails. Closing the generator, or leaving it, closes the source.
+        EngineError where the network fails. Closing the generator closes what it opened; a live source that
+        was given open is interrupted.
         """
-        chosen = settings or self.settings
-        if isinstance(source, str | Path):
-            if not is_live(str(source)):
-                return stream_file(open_source(source), self._engine, chosen, crop, alert_delay_ms)
-            session = self.session(settings=chosen, crop=crop, alert_delay_ms=alert_delay_ms)
-            return stream_live(open_live(source), session)
-        if not frame_rate > 0:
-            raise InputError(f" {frame_rate}: give frames a second, above 0", parameter="frame_rate")
-        session = self.session(settings=chosen, crop=crop, alert_delay_ms=alert_delay_ms)
-        return stream_arrays(source, session, frame_rate)
+        session = self.session(settings=settings, crop=crop, alert_delay_ms=alert_delay_ms)
+        if not isinstance(source, str | Path) and not is_source(source):
+            if not frame_rate > 0:
+                raise InputError(f" {frame_rate}: give frames a second, above 0", parameter="frame_rate")
+            return stream_arrays(source, session, frame_rate)
+        with contextlib.ExitStack() as stack:
+            if isinstance(source, str | Path):
+                source = stack.enter_context(open_source(source))
+            if is_live_source(source):
+                return stream_live(source, session, stack.pop_all())
+            alerts = StreamAlerts(alert_delay_ms)
+            return stream_file(source, self._engine, session.settings, crop, alerts, stack.pop_all())
 
     def session(
         self,

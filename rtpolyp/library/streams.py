@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import TypeIs
 
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.inference.engine import Engine
@@ -18,24 +19,32 @@ from rtpolyp.settings import Settings
 from rtpolyp.video.contract import LiveSource, Source
 from rtpolyp.video.frame import Frame
 
-__all__ = ["stream_arrays", "stream_file", "stream_live"]
+__all__ = ["is_live_source", "is_source", "stream_arrays", "stream_file", "stream_live"]
+
+
+def is_source(source: Source | Iterable[NDArray[np.uint8]]) -> TypeIs[Source]:
+    """Whether frames come from a Source, and not arrays from anything else."""
+    return hasattr(source, "is_sequence")
+
+
+def is_live_source(source: Source) -> TypeIs[LiveSource]:
+    """Whether frames come on their own clock."""
+    return hasattr(source, "interrupt")
 
 
 def stream_file(
-    source: Source, engine: Engine, settings: Settings, crop: Crop, alert_delay_ms: float
+    source: Source,
+    engine: Engine,
+    settings: Settings,
+    crop: Crop,
+    alerts: StreamAlerts,
+    opened: contextlib.ExitStack,
 ) -> Generator[Result, None, None]:
-    """Results of a file's frames, decoded and inferred ahead as in `rtpolyp run`; closes the source."""
-    alerts = StreamAlerts(alert_delay_ms) if source.is_sequence else None
-    return _stream_file(source, engine, settings, crop, alerts)
-
-
-def _stream_file(
-    source: Source, engine: Engine, settings: Settings, crop: Crop, alerts: StreamAlerts | None
-) -> Generator[Result, None, None]:
-    with source, contextlib.closing(segment(source, engine, settings, crop=crop)) as frames:
+    """Results of a file's frames, decoded and inferred ahead as in `rtpolyp run`; closes what is `opened`."""
+    with opened, contextlib.closing(segment(source, engine, settings, crop=crop)) as frames:
         for frame, found in frames:
             pts_seconds, quality, alert = None, None, None
-            if alerts is not None:
+            if source.is_sequence:
                 pts_seconds = found.pts_seconds
                 quality, alert = alerts(frame, found.view, found.polyps, pts_seconds)
             yield Result(
@@ -52,11 +61,13 @@ def _stream_file(
             )
 
 
-def stream_live(source: LiveSource, session: Session) -> Generator[Result, None, None]:
-    """Results of a live source's newest frames; closes the source."""
+def stream_live(
+    source: LiveSource, session: Session, opened: contextlib.ExitStack
+) -> Generator[Result, None, None]:
+    """Results of a live source's newest frames; closes what is `opened`."""
     newest: Latest[Frame] = Latest()
     reader = SourceReader(source, [newest], "off", Telemetry())  # the session finds the border itself
-    with source:
+    with opened:
         reader.start()
         try:
             while (frame := newest.get()) is not None:

@@ -188,6 +188,7 @@ class _Part:
         self.size, self.frame_rate = source.size, source.frame_rate
         self.frame_count: int | None = None
         self.duration_seconds: float | None = None
+        self.start_seconds, self.remarks, self.losses = source.start_seconds, source.remarks, source.losses
         self._frames = frames
 
     def __iter__(self) -> Iterator[Frame]:

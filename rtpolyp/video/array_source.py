@@ -11,7 +11,9 @@ from typing_extensions import Self
 
 from rtpolyp.errors import InputError
 from rtpolyp.video.colour import BT709, LIMITED, Colour
+from rtpolyp.video.contract import Losses
 from rtpolyp.video.frame import Frame
+from rtpolyp.video.remarks import Remarks
 from rtpolyp.video.stream_format import StreamFormat
 
 __all__ = ["ArraySource"]
@@ -28,6 +30,7 @@ class ArraySource:
     audio = None
     frame_count: int | None = None
     duration_seconds: float | None = None
+    start_seconds = None
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class ArraySource:
         name: str = "arrays",
     ) -> None:
         self.name, self.size, self.frame_rate = name, size, frame_rate
+        self.remarks, self.losses = Remarks(name), Losses()
         self._arrays = arrays
         colour = Colour(matrix=BT709, range=LIMITED, primaries=BT709, transfer=BT709)
         self.format = StreamFormat(size, "yuv420p", colour, 1 / frame_rate, frame_rate, None)

@@ -1,20 +1,15 @@
 """AudioCopier: a source's sound, carried into a recording as far as its picture has got."""
 
-import logging
-from collections.abc import Iterator
+import io
+from collections import deque
+from typing import TypeAlias
 
 import av
 from av.codec import Codec
-from av.stream import Discard
-from typing_extensions import Self
 
-from rtpolyp.video.access.opening import open_file
-from rtpolyp.video.live.faults import InputFault
-from rtpolyp.video.stream_format import AudioTrack
+from rtpolyp.video.audio_track import AudioTrack
 
-__all__ = ["AudioCopier"]
-
-log = logging.getLogger(__name__)
+__all__ = ["COPIED", "AudioCopier"]
 
 # What players expect in an MP4 whose header is written before the first packet. AC-3 is not among them,
 # since libav builds its header from a packet; nor is PCM, which MP4 may hold but hardly anything plays.
@@ -22,91 +17,122 @@ COPIED = ("aac", "alac", "flac", "mp3", "opus")
 BIT_RATE = 160_000  # bits per second, of AAC made from anything else
 FALLBACK_RATE = 48_000  # samples per second, where AAC does not know the source's
 
+Packet: TypeAlias = "av.Packet[av.AudioStream]"
+
 
 class AudioCopier:
-    """Reads an audio track a second time, beside the frames, and muxes it into `output`.
+    """Muxes an audio track into `output`, beside the frames.
 
-    Packets are copied where MP4 can hold the codec and otherwise encoded as AAC. Only what the picture has
-    reached is read, so memory stays flat. Sound that cannot be read or decoded is left out with a warning;
-    the picture goes on. Create it before the output's header is written; `advance` raises av.FFmpegError
-    when muxing fails.
+    Packets are copied where MP4 can hold the codec and otherwise encoded as AAC, in stereo where there are
+    more channels. Sound that cannot be read or decoded is left out with a remark; the picture goes on.
+    Create it before the output's header is written; `advance` raises av.FFmpegError when muxing fails.
     """
 
     def __init__(self, track: AudioTrack, output: av.container.OutputContainer) -> None:
         self._track, self._output = track, output
-        self._input = open_file(track.path)
-        for stream in self._input.streams:
-            if stream.index != track.index:
-                stream.discard = Discard.all  # where the container has an index, they are not even read
-        self._packets = self._guarded(self._open())
-        self._next: av.Packet[av.AudioStream] | None = None
+        source = track.stream
+        is_known = source.codec_context is not None and source.channels > 0
+        self._encodes = is_known and not _can_be_copied(source)
+        self._target: av.AudioStream | None = None
+        self._resampler: av.AudioResampler | None = None
+        self._damaged = False
+        self._ready: deque[Packet] = deque()  # to be muxed once the picture is there
+        self._last = -1  # pts of the last packet that was muxed
+        if not is_known:
+            track.remark("its sound is in a codec that is unknown here, and is left out")
+            return
+        if self._encodes:
+            self._target = _encoder(source, output)
+        else:
+            self._target = output.add_stream_from_template(source)
+        track.subscribe()
 
     def advance(self, seconds: float) -> None:
         """Mux every packet that begins before `seconds` of presentation time."""
-        while (packet := self._next or next(self._packets, None)) is not None:
-            self._next = packet
-            if float((packet.pts or 0) * packet.time_base) >= seconds:
-                return
-            self._output.mux(packet)
-            self._next = None
-
-    def close(self) -> None:
-        """Release the track; later calls do nothing."""
-        self._input.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def _open(self) -> Iterator["av.Packet[av.AudioStream]"]:
-        source = self._input.streams[self._track.index]
-        if not isinstance(source, av.AudioStream) or source.codec_context is None:
-            log.warning("%s: its sound is in an unknown codec and is left out", self._track.path)
-            return iter(())
-        # AAC of a transport stream has its parameters in each packet instead of a header.
-        headed = source.codec_context.extradata is not None or source.codec.canonical_name == "mp3"
-        if source.codec.canonical_name in COPIED and headed:
-            return self._copied(source, self._output.add_stream_from_template(source))
-        known = Codec("aac", "w").audio_rates or ()
-        rate = source.rate if source.rate in known else FALLBACK_RATE
-        layout = "mono" if source.channels == 1 else "stereo"
-        encoder = self._output.add_stream("aac", rate=rate, bit_rate=BIT_RATE, layout=layout)
-        return self._encoded(source, encoder)
-
-    def _guarded(
-        self, packets: Iterator["av.Packet[av.AudioStream]"]
-    ) -> Iterator["av.Packet[av.AudioStream]"]:
-        """Packets up to the end or the first error; those before zero hold an encoder's run-up, no sound."""
-        try:
-            yield from (packet for packet in packets if packet.pts is not None and packet.pts >= 0)
-        except av.FFmpegError as exc:
-            log.warning("%s: its sound breaks off (%s)", self._track.path, exc.strerror)
-        except InputFault as exc:
-            log.warning("%s: its sound breaks off (%s)", self._track.path, exc.fault.reason)
-
-    def _copied(
-        self, source: av.AudioStream, target: av.AudioStream
-    ) -> Iterator["av.Packet[av.AudioStream]"]:
-        for packet in self._input.demux(source):
-            packet.stream = target
-            yield packet
-
-    def _encoded(
-        self, source: av.AudioStream, target: av.AudioStream
-    ) -> Iterator["av.Packet[av.AudioStream]"]:
-        damaged = 0  # packets
-        for packet in self._input.demux(source):
-            try:
-                frames = packet.decode()
-            except av.FFmpegError as exc:
-                if not damaged:
-                    log.warning(
-                        "%s: its sound is damaged (%s); skipping that", self._track.path, exc.strerror
-                    )
-                damaged += 1
+        for packet in self._track.take(seconds):
+            if self._target is None:
                 continue
-            for frame in frames:
-                yield from target.encode(frame)
-        yield from target.encode(None)
+            if self._encodes:
+                self._ready += self._encoded(packet)
+            else:
+                packet.stream = self._target
+                self._ready.append(packet)
+        self._mux(seconds)
+
+    def finish(self, seconds: float) -> None:
+        """Mux the rest of the sound up to `seconds`, where the picture ends."""
+        self.advance(seconds)
+        if self._target is None or not self._encodes:
+            return
+        try:
+            for frame in [*self._resampled(None), None]:
+                self._ready += self._target.encode(frame)
+        except (av.FFmpegError, ValueError) as exc:
+            self._give_up(exc)
+        self._mux(seconds)
+
+    def _mux(self, seconds: float) -> None:
+        """Where sound overlaps, as at the joint of two recordings, the first is kept."""
+        while self._ready and float((self._ready[0].pts or 0) * self._ready[0].time_base) < seconds:
+            packet = self._ready.popleft()
+            if packet.pts is not None and packet.pts > self._last:
+                self._last = packet.dts = packet.pts
+                self._output.mux(packet)
+
+    def _encoded(self, packet: Packet) -> list[Packet]:
+        target = self._target
+        assert target is not None
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as exc:
+            if not self._damaged:
+                self._track.remark(f"its sound is damaged ({exc.strerror}); skipping that")
+            self._damaged = True
+            return []
+        try:
+            return [
+                out for frame in frames for whole in self._resampled(frame) for out in target.encode(whole)
+            ]
+        except (av.FFmpegError, ValueError) as exc:
+            self._give_up(exc)
+            return []
+
+    def _resampled(self, frame: av.AudioFrame | None) -> list[av.AudioFrame]:
+        """In the encoder's format, through every change of the source's; None gives what is held back."""
+        if self._resampler is None:
+            if frame is None:
+                return []
+            assert self._target is not None
+            context = self._target.codec_context
+            self._resampler = av.AudioResampler(context.format, context.layout, context.sample_rate)
+        try:
+            return self._resampler.resample(frame)
+        except ValueError:  # PyAV's, of a frame in another format than the first
+            rest, self._resampler = self._resampler.resample(None), None
+            return rest + self._resampled(frame)
+
+    def _give_up(self, exc: Exception) -> None:
+        self._track.remark(f"its sound breaks off ({exc})")
+        self._target = None
+
+
+def _encoder(source: av.AudioStream, output: av.container.OutputContainer) -> av.AudioStream:
+    known = Codec("aac", "w").audio_rates or ()
+    rate = source.rate if source.rate in known else FALLBACK_RATE
+    layout = "mono" if source.channels == 1 else "stereo"
+    return output.add_stream("aac", rate=rate, bit_rate=BIT_RATE, layout=layout)
+
+
+def _can_be_copied(source: av.AudioStream) -> bool:
+    """Whether an MP4 takes these packets: a header is written in memory, to see."""
+    # AAC of a transport stream has its parameters in each packet instead of a header.
+    headed = source.codec_context.extradata is not None or source.codec.canonical_name == "mp3"
+    if source.codec.canonical_name not in COPIED or not headed:
+        return False
+    try:
+        with av.open(io.BytesIO(), "w", format="mp4", container_options={"movflags": "empty_moov"}) as trial:
+            trial.add_stream_from_template(source)
+            trial.start_encoding()
+    except (av.FFmpegError, ValueError):
+        return False
+    return True

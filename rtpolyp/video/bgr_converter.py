@@ -1,4 +1,6 @@
-"""BgrConverter: YUV planes to BGR pixels in one libswscale pass."""
+"""BgrConverter: YUV planes to BGR pixels in one libswscale pass, and the way back."""
+
+from fractions import Fraction
 
 import av
 import cv2
@@ -10,7 +12,7 @@ from rtpolyp.video.colour import Colour
 from rtpolyp.video.filter_chain import FilterChain
 from rtpolyp.video.planes import plane_view
 
-__all__ = ["BgrConverter"]
+__all__ = ["BgrConverter", "native_of_bgr"]
 
 # Along an axis that shrinks, `area` averages; along one that grows it is bilinear: as OpenCV's INTER_AREA
 # and INTER_LINEAR in imaging.preprocess. `accurate_rnd` is free where pixels are scaled; where they are not
@@ -39,3 +41,15 @@ class BgrConverter:
         (planar,) = self._chain(native)
         green, blue, red = (plane_view(planar, index) for index in range(3))
         return np.asarray(cv2.merge((blue, green, red)), np.uint8)
+
+
+def native_of_bgr(bgr: NDArray[np.uint8], pixel_format: str, colour: Colour) -> av.VideoFrame:
+    """The planes of `(height, width, 3) uint8 BGR` in a 4:2:0 format, tagged with `colour` and encoded so."""
+    packed = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(bgr), format="bgr24")
+    packed.pts, packed.time_base = 0, Fraction(1)
+    matrix = colour.swscale_matrix((packed.width, packed.height))
+    scale = f"flags={FLAGS}+full_chroma_inp:out_color_matrix={matrix}:out_range={colour.swscale_range}"
+    (native,) = FilterChain(packed, [("scale", scale), ("format", pixel_format)])(packed)
+    native.colorspace, native.color_range = colour.matrix, colour.range
+    native.color_primaries, native.color_trc = colour.primaries, colour.transfer
+    return native

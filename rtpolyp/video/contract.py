@@ -9,10 +9,29 @@ from typing import Protocol
 import av
 from typing_extensions import Self
 
+from rtpolyp.video.audio_track import AudioTrack
 from rtpolyp.video.frame import Frame, Segmentation
-from rtpolyp.video.stream_format import AudioTrack, StreamFormat
+from rtpolyp.video.remarks import Remarks
+from rtpolyp.video.stream_format import StreamFormat
 
 __all__ = ["Display", "LiveSource", "Losses", "Outage", "PacketTap", "Sink", "Source"]
+
+
+@dataclass
+class Losses:
+    """What a source has lost so far."""
+
+    outages: int = 0  # of a live source
+    corrupt_packets: int = 0  # marked as damaged on the way, or refused by the decoder
+    skipped_packets: int = 0  # not decoded, to catch up with a live stream
+    lost_pictures: int = 0  # by their times they were there once; where rates vary, an estimate
+    damaged_pictures: int = 0  # shown, with errors that the decoder conceals
+
+    def damage(self) -> str:
+        """What is missing or wrong in the picture, in a few words; empty where nothing is."""
+        if not self.lost_pictures and not self.damaged_pictures:
+            return ""
+        return f"damaged: {self.lost_pictures} pictures lost, {self.damaged_pictures} shown with errors"
 
 
 class Source(Protocol):
@@ -57,6 +76,18 @@ class Source(Protocol):
     def audio(self) -> AudioTrack | None:
         """The sound that belongs to the picture."""
 
+    @property
+    def start_seconds(self) -> float | None:
+        """When the first frame is shown on the source's own clock; that of the frames starts at zero."""
+
+    @property
+    def remarks(self) -> Remarks:
+        """What is not as one would expect; complete after the last frame."""
+
+    @property
+    def losses(self) -> Losses:
+        """What was lost so far, counted."""
+
     def close(self) -> None:
         """Release the file; later calls do nothing."""
 
@@ -75,30 +106,22 @@ class Outage:
     since: float  # time.monotonic()
 
 
-@dataclass
-class Losses:
-    """What a live source has lost so far."""
-
-    outages: int = 0
-    corrupt_packets: int = 0  # marked as damaged on the way, or refused by the decoder
-    skipped_packets: int = 0  # not decoded, to catch up with the stream
-
-
 class PacketTap(Protocol):
     """Sees every packet of a live source before it is decoded, on the thread that iterates over the source.
 
     It neither blocks nor raises, or the picture would.
     """
 
-    def opened(self, video: av.VideoStream, audio: av.AudioStream | None) -> None:
+    def opened(self, video: av.VideoStream, audio: av.AudioStream | None, zero: int) -> None:
         """Be told that the input was opened, at first or again, before its first packet.
 
         The streams describe the packets to come and are valid during this call only; `audio` is None where
-        there is none or none is wanted.
+        there is none or none is wanted. `zero` is the time of the packets, in TIME_BASE, at which that of the
+        frames begins: where pictures are reordered, the first one is shown later than it is decoded.
         """
 
     def packet(self, packet: "av.Packet[av.stream.Stream]") -> None:
-        """Take one packet, whose times are on the clock of the frames; `packet.stream.type` tells its kind.
+        """Take one packet, whose times go on through every loss; `packet.stream.type` tells its kind.
 
         The packet is still to be decoded: nothing of it may be changed.
         """
@@ -121,10 +144,6 @@ class LiveSource(Source, Protocol):
     @property
     def outage(self) -> Outage | None:
         """Why no frames come at present; None while they do."""
-
-    @property
-    def losses(self) -> Losses:
-        """What was lost so far, counted."""
 
     def interrupt(self) -> None:
         """Make the iteration end within a second, from any thread, even where it waits for a frame."""

@@ -1,23 +1,34 @@
 """Decoder: the pictures of a file's video stream, as libav gives them."""
 
 import contextlib
-import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import av
-from av.stream import Disposition
+from av.stream import Discard
 
 from rtpolyp.errors import InputError
 from rtpolyp.video.access.opening import open_file
+from rtpolyp.video.audio_track import AudioTrack
+from rtpolyp.video.contract import Losses
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.faults import InputFault
+from rtpolyp.video.picture_decoder import PictureDecoder
 from rtpolyp.video.picture_limit import limit_pixels
+from rtpolyp.video.stream_choice import (
+    NoPictureError,
+    choose_audio,
+    choose_video,
+    clock_may_leap,
+    discard_others,
+)
+from rtpolyp.video.timeline import Timeline
 
 __all__ = ["Decoder", "codec_threads"]
 
-log = logging.getLogger(__name__)
-
+Packet: TypeAlias = "av.Packet[av.stream.Stream]"
 CUT_TOLERANCE_SECONDS = 1.0  # a Matroska file that ends this much before its stated duration was cut off
 
 
@@ -32,38 +43,49 @@ def codec_threads() -> int:
 
 
 class Decoder:
-    """Opens a file and iterates over the decoded pictures of its best video stream, once.
+    """Opens a file and iterates over the decoded pictures of one of its video streams, once.
 
-    A damaged packet is skipped with one warning a file, as players do. Where the file itself breaks off,
-    iteration ends and `broken` says why. Raises InputError on opening, also where it declares more than
-    `max_pixels`.
+    Their times start at about zero, on the clock that `audio` is on, too, and go on through every reset of
+    the file's own. A damaged packet is skipped and counted in `losses`, as players do. Where the file itself
+    breaks off, iteration ends and `broken` says why. `choice` is a remark on the video streams that are not
+    taken. Raises InputError on opening, also where the pictures are larger than `options` allow.
     """
 
-    def __init__(self, path: Path, max_pixels: int) -> None:
+    def __init__(self, path: Path, remark: Callable[[str], None], *, options: InputOptions) -> None:
         self.broken: str | None = None  # what cut the stream short, once iteration is over
+        self.losses = Losses()
         self._path = path
-        self._damaged = 0  # packets
         self.container = _open(path)
         try:
-            self.stream = _video_stream(self.container, path, max_pixels)
-        except InputError:
+            self.stream, choice = choose_video(self.container, options.stream)
+            limit_pixels(self.stream, options.max_pixels)
+        except NoPictureError as exc:
             self.container.close()
-            raise
+            raise InputError(f"{path}: {exc.reason}; {exc.remedy}") from None
+        self.stream.thread_type = "AUTO"
+        self.stream.codec_context.thread_count = codec_threads()
+        sound, tracks = choose_audio(self.container)
+        discard_others(self.container, self.stream, sound)
+        if choice:
+            remark(choice)
+        self.audio = None if sound is None else AudioTrack(sound, remark, choice=tracks)
+        self.timeline = Timeline(live=False, may_leap=clock_may_leap(self.container))
+        self._decode = PictureDecoder(self.container, self.stream, self.losses, from_start=True)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
-        held: av.Packet[av.VideoStream] | None = None  # corrupt: decoded if another follows, else the cut
+        held: Packet | None = None  # corrupt: decoded if another follows, else the cut
         end = 0.0  # seconds, of the last packet
         try:
-            for packet in self.container.demux(self.stream):
+            for packet in self._demuxed():
                 if held is not None and packet.size:
-                    yield from self._decode(held)
+                    yield from self._pictures(held)
                     held = None
                 if packet.is_corrupt:
                     held = packet
                     continue
                 if packet.pts is not None:
                     end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-                yield from self._decode(packet)  # the last packet is empty and flushes the decoder
+                yield from self._pictures(packet)  # the last packet is empty and flushes the decoder
         except av.FFmpegError as exc:
             self.broken = f"it cannot be read any further ({exc.strerror})"
         except InputFault as exc:  # a playlist
@@ -71,19 +93,39 @@ class Decoder:
         else:
             if held is not None or self._ends_early(end):
                 self.broken = "it was cut off"
+        self._decode.finish()
 
     def close(self) -> None:
         """Release the file; later calls do nothing."""
         self.container.close()
 
-    def _decode(self, packet: "av.Packet[av.VideoStream]") -> list[av.VideoFrame]:
-        try:
-            return packet.decode()
-        except av.FFmpegError as exc:
-            if not self._damaged:
-                log.warning("%s: damaged (%s); skipping what cannot be decoded", self._path, exc.strerror)
-            self._damaged += 1
-            return []
+    def forget_audio(self) -> None:
+        """Nobody wants the sound: it is not read any more."""
+        if self.audio is not None:
+            self.audio.stream.discard = Discard.all
+            self.audio.forget()
+
+    def _demuxed(self) -> Iterator[Packet]:
+        """The packets of the picture; those of the sound go to its track."""
+        audio = self.audio
+        for packet in self.container.demux(
+            *([self.stream] if audio is None else [self.stream, audio.stream])
+        ):
+            if packet.stream.type == "video":
+                yield packet
+            elif audio is not None and packet.size:
+                for placed in self.timeline.place(packet):
+                    audio.put(placed)  # type: ignore[arg-type]  # of audio
+
+    def _pictures(self, packet: Packet) -> list[av.VideoFrame]:
+        if packet.size:
+            _, *sound = self.timeline.place(packet)
+        else:
+            sound = self.timeline.rest()
+        if self.audio is not None:
+            for placed in sound:
+                self.audio.put(placed)  # type: ignore[arg-type]
+        return self._decode(packet)
 
     def _ends_early(self, end: float) -> bool:
         """Whether the container promised more than the file holds."""
@@ -114,21 +156,6 @@ def _why_not(path: Path, exc: av.FFmpegError) -> str:
             if head[4:] == b"ftyp":
                 return "its index (moov) is missing, the recording was cut off; repair it or record again"
     return f"not a video that can be read ({exc.strerror}); give another file or convert it to MP4"
-
-
-def _video_stream(container: av.container.InputContainer, path: Path, max_pixels: int) -> av.VideoStream:
-    stream = container.streams.best("video")
-    if not isinstance(stream, av.VideoStream) or stream.disposition & Disposition.attached_pic:
-        raise InputError(f"{path}: no video stream in it; give a file with a moving picture")
-    if stream.codec_context is None:
-        raise InputError(f"{path}: its video codec is unknown to this FFmpeg; convert it to H.264")
-    try:
-        limit_pixels(stream, max_pixels)
-    except InputFault as exc:
-        raise InputError(f"{path}: {exc.fault.reason}; {exc.fault.remedy}") from exc
-    stream.thread_type = "AUTO"
-    stream.codec_context.thread_count = codec_threads()
-    return stream
 
 
 def _seconds(duration: str) -> float | None:

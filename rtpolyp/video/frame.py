@@ -8,9 +8,10 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect, View
 from rtpolyp.imaging.polyp import Polyp
-from rtpolyp.video.bgr_converter import BgrConverter
+from rtpolyp.video.bgr_converter import BgrConverter, native_of_bgr
 from rtpolyp.video.colour import Colour
 from rtpolyp.video.planes import Planes, plane_view
 
@@ -62,6 +63,20 @@ class Frame:
         """
         whole = Rect(0, 0, *self.size)
         return BgrConverter(self.native, whole, self.size)(self.native)
+
+    def with_bgr(self, bgr: NDArray[np.uint8]) -> "Frame":
+        """The frame of the same time, format and colour tags that shows `bgr: (height, width, 3) uint8 BGR`.
+
+        The inverse of `to_bgr`, for drawings of one's own. Raises InputError on another shape or dtype.
+        """
+        width, height = self.size
+        if bgr.shape != (height, width, 3) or bgr.dtype != np.uint8:
+            raise InputError(
+                f"an array {bgr.shape} {bgr.dtype}: give ({height}, {width}, 3) uint8, as the frame has"
+            )
+        native = native_of_bgr(bgr, self.native.format.name, self.colour)
+        native.pts, native.time_base, native.duration = self.pts, self.time_base, self.native.duration
+        return dataclasses.replace(self, native=native)
 
     def writable(self) -> tuple["Frame", Planes]:
         """Copy the picture once; return the copy and views of its planes, for drawing on.

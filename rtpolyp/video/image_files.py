@@ -23,8 +23,10 @@ from rtpolyp.imaging.image_file import (
     is_turned,
     read_pages,
 )
+from rtpolyp.video.contract import Losses
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.frame_normaliser import FrameNormaliser
+from rtpolyp.video.remarks import Remarks
 
 __all__ = ["ImageFiles"]
 
@@ -48,11 +50,13 @@ class ImageFiles:
     frame_rate = None
     audio = None
     duration_seconds = None
+    start_seconds = None
 
     def __init__(
         self, path: Path, files: Sequence[Path] | None = None, *, max_pixels: int = MAX_PIXELS
     ) -> None:
         self.name, self.path, self._max_pixels = path.name or str(path), path, max_pixels
+        self.remarks, self.losses = Remarks(self.name), Losses()
         chosen = files or (_images_in(path) if path.is_dir() else [path])
         self.files = tuple(sorted(chosen, key=_natural))
         self.frame_count = count_pages(self.files[0]) if len(self.files) == 1 else len(self.files)

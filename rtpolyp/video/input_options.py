@@ -24,6 +24,7 @@ class InputOptions:
     video_size: str | None = None  # of a camera: WIDTHxHEIGHT
     frame_rate: str | None = None  # of a camera: frames per second, e.g. 30 or 30000/1001
     deinterlace: Deinterlace = "auto"  # auto: once a frame is marked as interlaced; on: take all for that
+    stream: int | None = None  # index of the video stream to take; the largest picture by default
     audio: bool = False  # of a live source: give its sound to the tap as well
     max_pixels: int = MAX_PIXELS  # of a picture: what declares more is refused before it is decoded
     allowed_hosts: tuple[str, ...] = ()  # HOST or HOST:PORT: where redirects and playlists may lead besides

@@ -95,7 +95,7 @@ def _open_pictures(path: Path, run: _Run) -> Sink:
 
 FORMATS = (
     _Format("video", "pictures", _open_pictures),
-    _Format("json", "results", lambda path, run: JsonSink(path, run.header)),
+    _Format("json", "results", lambda path, run: JsonSink(path, run.header, run.source)),
     _Format("masks", "results", lambda path, run: MaskSink(path, run.source)),
 )
 

@@ -2,7 +2,7 @@
 
 import av
 
-from rtpolyp.video.live.faults import InputFault
+from rtpolyp.video.stream_choice import NoPictureError
 
 __all__ = ["limit_pixels"]
 
@@ -10,13 +10,13 @@ SLACK = 2**16  # pixels; libav counts lines as long as it stores them, up to a m
 
 
 def limit_pixels(stream: av.VideoStream, max_pixels: int) -> None:
-    """Refuse what `stream` declares, by InputFault; its decoder refuses what grows to more than twice that.
+    """Raise NoPictureError for what `stream` declares; its decoder refuses what grows to more than twice that.
 
     To be called before the first picture is decoded.
     """
     codec = stream.codec_context
     if codec.width * codec.height > max_pixels:
-        raise InputFault(
+        raise NoPictureError(
             f"it declares {codec.width}x{codec.height} pixels, and {max_pixels:,} are allowed",
             "scale it down, or allow more by --max-pixels",
         )

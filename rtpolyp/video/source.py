@@ -42,7 +42,7 @@ def open_source(address: str | Path, *, options: InputOptions | None = None) -> 
         return _open_glob(path, options)
     kind = _kind(path)
     if kind == "video":
-        return VideoFile(path, deinterlace=options.deinterlace, max_pixels=options.max_pixels)
+        return VideoFile(path, options)
     return ImageFiles(path, max_pixels=options.max_pixels)
 
 

@@ -1,14 +1,13 @@
-"""StreamFormat and AudioTrack: what a recording needs to know of the stream it is made from."""
+"""StreamFormat: what a recording needs to know of the stream it is made from."""
 
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import av
 
 from rtpolyp.video.colour import Colour
 
-__all__ = ["AudioTrack", "StreamFormat"]
+__all__ = ["StreamFormat"]
 
 HIGHEST_RATE = 240  # frames per second; what a container states beyond is its clock's
 
@@ -37,11 +36,3 @@ class StreamFormat:
             frame_rate=rate if rate is None or rate <= HIGHEST_RATE else None,
             sample_aspect_ratio=1 / aspect if aspect and transposed else aspect,
         )
-
-
-@dataclass(frozen=True)
-class AudioTrack:
-    """An audio stream that a sink may read for itself, on the same clock as the frames' pts."""
-
-    path: Path
-    index: int  # of the stream in the file

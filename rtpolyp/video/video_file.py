@@ -10,31 +10,33 @@ import av
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.video.decoder import Decoder
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.frame_normaliser import FrameNormaliser
-from rtpolyp.video.input_options import Deinterlace
-from rtpolyp.video.stream_format import AudioTrack, StreamFormat
+from rtpolyp.video.input_options import InputOptions
+from rtpolyp.video.remarks import Remarks
+from rtpolyp.video.stream_format import StreamFormat
 
 __all__ = ["VideoFile"]
 
 
 class VideoFile:
-    """Upright, progressive frames with the pts that the container gives them.
+    """Upright, progressive frames as far apart as the container says, from zero on.
 
     The first frame is decoded on opening, so a file that cannot be decoded fails there. A file that was
-    cut off, or whose picture changes its size, raises InputError after its last good frame.
+    cut off, or whose picture changes its size, raises InputError after its last good frame. The file is
+    read once, in order, so that it may be a named pipe.
     """
 
     is_sequence = True
 
-    def __init__(
-        self, path: Path, *, deinterlace: Deinterlace = "auto", max_pixels: int = MAX_PIXELS
-    ) -> None:
+    def __init__(self, path: Path, options: InputOptions | None = None) -> None:
+        options = options or InputOptions()
         self.name, self.path = path.name, path
-        self._decoder = Decoder(path, max_pixels)
-        self._normaliser = FrameNormaliser(deinterlace=deinterlace)
+        self.remarks = Remarks(path.name)
+        self._decoder = Decoder(path, self.remarks.say, options=options)
+        self.losses = self._decoder.losses
+        self._normaliser = FrameNormaliser(deinterlace=options.deinterlace)
         self._delivered = 0  # frames
         self._interval = 1  # ticks from frame to frame
         self._natives = self._normalised()
@@ -54,18 +56,27 @@ class VideoFile:
         container, stream = self._decoder.container, self._decoder.stream
         self.duration_seconds = container.duration / av.time_base if container.duration else None
         self.frame_count = stream.frames or _estimate(self.duration_seconds, self.frame_rate)
-        audio = container.streams.best("audio")
-        self.audio = None if audio is None else AudioTrack(path, audio.index)
+        self._zero = first.pts or 0  # ticks on the decoder's clock
+        self.start_seconds = float(self._zero * time_base - (self._decoder.timeline.first_offset or 0))
+        self.audio = self._decoder.audio
+        if self.audio is not None:
+            self.audio.begin(self._zero * time_base)
 
     def __iter__(self) -> Iterator[Frame]:
+        if self.audio is not None and not self.audio.is_wanted:
+            self._decoder.forget_audio()
         first, self._first = self._first, None
         time_base, last = self.format.time_base, None
-        for native in itertools.chain([] if first is None else [first], self._natives):
-            native.pts = last = self._grown(native.pts, last)
-            native.time_base = time_base
-            native.duration = native.duration or self._interval
-            index, self._delivered = self._delivered, self._delivered + 1
-            yield Frame(native, index, last, time_base, time.monotonic(), f"{index:06d}")
+        try:
+            for native in itertools.chain([] if first is None else [first], self._natives):
+                native.pts = last = self._grown(native.pts, last)
+                native.time_base = time_base
+                native.duration = native.duration or self._interval
+                index, self._delivered = self._delivered, self._delivered + 1
+                yield Frame(native, index, last, time_base, time.monotonic(), f"{index:06d}")
+        finally:
+            if damage := self.losses.damage():
+                self.remarks.say(damage)
 
     def close(self) -> None:
         """Release the file; later calls do nothing."""
@@ -79,6 +90,7 @@ class VideoFile:
 
     def _grown(self, pts: int | None, last: int | None) -> int:
         """Repair what no player or muxer accepts: a pts that is missing or does not grow."""
+        pts = None if pts is None else pts - self._zero
         if pts is not None and (last is None or pts > last):
             return pts
         if last is None:

@@ -79,7 +79,7 @@ class VideoSink:
             self._container = stack.enter_context(_open(path, settings))
             self._video = _add_video(self._container, source.format, settings)
             if audio and source.audio is not None:
-                self._audio = stack.enter_context(AudioCopier(source.audio, self._container))
+                self._audio = AudioCopier(source.audio, self._container)
             self._container.start_encoding()  # writes the header: the file is a valid MP4 from here on
             self._resources = stack.pop_all()
 
@@ -106,7 +106,7 @@ class VideoSink:
         with self._translated(), self._resources:
             self._container.mux(self._video.encode(None))
             if self._audio is not None:
-                self._audio.advance(self._end)
+                self._audio.finish(self._end)
 
     def __enter__(self) -> Self:
         return self

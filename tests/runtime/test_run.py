@@ -38,7 +38,7 @@ def test_a_file_is_run_from_its_path_and_a_bundle(clip, bundle, tmp_path):
     assert summary.frames == summary.frames_with_polyps == summary.outlines == FRAMES
     assert summary.written == (tmp_path / "out.mp4", tmp_path / "out.jsonl", tmp_path / "masks")
     assert told == [(done, FRAMES) for done in range(1, FRAMES + 1)]
-    header, *lines = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    header, *lines, _ = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
     assert header["engine"] == load_bundle(bundle).spec.name
     assert len(lines) == len(list((tmp_path / "masks").iterdir())) == FRAMES
     with open_source(tmp_path / "out.mp4") as written:

@@ -34,7 +34,7 @@ def test_the_wheel_runs_the_default_bundle_from_any_folder(unpacked, tmp_path):
     options = ["--json", "found.jsonl", "--precision", "fp32"]
     command = [sys.executable, "-m", "rtpolyp", "run", clip.name, *options]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
-    header, *lines = (tmp_path / "found.jsonl").read_text().splitlines()
+    header, *lines, _ = (tmp_path / "found.jsonl").read_text().splitlines()
     assert json.loads(header)["engine"] == "pranet-if"
     assert len(lines) == 3
 

@@ -74,6 +74,7 @@ class ClipFeed:
     audio = None
     frame_count: int | None = None
     duration_seconds: float | None = None
+    start_seconds: float | None = None
 
     def __init__(self, clip: Path, schedule: Schedule, rate: float | None = None) -> None:
         if rate is not None and not 0 < rate < 10_000:
@@ -82,6 +83,7 @@ class ClipFeed:
         self.name, self.path = self._source.name, self._source.path
         self.format, self.size = self._source.format, self._source.size
         self.frame_rate: Fraction | None = self._source.frame_rate
+        self.remarks, self.losses = self._source.remarks, self._source.losses
         self._clip, self._schedule, self.rate = clip, schedule, rate
         self.measured_from = 0.0  # time.perf_counter at the end of the warm-up
         self.arrivals: list[Arrival] = []  # of the frames that were taken, in order

@@ -4,7 +4,6 @@ import threading
 import time
 
 import av
-from av.stream import Discard
 
 from rtpolyp.video.decoder import codec_threads
 from rtpolyp.video.input_options import InputOptions
@@ -12,6 +11,7 @@ from rtpolyp.video.live.faults import InputFault
 from rtpolyp.video.live.feed import Feed
 from rtpolyp.video.live.packet_queue import Arrival, PacketQueue
 from rtpolyp.video.picture_limit import limit_pixels
+from rtpolyp.video.stream_choice import NoPictureError, choose_audio, choose_video, discard_others
 
 __all__ = ["Connection"]
 
@@ -30,11 +30,13 @@ class Connection:
     """
 
     def __init__(self, feed: Feed, options: InputOptions) -> None:
+        self.container: av.container.InputContainer
         self.video: av.VideoStream
+        self.choice = ""  # a remark on the video streams that are not taken
         self.audio: av.AudioStream | None = None
         self.paced, self.ends = feed.paced, feed.at_end == "end"
         self.packets = PacketQueue(waits=feed.waits)
-        self._feed, self._wants_audio, self._max_pixels = feed, options.audio, options.max_pixels
+        self._feed, self._options = feed, options
         self._opened, self._released = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtpolyp-input", daemon=True)
         self._thread.start()
@@ -77,15 +79,15 @@ class Connection:
             container.close()
 
     def _choose_streams(self, container: av.container.InputContainer) -> None:
-        video, audio = (container.streams.best(kind) for kind in ("video", "audio"))
-        if not isinstance(video, av.VideoStream) or video.codec_context is None:
-            raise InputFault("no video that can be decoded", "send H.264, for example")
-        if self._wants_audio and isinstance(audio, av.AudioStream):
-            self.audio = audio
-        for stream in container.streams:
-            if stream not in (video, self.audio):
-                stream.discard = Discard.all
-        limit_pixels(video, self._max_pixels)
+        try:
+            video, self.choice = choose_video(container, self._options.stream)
+            limit_pixels(video, self._options.max_pixels)
+        except NoPictureError as exc:
+            raise InputFault(exc.reason, exc.remedy) from None
+        if self._options.audio:
+            self.audio, _ = choose_audio(container)
+        discard_others(container, video, self.audio)
+        self.container = container
         video.thread_type = "SLICE"  # threads by frame hold back a frame each
         video.codec_context.thread_count = codec_threads()
         self.video = video

@@ -17,8 +17,9 @@ from rtpolyp.video.live.feed import Feed
 from rtpolyp.video.live.format_fitter import FormatFitter
 from rtpolyp.video.live.pacer import Pacer
 from rtpolyp.video.live.receiver import Receiver
-from rtpolyp.video.live.timeline import TIME_BASE
+from rtpolyp.video.remarks import Remarks
 from rtpolyp.video.stream_format import StreamFormat
+from rtpolyp.video.timeline import TIME_BASE
 
 __all__ = ["LiveStream"]
 
@@ -35,6 +36,7 @@ class LiveStream:
     frame_count: int | None = None
     duration_seconds: float | None = None
     audio = None  # sound goes to the tap
+    start_seconds: float | None = None
 
     def __init__(self, feed: Feed, options: InputOptions | None = None) -> None:
         self.name, self.path = feed.name, feed.path
@@ -46,6 +48,7 @@ class LiveStream:
             raise InputError(f"{self.name}: holds no frame that can be decoded; give another input")
         self._receiver.delivered()
         self._first = first
+        self._zero = first.pts or 0  # ticks on the packets' clock
         stream = self._receiver.connection.video
         self.codec: str = stream.codec.canonical_name
         self.format = dataclasses.replace(
@@ -73,14 +76,15 @@ class LiveStream:
         return self._receiver.losses
 
     def __iter__(self) -> Iterator[Frame]:
-        self._receiver.start_tap()
+        self._receiver.start_tap(self._zero)
         fit, pacer, last = FormatFitter(self.format), Pacer(self._stop), -1
         usual = (
             round(1 / (self.frame_rate * TIME_BASE)) if self.frame_rate else 1
         )  # ticks from frame to frame
         for index, native in enumerate(itertools.chain([self._first], self._natives)):
             fitted = fit(native)
-            fitted.pts = last = last + usual if fitted.pts is None else max(fitted.pts, last + 1)
+            pts = last + usual if fitted.pts is None else fitted.pts - self._zero
+            fitted.pts = last = max(pts, last + 1, 0)
             fitted.duration = fitted.duration or usual
             if self._receiver.connection.paced:
                 pacer.wait(float(last * TIME_BASE))
@@ -88,6 +92,11 @@ class LiveStream:
                 return
             self._receiver.delivered()
             yield Frame(fitted, index, last, TIME_BASE, time.monotonic(), f"{index:06d}")
+
+    @property
+    def remarks(self) -> Remarks:
+        """What is not as one would expect."""
+        return self._receiver.remarks
 
     def interrupt(self) -> None:
         """Make the iteration end within a second, from any thread."""

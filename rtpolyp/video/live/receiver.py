@@ -17,7 +17,10 @@ from rtpolyp.video.live.connection import Connection
 from rtpolyp.video.live.faults import CHECK, InputFault, explain
 from rtpolyp.video.live.feed import Feed
 from rtpolyp.video.live.packet_queue import Arrival
-from rtpolyp.video.live.timeline import TIME_BASE, Timeline
+from rtpolyp.video.picture_decoder import PictureDecoder
+from rtpolyp.video.remarks import Remarks
+from rtpolyp.video.stream_choice import clock_may_leap
+from rtpolyp.video.timeline import TIME_BASE, Timeline
 
 __all__ = ["Receiver"]
 
@@ -38,12 +41,14 @@ class Receiver:
     def __init__(self, feed: Feed, options: InputOptions, stop: threading.Event) -> None:
         self.tap: PacketTap | None = None
         self.losses = Losses()
+        self.remarks = Remarks(feed.name)
         self.outage: Outage | None = None
         self.connection: Connection
         self._feed, self._options, self._stop = feed, options, stop
-        self._timeline = Timeline()
+        self._timeline = Timeline(live=feed.at_end == "reopen", base=TIME_BASE)
         self._began = time.monotonic()
         self._started = False
+        self._zero = 0  # ticks of the packets, where the frames' clock begins
         self._barren: float | None = None  # monotonic, of the first of the packets without a picture
         self._said_at = -math.inf  # monotonic, of the last line about an outage
         self._attempts = 0  # to open the input, since the last picture
@@ -68,11 +73,12 @@ class Receiver:
         """A picture goes to whoever shows it: there is no outage."""
         self.outage, self._started, self._attempts = None, True, 0
 
-    def start_tap(self) -> None:
-        """Tell the tap, which is set by now or never, what came before."""
+    def start_tap(self, zero: int) -> None:
+        """Tell the tap, which is set by now or never, what came before; `zero` as it wants it."""
+        self._zero = zero
         untapped, self._untapped = self._untapped, None
         if self.tap is not None:
-            self.tap.opened(self.connection.video, self.connection.audio)
+            self.tap.opened(self.connection.video, self.connection.audio, self._zero)
             for packet in untapped or ():
                 self.tap.packet(packet)
 
@@ -89,10 +95,16 @@ class Receiver:
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """The pictures of one connection; raises EOFError or its fault at the end, and returns on `stop`."""
         normaliser = FrameNormaliser(deinterlace=self._options.deinterlace)
-        self._timeline.reopened()
+        container = self.connection.container
+        self._timeline.reopened(may_leap=clock_may_leap(container))
+        self._decode = PictureDecoder(
+            container, self.connection.video, self.losses, from_start=self._feed.at_end != "reopen"
+        )
+        if self.connection.choice:
+            self.remarks.say(self.connection.choice)
         self._barren = None
         if self.tap is not None and self._untapped is None:
-            self.tap.opened(self.connection.video, self.connection.audio)
+            self.tap.opened(self.connection.video, self.connection.audio, self._zero)
         while not self._stop.is_set():
             try:
                 arrival = self.connection.get(TICK_SECONDS)
@@ -101,7 +113,7 @@ class Receiver:
                 raise
             self._look_around(is_idle=arrival is None)
             if arrival is not None and self._told(arrival):
-                natives = self._decode(arrival)
+                natives = self._decoded_now(arrival)
                 self._barren = None if natives else self._barren or arrival.at
                 for native in natives:
                     native.time_base = TIME_BASE
@@ -110,30 +122,24 @@ class Receiver:
     def _told(self, arrival: Arrival) -> bool:
         """Put a packet on the clock and tell the tap; False for what is not to be decoded."""
         packet = arrival.packet
-        if packet.size:  # the last one is empty and flushes the decoder
-            if not self._timeline.place(packet, arrival.at):
-                return False
+        placed = self._timeline.place(packet, arrival.at) if packet.size else self._timeline.rest()
+        for ready in placed:
             if self._untapped is not None:
-                self._untapped.append(packet)
+                self._untapped.append(ready)
             elif self.tap is not None:
-                self.tap.packet(packet)
+                self.tap.packet(ready)
         return packet.stream.type == "video"
 
-    def _decode(self, arrival: Arrival) -> list[av.VideoFrame]:
+    def _decoded_now(self, arrival: Arrival) -> list[av.VideoFrame]:
         """Decode a packet, even one that is marked as corrupt: a counter that jumps marks whole ones, too."""
         if not arrival.decode:
             self.losses.skipped_packets += 1
             return []
-        natives, is_corrupt = [], arrival.packet.is_corrupt
-        try:
-            natives = arrival.packet.decode()
-        except av.FFmpegError:
-            is_corrupt = True
-        if is_corrupt:
-            if not self.losses.corrupt_packets:
-                log.warning("%s: damaged packets; skipping what cannot be decoded", self._feed.name)
-            self.losses.corrupt_packets += 1
-        return natives  # type: ignore[return-value]  # of a packet of video
+        before = self.losses.corrupt_packets
+        natives = self._decode(arrival.packet)
+        if not before and self.losses.corrupt_packets:
+            log.warning("%s: damaged packets; skipping what cannot be decoded", self._feed.name)
+        return natives
 
     def _look_around(self, *, is_idle: bool) -> None:
         """Notice that no picture comes; raises InputFault where opening the input again may help."""

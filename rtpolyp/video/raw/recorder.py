@@ -10,10 +10,10 @@ from typing_extensions import Self
 from rtpolyp.errors import OutputError
 from rtpolyp.video.audio_copier import COPIED
 from rtpolyp.video.contract import LiveSource
-from rtpolyp.video.live.timeline import TIME_BASE
 from rtpolyp.video.output_paths import prepare_file
 from rtpolyp.video.raw.file_writer import FileWriter
 from rtpolyp.video.raw.remuxer import Remuxer
+from rtpolyp.video.timeline import TIME_BASE
 
 __all__ = ["RawRecorder"]
 
@@ -57,6 +57,7 @@ class RawRecorder:
         self._remuxer: Remuxer | None = None
         self._parameters: list[object] = []
         self._wants_key = True
+        self._zero = 0  # ticks of the packets, where the frames' clock begins
         self._base: int | None = 0  # ticks, where the file's clock starts; None: at its first packet
         self._last: dict[str, int] = {}  # dts by kind of packet
 
@@ -66,9 +67,9 @@ class RawRecorder:
         errors = (writer.error for writer in self._writers)
         return self._error or next((error for error in errors if error is not None), None)
 
-    def opened(self, video: av.VideoStream, audio: av.AudioStream | None) -> None:
+    def opened(self, video: av.VideoStream, audio: av.AudioStream | None, zero: int) -> None:
         """Go on in the same file if the stream is of the same kind as before, else in the next one."""
-        self._wants_key = True
+        self._wants_key, self._zero = True, zero
         if audio is not None and not self._takes(audio):
             log.warning("%s: its %s sound cannot be copied and is left out", self._path, audio.codec.name)
             audio = None
@@ -92,6 +93,7 @@ class RawRecorder:
         writer, kind, pts, dts = self._writer, packet.stream.type, packet.pts, packet.dts
         if self._remuxer is None or writer is None or writer.error or pts is None or dts is None:
             return
+        pts, dts = pts - self._zero, dts - self._zero
         self._wants_key |= writer.is_behind
         if self._wants_key and (writer.is_behind or kind != "video" or not packet.is_keyframe):
             self.lost_packets += 1
@@ -100,7 +102,9 @@ class RawRecorder:
         if self._base is None:
             self._base = dts
             log.info("%s: starts %.3f s after the first file", self.written[-1], float(dts * TIME_BASE))
-        if dts <= self._last.get(kind, self._base - 1) or not self._remuxer.takes(kind):
+        # Reordered pictures are decoded before zero; at the joint of two recordings they may overlap.
+        dts = max(dts, self._last.get(kind, self._base - 1) + 1)
+        if dts > pts or not self._remuxer.takes(kind):
             return
         self._last[kind] = dts
         try:

@@ -2,7 +2,7 @@
 
 import av
 
-from rtpolyp.video.live.timeline import TIME_BASE
+from rtpolyp.video.timeline import TIME_BASE
 
 __all__ = ["Remuxer"]
 

@@ -121,7 +121,7 @@ def test_eval_fails_on_a_missing_bundle(discs: Path, capsys: pytest.CaptureFixtu
         (("--threshold", "1.5"), "threshold 1.5 is outside (0, 1)"),
         (("--threshold", "high"), 'unable to convert "high"'),
         (("--worst", "0"), "worst 0: give at least 1"),
-        (("--polyp-free-crops", "-1"), "polyp-free crops -1"),
+        (("--polyp-free-crops", "-1"), "--polyp-free-crops -1"),
         (("--polyp-free-crops", "5", "--predictions", "discs/masks"), "--polyp-free-crops needs an engine"),
         (("--predictions", "empty"), "no prediction for this frame (4 of 4 are missing)"),
         (("--csv", "absent/frames.csv"), "absent/frames.csv: is a folder or lies in none that exists"),

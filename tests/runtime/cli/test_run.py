@@ -59,7 +59,9 @@ def test_everything_is_written(bundle, clip, tmp_path, capsys):
     assert pts_of(tmp_path / "out.mp4") == pts_of(clip)
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert len(container.streams.audio) == 1
-    header, *lines = lines_of(tmp_path / "out.jsonl")
+    header, *lines, last = lines_of(tmp_path / "out.jsonl")
+    assert last["summary"]["frames"] == FRAMES
+    assert (last["summary"]["lost_pictures"], last["summary"]["remarks"]) == (0, [])
     assert header["schema"] == 1
     assert header["sha256"] == read_spec(bundle / "spec.json").sha256
     assert [line["pts_seconds"] for line in lines] == pts_of(clip)
@@ -105,7 +107,7 @@ def test_a_single_image(bundle, tmp_path):
     cv2.imwrite("one.png", disc(0, (160, 128)))
     assert run(bundle, "one.png", "--json", "one.jsonl") == 0
     assert (tmp_path / "one.polyps" / "one.png").is_file()
-    assert len(lines_of(tmp_path / "one.jsonl")) == 2
+    assert len(lines_of(tmp_path / "one.jsonl")) == 3
 
 
 def test_without_a_screen_display_says_so_and_goes_on(bundle, clip, tmp_path, monkeypatch, caplog):
@@ -146,7 +148,7 @@ def test_an_interrupted_run_keeps_what_it_wrote(bundle, tmp_path, number, code):
     assert "interrupted" in said
     frames = len(pts_of(tmp_path / "out.mp4"))
     assert 60 <= frames < 3000
-    assert abs(len(lines_of(jsonl)) - 1 - frames) <= 1
+    assert abs(len(lines_of(jsonl)) - 2 - frames) <= 1
 
 
 def truncated(path: Path) -> Path:

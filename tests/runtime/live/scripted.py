@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from rtpolyp.video.array_source import ArraySource
 from rtpolyp.video.contract import Losses, Outage
+from rtpolyp.video.remarks import Remarks
 from tests.runtime.clips import frame_of
 from tests.runtime.red_disc import disc
 
@@ -27,7 +28,7 @@ class Scripted:
     """Frames of `draw` at `rate` a second for `seconds`, but for the `pauses`; pts by the wall clock."""
 
     name, path, audio, is_sequence = "scripted", None, None, True
-    frame_count = duration_seconds = tap = None
+    frame_count = duration_seconds = start_seconds = tap = None
     codec = "rawvideo"
 
     def __init__(self, seconds=4.0, *, rate=20, pauses=(), draw=disc, size=SIZE):
@@ -35,7 +36,7 @@ class Scripted:
         self.frame_rate = Fraction(rate)
         like = ArraySource([], size, self.frame_rate).format
         self.format = dataclasses.replace(like, time_base=TIME_BASE)
-        self.outage, self.losses = None, Losses()
+        self.outage, self.losses, self.remarks = None, Losses(), Remarks("scripted")
         self.origin = 0.0  # time.monotonic() of the first frame
         self.delivered = []  # captured_at
         self._interrupted = threading.Event()

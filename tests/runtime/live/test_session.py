@@ -40,7 +40,7 @@ def test_results_are_drawn_and_written(tmp_path):
     assert summary.written == (tmp_path / "out.mp4", tmp_path / "out.jsonl")
     assert summary.errors == ()
     assert summary.seconds == pytest.approx(3, abs=1)
-    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()[1:]]
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()[1:-1]]
     assert all(len(line["polyps"]) == 1 for line in lines)
     plain, shown = disc(10, SIZE), last_frame(tmp_path / "out.mp4")
     cyan = (shown[..., 0].astype(int) - shown[..., 2] > 40).sum()  # the pen's blue over red
@@ -84,7 +84,7 @@ def test_settings_changed_by_key_are_in_the_log_and_beside_the_results(tmp_path)
         (0.55, "fill", True, True),
         (0.55, "fill", False, True),
     ]
-    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()[1:]]
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()[1:-1]]
     pressed = watcher.pictures[4].index
     assert {line["threshold"] for line in lines if line["index"] < pressed} == {0.5}
     assert {line["threshold"] for line in lines if line["index"] > pressed + 1} == {0.55}

@@ -60,8 +60,8 @@ def test_sound_stays_in_step_with_a_late_picture(tmp_path):
     clip = Clip(frames=50, start=64_000, time_base=Fraction(1, 12_800), audio="pcm_s16le", audio_start=5.5)
     copy(make_clip(tmp_path / "late.mkv", clip), tmp_path / "out.mp4")
     _, start, end, _ = sound(tmp_path / "out.mp4")
-    assert start == pytest.approx(5.5, abs=2 * AAC_FRAME)
-    assert end == pytest.approx(7.0, abs=2 * AAC_FRAME)
+    assert start == pytest.approx(0.5, abs=2 * AAC_FRAME)  # the picture begins at zero
+    assert end == pytest.approx(2.0, abs=2 * AAC_FRAME)
 
 
 def test_sound_ends_with_the_last_frame_of_a_stopped_run(tmp_path):
@@ -126,6 +126,6 @@ def test_damaged_sound_is_skipped_with_a_warning(tmp_path, caplog):
     assert len(frames) == 50
     warnings = [record.message for record in caplog.records if "its sound is damaged" in record.message]
     assert len(warnings) == 1
-    assert warnings[0].startswith(f"{clip}: ")
+    assert warnings[0].startswith(f"{clip.name}: ")
     _, _, end, _ = sound(tmp_path / "out.mp4")
     assert end > 1.9

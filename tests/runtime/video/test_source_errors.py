@@ -129,7 +129,9 @@ def test_damage_in_the_middle_is_skipped_with_one_warning(tmp_path, caplog):
     with caplog.at_level(logging.WARNING), open_source(path) as source:
         frames = list(source)
     assert 50 <= len(frames) < 100
-    assert [record.message for record in caplog.records if "damaged" in record.message] == [
-        f"{path}: damaged (Invalid data found when processing input); skipping what cannot be decoded"
-    ]
+    lost, shown = source.losses.lost_pictures, source.losses.damaged_pictures
+    assert lost + len(frames) == 100
+    said = f"damaged: {lost} pictures lost, {shown} shown with errors"
+    assert [record.message for record in caplog.records] == [f"bad.mp4: {said}"]
+    assert source.remarks.lines == [said]
     assert all(late.pts > early.pts for early, late in itertools.pairwise(frames))

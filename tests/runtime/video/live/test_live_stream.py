@@ -271,7 +271,7 @@ def test_a_tap_sees_every_packet_on_the_clock_of_the_frames(clip):
         def __init__(self) -> None:
             self.video, self.audio, self.opened_streams = [], [], []
 
-        def opened(self, video, audio) -> None:
+        def opened(self, video, audio, zero) -> None:
             self.opened_streams.append((video.codec.name, audio and audio.codec.name))
 
         def packet(self, packet) -> None:

@@ -159,10 +159,11 @@ def test_it_starts_at_a_key_frame(tmp_path):
     with open_live(clip) as source, RawRecorder(tmp_path / "raw.mp4", source) as recorder:
         source.tap = Late(recorder)
         shown = list(source)
-    frames = played(tmp_path / "raw.mp4")
+    with open_source(tmp_path / "raw.mp4") as recording:
+        frames = list(recording)
     first = code_of(frames[0].to_bgr())
     assert first == 25
-    assert frames[0].pts_seconds == pytest.approx(shown[first].pts_seconds, abs=1e-4)  # the frames' clock
+    assert recording.start_seconds == pytest.approx(shown[first].pts_seconds, abs=1e-4)  # the frames' clock
     assert len(frames) == 25
 
 
