@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.picture import Crop
@@ -23,6 +23,7 @@ from rtpolyp.pipeline import draw, segment, settings_for
 from rtpolyp.settings import Settings
 from rtpolyp.timing import StageTimer
 from rtpolyp.video.contract import Display, LiveSource, Source
+from rtpolyp.video.image_files import ImageFiles
 from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.outputs import Outputs, open_sinks
 from rtpolyp.video.source import open_live, open_source
@@ -44,6 +45,7 @@ class FileSummary:
     outlines: int = 0  # in all frames
     seconds: float = 0.0
     timer: StageTimer = field(default_factory=StageTimer)  # seconds of each stage and frame
+    skipped: tuple[str, ...] = ()  # a line for each image of several that could not be read
 
     def count(self, outlines: int, seconds: float) -> None:
         """Take in one more frame, `seconds` after the start."""
@@ -75,6 +77,7 @@ def run_file(
     crop: Crop = "auto",
     display: Display | None = None,
     on_progress: Callable[[int, int | None], None] | None = None,
+    resume: bool = False,
 ) -> FileSummary:
     """Outline polyps on every frame of a video file, an image, a folder or a glob of images.
 
@@ -83,6 +86,8 @@ def run_file(
     `settings` are the bundle's own by default. `crop` is "auto" (the endoscope's picture, found), "off", or a
     Rect in frame pixels. `display` is shown every frame; its keys q and esc, or closing it, end the run.
     `on_progress` is called after each frame with the number of frames done and, where it is known, of all.
+    With `resume`, images that an earlier run has written to every output are left out. An image of several
+    that cannot be read does not end the run: it stands in the summary's `skipped`.
 
     Raises InputError, OutputError or EngineError in one line that says the remedy; every frame before the
     error is written. Ctrl-C raises RunInterrupted, a KeyboardInterrupt, once the outputs are closed.
@@ -97,7 +102,18 @@ def run_file(
             model = EngineRecipe(model, optimise_for="throughput")
         engine = stack.enter_context(open_guarded(model)) if isinstance(model, EngineRecipe) else model
         settings = settings or settings_for(engine.spec)
-        return _run_file(source, outputs, engine, settings, crop, display, on_progress)
+        watcher = _Watcher(display, on_progress)
+        summary = _run_file(source, outputs, engine, settings, crop, watcher, resume)
+        if isinstance(source, ImageFiles):
+            summary.skipped = tuple(source.skipped)
+        return summary
+
+
+class _Watcher(NamedTuple):
+    """Who follows a run."""
+
+    display: Display | None
+    on_progress: Callable[[int, int | None], None] | None
 
 
 def _run_file(
@@ -106,13 +122,14 @@ def _run_file(
     engine: Engine,
     settings: Settings,
     crop: Crop,
-    display: Display | None,
-    on_progress: Callable[[int, int | None], None] | None,
+    watcher: _Watcher,
+    resume: bool,
 ) -> FileSummary:
     summary = FileSummary(outputs.written())
     start = time.perf_counter()
     with contextlib.ExitStack() as stack:
-        sinks = [one.sink for one in open_sinks(outputs, source, _header(source, engine, settings, crop))]
+        header = _header(source, engine, settings, crop)
+        sinks = [one.sink for one in open_sinks(outputs, source, header, resume=resume)]
         for sink in reversed(sinks):  # the video closes first: what became of its sound stands in the JSON
             stack.enter_context(sink)
         results = segment(source, engine, settings, crop=crop, timer=summary.timer)
@@ -125,9 +142,9 @@ def _run_file(
                     for sink in sinks:
                         sink.write(drawn, result.segmentation)
                 summary.count(len(result.segmentation.polyps), time.perf_counter() - start)
-                if on_progress is not None:
-                    on_progress(summary.frames, source.frame_count)
-                if display is not None and display.show(drawn) in QUIT_KEYS:
+                if watcher.on_progress is not None:
+                    watcher.on_progress(summary.frames, source.frame_count)
+                if watcher.display is not None and watcher.display.show(drawn) in QUIT_KEYS:
                     break
         except KeyboardInterrupt as exc:
             stack.close()

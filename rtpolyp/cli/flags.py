@@ -40,8 +40,8 @@ class OutputFlags:
     Parameters
     ----------
     output
-        MP4 to write (a folder for images); by default NAME.polyps.mp4 in the current folder, and nothing of a
-        live source.
+        MP4 to write; of images a folder, and of a single one *.png too; by default NAME.polyps.mp4 or
+        NAME.polyps/ in the current folder, and nothing of a live source.
     json
         Write one line per frame that was analysed: pts, polyps with box, area, confidence and contour.
     masks
@@ -50,6 +50,10 @@ class OutputFlags:
         Show the picture in a window; q or Esc ends the run.
     audio
         Keep the sound: by default of a file, not of a live source.
+    resume
+        Of a folder of images, leave out those that an earlier run has written to every output.
+    keep_going
+        Exit with 0 although some images of several could not be read; they are listed in any case.
     """
 
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
@@ -57,9 +61,14 @@ class OutputFlags:
     masks: Path | None = None
     display: Annotated[bool, Switch] = False
     audio: bool | None = None
+    resume: Annotated[bool, Switch] = False
+    keep_going: Annotated[bool, Switch] = False
 
     def outputs(self, live: "LiveFlags | None" = None) -> Outputs:
         """As runs take them, with those of a live source where it is one."""
+        if live is not None and (self.resume or self.keep_going):
+            name = "resume" if self.resume else "keep_going"
+            raise InputError(": is for folders of images; leave it out", parameter=name)
         beside = (
             {} if live is None else {"raw": live.record_raw, "snapshots": live.snapshots, "log": live.log}
         )

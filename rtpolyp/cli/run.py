@@ -22,6 +22,8 @@ from rtpolyp.video.source import open_source
 
 __all__ = ["print_summary", "run"]
 
+BAD_IMAGES = 2  # exit code: some images of a folder could not be read
+
 
 def run(
     video: Annotated[str, Parameter(allow_leading_hyphen=True)],  # for -
@@ -32,7 +34,7 @@ def run(
     picture: PictureFlags = PictureFlags(),  # noqa: B008
     reading: InputFlags = InputFlags(),  # noqa: B008
     live_flags: LiveFlags = LiveFlags(),  # noqa: B008
-) -> None:
+) -> int:
     """Outline polyps on a video, images or a live source.
 
     Parameters
@@ -43,7 +45,7 @@ def run(
     """
     if is_live(video) if live_flags.latest is None else live_flags.latest:
         live(video, output, engine, picture, reading, live_flags)
-        return
+        return 0
     live_flags.refuse_without_live()
     console, crop = make_console(), picture.area()
     with contextlib.ExitStack() as stack:
@@ -67,6 +69,7 @@ def run(
                 crop=crop,
                 display=window,
                 on_progress=progress,
+                resume=output.resume,
             )
         except RunInterrupted as exc:
             stack.close()
@@ -74,11 +77,14 @@ def run(
             print_summary(exc.summary, console)
             raise
     print_summary(summary, console)
+    return BAD_IMAGES if summary.skipped and not (output.keep_going and summary.frames) else 0
 
 
 def default_output(source: Source, video: str) -> Path:
     """NAME.polyps.mp4 for a video, NAME.polyps/ for images, in the current folder."""
-    return Path(f"{Path(video).stem}.polyps" + (".mp4" if source.is_sequence else ""))
+    path = source.path or Path(video)
+    name = path.resolve().name if path.is_dir() else path.stem
+    return Path(f"{name}.polyps" + (".mp4" if source.is_sequence else ""))
 
 
 def print_summary(summary: FileSummary, console: Console) -> None:
@@ -93,3 +99,7 @@ def print_summary(summary: FileSummary, console: Console) -> None:
         highlight=False,
     )
     say_written(summary.written, console)
+    if summary.skipped:
+        console.print(f"left out, for they cannot be read ({len(summary.skipped)}):", highlight=False)
+        for line in summary.skipped:
+            console.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)

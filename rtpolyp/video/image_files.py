@@ -1,11 +1,11 @@
 """ImageFiles: one image, or the images of a folder, as a Source."""
 
-import logging
 import os
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from rtpolyp.imaging.image_file import (
     is_image_name,
     is_turned,
     read_pages,
+    unread_pictures,
 )
 from rtpolyp.video.contract import Losses
 from rtpolyp.video.frame import Frame
@@ -29,8 +30,6 @@ from rtpolyp.video.frame_normaliser import FrameNormaliser
 from rtpolyp.video.remarks import Remarks
 
 __all__ = ["ImageFiles"]
-
-log = logging.getLogger(__name__)
 
 
 class ImageFiles:
@@ -40,8 +39,8 @@ class ImageFiles:
     the image's stem, or its whole name where two share a stem, with the folder where they lie in several and
     a number where a file holds several. Pixels stay in the file's own grid, whatever its EXIF orientation, so
     that they fit their masks. They are those of `path`, a folder or one image, or only `files` of it. Raises
-    InputError on an empty folder and, while iterating, on an image that is broken, grey, or larger than
-    `max_pixels`.
+    InputError on an empty folder and, while iterating over a single file, where it is broken, grey, or larger
+    than `max_pixels`; of several such a file is left out, and `skipped` says why.
     """
 
     is_sequence = False
@@ -59,28 +58,46 @@ class ImageFiles:
         self.remarks, self.losses = Remarks(self.name), Losses()
         chosen = files or (_images_in(path) if path.is_dir() else [path])
         self.files = tuple(sorted(chosen, key=_natural))
+        self.names = tuple(_names(self.files))  # of their frames; pages add a number
         self.frame_count = count_pages(self.files[0]) if len(self.files) == 1 else len(self.files)
+        self.skipped: list[str] = []  # a line for each image that cannot be read
+        for file in () if files else _unread_in(path):
+            self._skip(f"{file}: pictures of the kind {file.suffix} are not read; convert it to PNG or JPEG")
+        self._done: AbstractSet[str] = frozenset()
+
+    def leave_out(self, done: AbstractSet[str]) -> None:
+        """Give no frame whose name is in `done`; those that are given keep their index."""
+        self._done = done
+        self.frame_count -= sum(name in done for name in self.names)
 
     def __iter__(self) -> Iterator[Frame]:
+        self._say_turned()
         index = 0
-        names = _names(self.files)
+        for file, name in zip(self.files, self.names, strict=True):
+            called = _page_names(file, name, self.names)
+            try:
+                if not self._done >= set(called):
+                    for number, still in enumerate(read_pages(file, max_pixels=self._max_pixels)):
+                        if called[number] not in self._done:
+                            yield _frame(still, index + number, called[number])
+            except InputError as exc:
+                if len(self.files) == 1:
+                    raise
+                self._skip(str(exc))
+            index += len(called)
+
+    def _skip(self, line: str) -> None:
+        self.skipped.append(line)
+        self.remarks.note(line)
+
+    def _say_turned(self) -> None:
         turned = [file for file in self.files if is_turned(file)]
         if turned:
-            log.warning(
-                "%s: an EXIF tag asks to show it turned (%d of %d files); its pixels are taken as they are "
-                "stored, so that masks fit the file",
-                turned[0],
-                len(turned),
-                len(self.files),
+            count = f"{len(turned)} of {len(self.files)} files"
+            self.remarks.say(
+                f"an EXIF tag asks to show {turned[0].name} turned ({count}); "
+                "pixels are taken as they are stored, so that masks fit the file"
             )
-        for file, name in zip(self.files, names, strict=True):
-            for called, still in zip(
-                _page_names(file, name, names), read_pages(file, max_pixels=self._max_pixels), strict=True
-            ):
-                native = _native(still)
-                native.pts, native.time_base = index, Fraction(1)
-                yield Frame(native, index, index, Fraction(1), time.monotonic(), called, still)
-                index += 1
 
     def close(self) -> None:
         """Nothing is held open between two images."""
@@ -127,6 +144,16 @@ def _page_names(file: Path, name: str, names: Sequence[str]) -> list[str]:
         return [name]
     numbered = [f"{name}-{page}" for page in range(1, count + 1)]
     return [f"{file.name}-{page}" if other in names else other for page, other in enumerate(numbered, 1)]
+
+
+def _unread_in(path: Path) -> list[Path]:
+    return unread_pictures(path) if path.is_dir() else []
+
+
+def _frame(still: NDArray[np.uint8], index: int, name: str) -> Frame:
+    native = _native(still)
+    native.pts, native.time_base = index, Fraction(1)
+    return Frame(native, index, index, Fraction(1), time.monotonic(), name, still)
 
 
 def _native(still: NDArray[np.uint8]) -> av.VideoFrame:

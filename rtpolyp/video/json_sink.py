@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 from typing_extensions import Self
 
-from rtpolyp.errors import OutputError
+from rtpolyp.errors import InputError, OutputError
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.output_paths import prepare_file
 
-__all__ = ["SCHEMA", "JsonSink", "describe_polyp"]
+__all__ = ["SCHEMA", "JsonSink", "describe_polyp", "frames_in"]
 
 SCHEMA = 1
 EXTENSIONS = (".json", ".jsonl")
+# What lines of one file share: figures of two engines or settings must not stand in it side by side.
+SAME = ("sha256", "settings", "crop")
 
 
 class JsonSink:
@@ -31,33 +33,48 @@ class JsonSink:
     pixels, `confidence` from 0 to 1 and `track`, the same number in all frames that show this polyp (null
     where images stand alone). The last line, `{"summary": {…}}`, holds the number of `frames` above and, of
     `source`, what was lost and every remark. Every line goes out at once, so an interrupted run leaves whole
-    lines. Raises OutputError when the file cannot be written.
+    lines. With `resume`, lines are added to those of an earlier run, in place of its summary. Raises
+    OutputError when the file cannot be written, InputError when an earlier run's was of another engine or
+    other settings.
     """
 
-    def __init__(self, path: str | Path, header: Mapping[str, Any], source: Source | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        header: Mapping[str, Any],
+        source: Source | None = None,
+        *,
+        resume: bool = False,
+    ) -> None:
         path = Path(path)
         if path.suffix.lower() not in EXTENSIONS:  # and so it can never be the video that is read
             raise OutputError(f"{path}: results are JSON lines; name the file *.jsonl or *.json")
         prepare_file(path)
         self._path = path
+        header = {"schema": SCHEMA, **header}
         self._source = source
-        self._frames = 0
         self._is_closed = self._is_broken = False
-        self._size = 0  # bytes of whole lines
+        self._size = _lines_to_keep(path, header) if resume else 0  # bytes
+        self._written = frames_in(path) if resume else set()
+        self._frames = len(self._written)
         try:
             # Unbuffered: each line is one write, and after a failed one nothing is left to fail at close.
-            self._file = path.open("wb", buffering=0)
+            self._file = path.open("r+b" if self._size else "wb", buffering=0)
+            if self._size:
+                self._file.truncate(self._size)
+                self._file.seek(self._size)
         except OSError as exc:
             raise self._error(exc) from exc
         try:
-            self._write_line({"schema": SCHEMA, **header})
+            if not self._size:
+                self._write_line(header)
         except OutputError:
             self._file.close()
             raise
 
     def write(self, frame: Frame, segmentation: Segmentation | None) -> None:
         """Append the frame's line; a frame that was not analysed has none."""
-        if segmentation is None:
+        if segmentation is None or frame.name in self._written:
             return
         line = {
             "index": frame.index,
@@ -106,6 +123,41 @@ class JsonSink:
         return OutputError(
             f"{self._path}: cannot be written ({exc.strerror}); make room or give another path"
         )
+
+
+def frames_in(path: Path) -> set[str]:
+    """The names of the frames that a file of JsonSink holds whole lines of; none where there is no file."""
+    return {str(line["name"]) for line in _lines(path) if "name" in line}
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a file; raises InputError where it is no file of JsonSink."""
+    try:
+        content = path.read_bytes()
+        lines = [json.loads(line) for line in content[: content.rfind(b"\n") + 1].splitlines()]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as exc:
+        raise InputError(f"{path}: not lines of an earlier run ({exc}); give another file") from exc
+    if not all(isinstance(line, dict) for line in lines) or (lines and "schema" not in lines[0]):
+        raise InputError(f"{path}: not lines of an earlier run; give another file")
+    return lines
+
+
+def _lines_to_keep(path: Path, header: Mapping[str, Any]) -> int:
+    """The bytes of an earlier run's lines without its summary; raises InputError where it ran otherwise."""
+    lines = _lines(path)
+    if not lines:
+        return 0
+    plain = json.loads(json.dumps(header))
+    if differing := [key for key in SAME if lines[0].get(key) != plain.get(key)]:
+        raise InputError(
+            f"{path}: an earlier run had another {differing[0]}; leave --resume out, or run with the same"
+        )
+    content = path.read_bytes()
+    if "summary" in lines[-1]:
+        content = content[: content.rstrip(b"\n").rfind(b"\n") + 1]
+    return content.rfind(b"\n") + 1
 
 
 def describe_polyp(polyp: Polyp) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.video.contract import Source
+from rtpolyp.video.image_files import ImageFiles
 
 __all__ = ["prepare_file", "prepare_folder"]
 
@@ -27,7 +28,8 @@ def prepare_folder(folder: Path, source: Source) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise OutputError(f"{folder}: cannot be created ({exc.strerror}); give another folder") from exc
-    if not source.is_sequence and source.path is not None:
-        read_from = source.path if source.path.is_dir() else source.path.parent
-        if folder.samefile(read_from):
-            raise InputError(f"{folder}: output and input are the same folder; give another output")
+    if isinstance(source, ImageFiles):
+        inputs = {file.resolve().parent for file in source.files}
+        for name in source.names:
+            if (folder / name).resolve().parent in inputs:
+                raise InputError(f"{folder}: output and input are the same folder; give another output")

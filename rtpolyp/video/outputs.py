@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 from rtpolyp.errors import InputError
 from rtpolyp.video.contract import Sink, Source
-from rtpolyp.video.json_sink import JsonSink
+from rtpolyp.video.image_files import ImageFiles
+from rtpolyp.video.json_sink import JsonSink, frames_in
 from rtpolyp.video.png_sinks import ImageSink, MaskSink
 from rtpolyp.video.video_sink import VideoSink
 
@@ -53,12 +54,24 @@ class Outputs:
         return tuple(path for path in paths if path is not None)
 
     def check_for_file(self) -> None:
-        """Raise InputError where an output is asked for that only a live source has."""
+        """Raise InputError for an output that only a live source has, and for two in one place."""
+        self._check_apart()
         self._refuse(("raw", "snapshots", "log"), "is for live sources; leave it out")
 
     def check_for_live(self) -> None:
-        """Raise InputError where an output is asked for that a live source has not."""
+        """Raise InputError for an output that a live source has not, and for two in one place."""
+        self._check_apart()
         self._refuse(("masks",), "a live source has none; record it, then run on the file")
+
+    def _check_apart(self) -> None:
+        taken: dict[Path, str] = {}
+        for name in PATHS:
+            path = self.path(name)
+            if path is not None and (other := taken.setdefault(path.resolve(), name)) != name:
+                raise InputError(
+                    f" {path}: the same place as that of {other}; give each a place of its own",
+                    parameter=name,
+                )
 
     def _refuse(self, names: Sequence[str], reason: str) -> None:
         for name in names:
@@ -75,6 +88,7 @@ class _Run(NamedTuple):
     source: Source
     header: Mapping[str, Any]
     audio: bool
+    resume: bool
 
 
 class _Format(NamedTuple):
@@ -95,9 +109,21 @@ def _open_pictures(path: Path, run: _Run) -> Sink:
 
 FORMATS = (
     _Format("video", "pictures", _open_pictures),
-    _Format("json", "results", lambda path, run: JsonSink(path, run.header, run.source)),
+    _Format("json", "results", lambda path, run: JsonSink(path, run.header, run.source, resume=run.resume)),
     _Format("masks", "results", lambda path, run: MaskSink(path, run.source)),
 )
+
+
+def _finished(outputs: Outputs) -> set[str]:
+    """The names of the frames that every output has from an earlier run."""
+    found: list[set[str]] = []
+    for name in ("video", "masks"):
+        if (folder := outputs.path(name)) is not None:
+            pictures = folder.rglob("*.png") if folder.is_dir() else ()
+            found.append({file.relative_to(folder).as_posix().removesuffix(".png") for file in pictures})
+    if (path := outputs.path("json")) is not None:
+        found.append(frames_in(path))
+    return set.intersection(*found) if found else set()
 
 
 class OpenSink(NamedTuple):
@@ -108,13 +134,20 @@ class OpenSink(NamedTuple):
     sink: Sink
 
 
-def open_sinks(outputs: Outputs, source: Source, header: Mapping[str, Any]) -> list[OpenSink]:
+def open_sinks(
+    outputs: Outputs, source: Source, header: Mapping[str, Any], *, resume: bool = False
+) -> list[OpenSink]:
     """Open the sinks that are asked for; the caller closes them.
 
-    `header` is what the JSON's first line says of source, engine and versions. Raises OutputError or
-    InputError where one cannot be opened; the others are closed then.
+    `header` is what the JSON's first line says of source, engine and versions. With `resume`, what an earlier
+    run wrote stays, and `source`, an ImageFiles, leaves out the images that all outputs have. Raises
+    OutputError or InputError where one cannot be opened; the others are closed then.
     """
-    run = _Run(source, header, audio=outputs.audio is not False)
+    if resume:
+        if not isinstance(source, ImageFiles):
+            raise InputError(": is for folders of images, and this is none; leave it out", parameter="resume")
+        source.leave_out(_finished(outputs))
+    run = _Run(source, header, outputs.audio is not False, resume)
     with ExitStack() as opened:
         sinks: list[OpenSink] = []
         for name, takes, open_one in FORMATS:

@@ -10,7 +10,7 @@ SLACK = 2**16  # pixels; libav counts lines as long as it stores them, up to a m
 
 
 def limit_pixels(stream: av.VideoStream, max_pixels: int) -> None:
-    """Raise NoPictureError for what `stream` declares; its decoder refuses what grows to more than twice that.
+    """Raise NoPictureError for what `stream` declares; the decoder refuses what grows beyond twice that.
 
     To be called before the first picture is decoded.
     """

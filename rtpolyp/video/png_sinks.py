@@ -1,5 +1,8 @@
-"""MaskSink and ImageSink: one PNG a frame."""
+"""MaskSink and ImageSink: one picture file a frame."""
 
+import contextlib
+import errno
+import os
 from pathlib import Path
 
 import cv2
@@ -7,25 +10,43 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from rtpolyp.errors import OutputError
+from rtpolyp.errors import InputError, OutputError
 from rtpolyp.imaging.postprocess import rasterise
 from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame, Segmentation
-from rtpolyp.video.output_paths import prepare_folder
+from rtpolyp.video.output_paths import prepare_file, prepare_folder
 
 __all__ = ["ImageSink", "MaskSink"]
 
+LOSSLESS = (".bmp", ".png", ".tif", ".tiff")
+LOSSY = (".jpeg", ".jpg", ".webp")
+VIDEO = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
-class _PngFolder:
-    """A folder of `NAME.png`, NAME being the frame's; created where it is missing.
 
-    Raises OutputError when the folder or a file cannot be written, InputError when the images themselves
-    lie in the folder.
+class _PictureFiles:
+    """A folder of `NAME.png`, NAME being the frame's, or one file where the source is one image.
+
+    The folder is created where it is missing, and a file appears whole or not at all. Raises OutputError when
+    the folder or a file cannot be written, InputError when the images themselves lie in the folder, and for
+    a file's name where there are several images.
     """
 
-    def __init__(self, folder: str | Path, source: Source) -> None:
-        self._folder = Path(folder)
-        prepare_folder(self._folder, source)
+    kinds: tuple[str, ...] = LOSSLESS  # what a single file may be
+
+    def __init__(self, path: str | Path, source: Source) -> None:
+        self._path = Path(path)
+        suffix = self._path.suffix.lower()
+        self._single = suffix in (*LOSSLESS, *LOSSY) and not self._path.is_dir()
+        if self._single:
+            if source.is_sequence or source.frame_count != 1:
+                raise InputError(f"{path}: is a file, and there are several pictures; give a folder")
+            if suffix not in self.kinds:
+                raise InputError(f"{path}: {suffix} would blur a mask; name it *.png")
+            prepare_file(self._path, source)
+        elif suffix in VIDEO and not self._path.is_dir():
+            raise InputError(f"{path}: images make no video; give a folder, or *.png for one image")
+        else:
+            prepare_folder(self._path, source)
 
     def close(self) -> None:
         """Nothing is held open between two frames."""
@@ -36,31 +57,38 @@ class _PngFolder:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _write_png(self, frame: Frame, pixels: NDArray[np.uint8]) -> None:
-        path = self._folder / f"{frame.name}.png"
+    def _write(self, frame: Frame, pixels: NDArray[np.uint8]) -> None:
+        path = self._path if self._single else self._path / f"{frame.name}.png"
         # imencode and not imwrite, which opens no non-ASCII path on Windows and cannot say what went wrong.
-        _, encoded = cv2.imencode(".png", pixels)
+        _, encoded = cv2.imencode(path.suffix, pixels)
+        part = path.with_name(f".{path.name}.part")  # a run that is killed leaves no half picture
         try:
             path.parent.mkdir(parents=True, exist_ok=True)  # a name may hold its image's folder
-            path.write_bytes(encoded.tobytes())
+            part.write_bytes(encoded.tobytes())
+            os.replace(part, path)
         except OSError as exc:
-            raise OutputError(
-                f"{path}: cannot be written ({exc.strerror}); make room or give another folder"
-            ) from exc
+            with contextlib.suppress(OSError):
+                part.unlink()
+            remedy = (
+                "make room or give another folder" if exc.errno == errno.ENOSPC else "give another folder"
+            )
+            raise OutputError(f"{path}: cannot be written ({exc.strerror}); {remedy}") from exc
 
 
-class MaskSink(_PngFolder):
+class MaskSink(_PictureFiles):
     """Writes masks for annotators as PNGs of the frame's size, {0, 255}, named as the frames."""
 
     def write(self, frame: Frame, segmentation: Segmentation | None) -> None:
         """Write the frame's mask: 255 where a pixel's centre lies in a contour; none if not analysed."""
         if segmentation is not None:
-            self._write_png(frame, rasterise(segmentation.polyps, frame.size))
+            self._write(frame, rasterise(segmentation.polyps, frame.size))
 
 
-class ImageSink(_PngFolder):
+class ImageSink(_PictureFiles):
     """Writes the frames as PNGs, with what was drawn on them, named as the frames."""
+
+    kinds = LOSSLESS + LOSSY
 
     def write(self, frame: Frame, segmentation: Segmentation | None = None) -> None:
         """Write the frame's picture; what was found in it does not matter here."""
-        self._write_png(frame, frame.to_bgr())
+        self._write(frame, frame.to_bgr())

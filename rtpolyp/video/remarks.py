@@ -16,6 +16,12 @@ class Remarks:
 
     def say(self, text: str) -> None:
         """Warn of it, once."""
-        if text not in self.lines:
-            self.lines.append(text)
+        if self.note(text):
             log.warning("%s: %s", self._name, text)
+
+    def note(self, text: str) -> bool:
+        """Keep it for the results, where somebody else says it; whether it is new."""
+        is_new = text not in self.lines
+        if is_new:
+            self.lines.append(text)
+        return is_new

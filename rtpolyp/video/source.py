@@ -1,6 +1,7 @@
 """open_source and open_live: which Source reads an address."""
 
 import glob
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -86,7 +87,8 @@ def _open_glob(pattern: Path, options: InputOptions) -> Source:
     files = [Path(name) for name in glob.glob(str(pattern), recursive=True)]
     images = [file for file in files if is_image_name(file)]
     if images and len(images) == len(files):
-        return ImageFiles(pattern.parent, images, max_pixels=options.max_pixels)
+        folder = Path(os.path.commonpath([os.path.abspath(file.parent) for file in images]))
+        return ImageFiles(folder, images, max_pixels=options.max_pixels)
     if len(files) == 1:
         return open_source(files[0], options=options)
     if not files:

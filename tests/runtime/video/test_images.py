@@ -91,7 +91,7 @@ def turned(tmp_path):
 
 def test_exif_orientation_is_ignored_as_in_training_and_said(turned, caplog):
     (frame,) = open_source(turned)
-    assert "turned.jpg: an EXIF tag asks to show it turned (1 of 1 files)" in caplog.text
+    assert "turned.jpg: an EXIF tag asks to show turned.jpg turned (1 of 1 files)" in caplog.text
     assert frame.size == (160, 128)
     assert np.abs(frame.to_bgr().astype(int) - picture(5)).mean() < LOSSY
 
@@ -175,18 +175,27 @@ def test_a_picture_of_an_unread_kind_is_named_with_a_remedy(tmp_path):
         open_source(tmp_path / "phone.heic")
 
 
-@pytest.mark.parametrize("data", [b"", b"no image" * 100, b"\x89PNG\r\n\x1a\n" + bytes(100)])
-def test_a_broken_image_fails_after_those_before_it(tmp_path, data):
+BROKEN = [b"", b"no image" * 100, b"\x89PNG\r\n\x1a\n" + bytes(100)]
+
+
+@pytest.mark.parametrize("data", BROKEN)
+def test_a_broken_image_alone_fails(tmp_path, data):
+    (tmp_path / "2.png").write_bytes(data)
+    with open_source(tmp_path / "2.png") as source, pytest.raises(InputError) as caught:
+        list(source)
+    assert "2.png: not a readable image" in str(caught.value) or "is cut or broken" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("data", BROKEN)
+def test_a_broken_image_among_others_is_left_out_and_named(tmp_path, data):
     write(tmp_path / "1.png", picture(0))
     (tmp_path / "2.png").write_bytes(data)
-    frames = []
-    with (
-        open_source(tmp_path) as source,
-        pytest.raises(InputError, match=r"2\.png: (not a readable image|is cut or broken)") as caught,
-    ):
-        frames.extend(source)  # keeps what came before the error
-    assert [frame.name for frame in frames] == ["1"]
-    assert "\n" not in str(caught.value)
+    write(tmp_path / "3.png", picture(3))
+    with open_source(tmp_path) as source:
+        assert [(frame.name, frame.index) for frame in source] == [("1", 0), ("3", 2)]
+    (line,) = source.skipped
+    assert line.startswith(f"{tmp_path / '2.png'}: ")
 
 
 def test_an_empty_folder_fails(tmp_path):

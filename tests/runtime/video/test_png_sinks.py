@@ -92,10 +92,11 @@ def test_a_folder_that_cannot_be_made_fails(tmp_path, images):
 def test_a_full_disk_fails(tmp_path, images):
     out = tmp_path / "out"
     out.mkdir()
-    (out / "small.png").symlink_to("/dev/full")
+    (out / ".small.png.part").symlink_to("/dev/full")
     with (
         open_source(images) as source,
         MaskSink(out, source) as sink,
         pytest.raises(OutputError, match=r"small\.png: cannot be written \(No space left on device\); make"),
     ):
         sink.write(next(iter(source)), found())
+    assert not list(out.iterdir())
