@@ -13,6 +13,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.video.access.opening import open_file
 from rtpolyp.video.audio_track import AudioTrack
 from rtpolyp.video.contract import Losses
+from rtpolyp.video.file_faults import read_error
 from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.faults import InputFault
 from rtpolyp.video.picture_decoder import PictureDecoder
@@ -143,6 +144,8 @@ def _open(path: Path) -> av.container.InputContainer:
         return open_file(path)
     except InputFault as exc:
         raise InputError(f"{path}: {exc.fault.reason}; {exc.fault.remedy}") from exc
+    except PermissionError as exc:
+        raise read_error(path, exc) from exc
     except av.FFmpegError as exc:
         raise InputError(f"{path}: {_why_not(path, exc)}") from exc
 
