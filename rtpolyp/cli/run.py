@@ -54,7 +54,7 @@ def run(
         console.print(network.description, highlight=False)
         outputs = output.outputs()
         if outputs.video is None:
-            outputs = replace(outputs, video=default_output(source, video))
+            outputs = replace(outputs, video=default_output(source))
         settings = picture.settings(network.spec)
         window = open_window(source.name) if output.display else None
         if window is not None:
@@ -80,10 +80,12 @@ def run(
     return BAD_IMAGES if summary.skipped and not (output.keep_going and summary.frames) else 0
 
 
-def default_output(source: Source, video: str) -> Path:
+def default_output(source: Source) -> Path:
     """NAME.polyps.mp4 for a video, NAME.polyps/ for images, in the current folder."""
-    path = source.path or Path(video)
-    name = path.resolve().name if path.is_dir() else path.stem
+    if source.path is None:
+        name = source.name
+    else:
+        name = source.path.resolve().name if source.path.is_dir() else source.path.stem
     return Path(f"{name}.polyps" + (".mp4" if source.is_sequence else ""))
 
 

@@ -97,6 +97,8 @@ class InferenceThread:
             self.state = AiState("off", str(exc))
             return
         except EngineError as exc:
+            if self._frames.closed:  # the session ends, and the engine with it
+                return
             self._telemetry.count("inference_failures")
             if self.state != ENGINE_RAISED:
                 log.warning("%s", exc)

@@ -46,7 +46,7 @@ class Recordings:
             return ThreadedSink(str(path), sink, capacity, telemetry)
 
         try:
-            for path, takes, sink in open_sinks(outputs, source, header):
+            for path, takes, sink in open_sinks(outputs, source, header, counts=telemetry.counts):
                 (self._pictures if takes == "pictures" else self._results).append(threaded(path, sink))
             raw = outputs.path("raw")
             if raw is not None and deidentify:

@@ -72,6 +72,8 @@ class SourceReader:
         losses = replace(self._source.losses)  # it goes on counting
         self._telemetry.count("corrupt_packets", losses.corrupt_packets - self._told.corrupt_packets)
         self._telemetry.count("skipped_packets", losses.skipped_packets - self._told.skipped_packets)
+        self._telemetry.count("lost_pictures", losses.lost_pictures - self._told.lost_pictures)
+        self._telemetry.count("damaged_pictures", losses.damaged_pictures - self._told.damaged_pictures)
         self._told = losses
 
     def _look_for_border(self, finder: PictureFinder, frame: Frame, count: int) -> None:

@@ -19,6 +19,8 @@ Counter = Literal[
     "source_outages",
     "corrupt_packets",
     "skipped_packets",
+    "lost_pictures",
+    "damaged_pictures",
     "activations",
     "activations_suppressed",
     "recording_frames_dropped",
@@ -36,6 +38,8 @@ COUNTERS: dict[Counter, str] = {
     "source_outages": "Times that the source stopped giving frames.",
     "corrupt_packets": "Packets damaged on the way, or refused by the decoder.",
     "skipped_packets": "Packets left undecoded, to catch up with the stream.",
+    "lost_pictures": "Pictures that are missing near damage.",
+    "damaged_pictures": "Pictures shown with errors that the decoder conceals.",
     "activations": "Alerts.",
     "activations_suppressed": "Alerts held back: too short, or the frame was blurred, frozen or outside.",
     "recording_frames_dropped": "Frames missing in a recording because its disk was too slow.",
@@ -144,7 +148,8 @@ class Telemetry:
             f"{n['inferences']} inferences ({n['inferences'] / max(seconds, 1e-9):.1f}/s), "
             f"{n['inference_failures']} failed; engine restarted {n['engine_restarts']} times; "
             f"{n['source_outages']} outages of the source, {n['corrupt_packets']} packets corrupt, "
-            f"{n['skipped_packets']} skipped",
+            f"{n['skipped_packets']} skipped, {n['lost_pictures']} pictures lost, "
+            f"{n['damaged_pictures']} shown with errors",
             f"{n['activations']} activations ({n['activations'] / minutes:.2f}/min), "
             f"{n['activations_suppressed']} suppressed",
         ]

@@ -1,13 +1,19 @@
-"""Addresses: which inputs are live, and how each is named without its credentials."""
+"""Addresses: which inputs are live, which are files, and how each is named without its credentials."""
 
+import os
 import re
 import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
-__all__ = ["SCHEMES", "STDIN", "is_camera", "is_live", "is_url", "redact", "scheme_of"]
+from rtpolyp.errors import InputError
+
+__all__ = ["SCHEMES", "STDIN", "is_camera", "is_live", "is_url", "local_path", "redact", "scheme_of"]
 
 STDIN = "-"
 SCHEMES = ("http", "https", "rtmp", "rtmps", "rtsp", "rtsps", "srt", "tcp", "udp")
 URL = re.compile(r"[a-z][a-z0-9+.-]+:(?!\\)", re.IGNORECASE)  # two letters at least: C:\ is a drive
+FILE_URL = re.compile("file:/", re.IGNORECASE)
 HIDDEN = "***"
 # What cameras and libav name in a query without harm. All else is hidden, since a list of the names that
 # makers give to passwords, tokens and keys would never be complete.
@@ -38,7 +44,24 @@ def is_url(address: str) -> bool:
 
 def is_live(address: str) -> bool:
     """Whether frames come on their own clock: a camera, a URL, or `-` for the standard input."""
-    return address == STDIN or is_camera(address) or "://" in address
+    return address == STDIN or is_camera(address) or ("://" in address and not FILE_URL.match(address))
+
+
+def local_path(address: str) -> Path:
+    """The path of a file or folder: as it is, as a `file://` URL, or from `~`, the user's own folder.
+
+    Raises InputError for an empty address, and for the URL of another computer's file.
+    """
+    if not address:
+        raise InputError("'': an empty name; give a video, an image, a folder of images, a camera or a URL")
+    if FILE_URL.match(address):
+        parts = urlsplit(address)
+        if parts.netloc not in ("", "localhost"):
+            raise InputError(
+                f"{redact(address)}: is on another computer; mount its folder, or copy the file here"
+            )
+        return Path(unquote(parts.path))
+    return Path(address if os.path.exists(address) else os.path.expanduser(address))
 
 
 def scheme_of(address: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing_extensions import Self
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.video.contract import Source
+from rtpolyp.video.file_faults import write_error
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.output_paths import prepare_file
 
@@ -32,10 +33,10 @@ class JsonSink:
     `box` [x, y, w, h] and `contour` [[x, y], …] in frame pixels (edge coordinates, rounded to 0.1), `area` in
     pixels, `confidence` from 0 to 1 and `track`, the same number in all frames that show this polyp (null
     where images stand alone). The last line, `{"summary": {…}}`, holds the number of `frames` above and, of
-    `source`, what was lost and every remark. Every line goes out at once, so an interrupted run leaves whole
-    lines. With `resume`, lines are added to those of an earlier run, in place of its summary. Raises
-    OutputError when the file cannot be written, InputError when an earlier run's was of another engine or
-    other settings.
+    `source`, what was lost and every remark, and as `session` what `counts` gives. Every line goes out at
+    once, so an interrupted run leaves whole lines. With `resume`, lines are added to those of an earlier run,
+    in place of its summary. Raises OutputError when the file cannot be written, InputError when an earlier
+    run's was of another engine or other settings.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class JsonSink:
         header: Mapping[str, Any],
         source: Source | None = None,
         *,
+        counts: Callable[[], Mapping[Any, int]] | None = None,
         resume: bool = False,
     ) -> None:
         path = Path(path)
@@ -52,7 +54,7 @@ class JsonSink:
         prepare_file(path)
         self._path = path
         header = {"schema": SCHEMA, **header}
-        self._source = source
+        self._source, self._counts = source, counts
         self._is_closed = self._is_broken = False
         self._size = _lines_to_keep(path, header) if resume else 0  # bytes
         self._written = frames_in(path) if resume else set()
@@ -96,9 +98,10 @@ class JsonSink:
         source = self._source
         with self._file:
             if source is not None and not self._is_broken:
-                lost = asdict(source.losses)
-                remarks = source.remarks.lines
-                self._write_line({"summary": {"frames": self._frames, **lost, "remarks": remarks}})
+                summary = {"frames": self._frames, **asdict(source.losses), "remarks": source.remarks.lines}
+                if self._counts is not None:
+                    summary["session"] = dict(self._counts())
+                self._write_line({"summary": summary})
 
     def __enter__(self) -> Self:
         return self
@@ -120,9 +123,7 @@ class JsonSink:
         self._size += len(line)
 
     def _error(self, exc: OSError) -> OutputError:
-        return OutputError(
-            f"{self._path}: cannot be written ({exc.strerror}); make room or give another path"
-        )
+        return write_error(self._path, exc)
 
 
 def frames_in(path: Path) -> set[str]:

@@ -3,6 +3,7 @@
 A new format of output is its sink, a field and a line of FORMATS here, and a flag in `rtpolyp.cli.flags`.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
@@ -46,7 +47,7 @@ class Outputs:
     def path(self, name: str) -> Path | None:
         """The path of one output, by its field."""
         value = getattr(self, name)
-        return None if value is None else Path(value)
+        return None if value is None else Path(os.path.expanduser(value))
 
     def written(self) -> tuple[Path, ...]:
         """The files and folders that hold a run's results: its recordings, then every other format."""
@@ -88,6 +89,7 @@ class _Run(NamedTuple):
 
     source: Source
     header: Mapping[str, Any]
+    counts: Callable[[], Mapping[Any, int]] | None
     audio: bool
     resume: bool
 
@@ -108,9 +110,13 @@ def _open_pictures(path: Path, run: _Run) -> Sink:
     )
 
 
+def _open_lines(path: Path, run: _Run) -> Sink:
+    return JsonSink(path, run.header, run.source, counts=run.counts, resume=run.resume)
+
+
 FORMATS = (
     _Format("video", "pictures", _open_pictures),
-    _Format("json", "results", lambda path, run: JsonSink(path, run.header, run.source, resume=run.resume)),
+    _Format("json", "results", _open_lines),
     _Format("masks", "results", lambda path, run: MaskSink(path, run.source)),
 )
 
@@ -136,19 +142,25 @@ class OpenSink(NamedTuple):
 
 
 def open_sinks(
-    outputs: Outputs, source: Source, header: Mapping[str, Any], *, resume: bool = False
+    outputs: Outputs,
+    source: Source,
+    header: Mapping[str, Any],
+    *,
+    counts: Callable[[], Mapping[Any, int]] | None = None,
+    resume: bool = False,
 ) -> list[OpenSink]:
     """Open the sinks that are asked for; the caller closes them.
 
-    `header` is what the JSON's first line says of source, engine and versions. With `resume`, what an earlier
-    run wrote stays, and `source`, an ImageFiles, leaves out the images that all outputs have. Raises
-    OutputError or InputError where one cannot be opened; the others are closed then.
+    `header` is what the JSON's first line says of source, engine and versions, `counts` gives what a live
+    session has counted, for its last one. With `resume`, what an earlier run wrote stays, and `source`, an
+    ImageFiles, leaves out the images that all outputs have. Raises OutputError or InputError where one cannot
+    be opened; the others are closed then.
     """
     if resume:
         if not isinstance(source, ImageFiles):
             raise InputError(": is for folders of images, and this is none; leave it out", parameter="resume")
         source.leave_out(_finished(outputs))
-    run = _Run(source, header, outputs.audio is not False, resume)
+    run = _Run(source, header, counts, outputs.audio is not False, resume)
     with ExitStack() as opened:
         sinks: list[OpenSink] = []
         for name, takes, open_one in FORMATS:

@@ -7,8 +7,9 @@ from typing import Literal
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import IMAGE_SUFFIXES, UNREAD_SUFFIXES, is_image_name
-from rtpolyp.video.address import STDIN, is_camera, is_live, redact
+from rtpolyp.video.address import STDIN, is_camera, is_live, local_path
 from rtpolyp.video.contract import LiveSource, Source
+from rtpolyp.video.file_faults import check_readable
 from rtpolyp.video.image_files import ImageFiles
 from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.camera import feed_of_camera
@@ -38,13 +39,13 @@ def open_source(address: str | Path, *, options: InputOptions | None = None) -> 
     options = options or InputOptions()
     if is_live(str(address)):
         return open_live(address, options=options)
-    path = Path(address)
-    if not path.exists() and glob.has_magic(str(path)):
+    path = local_path(str(address))
+    if glob.has_magic(str(path)) and not _exists(path):
         return _open_glob(path, options)
     kind = _kind(path)
     if kind == "video":
         return VideoFile(path, options)
-    return ImageFiles(path)
+    return ImageFiles(path, max_pixels=options.max_pixels)
 
 
 def open_live(
@@ -61,18 +62,15 @@ def open_live(
         return LiveStream(feed_of_camera(address, options), options)
     if is_live(address):
         return LiveStream(feed_of_url(address, options), options)
-    if _kind(Path(address)) != "video":
-        raise InputError(f"{address}: images have no pace of their own; give a video, a camera or a stream")
-    return LiveStream(feed_of_file(Path(address), repeat=repeat), options)
+    path = local_path(address)
+    if _kind(path) != "video":
+        raise InputError(f"{path}: images have no pace of their own; give a video, a camera or a stream")
+    return LiveStream(feed_of_file(path, repeat=repeat), options)
 
 
 def _kind(path: Path) -> Literal["video", "images"]:
     extension = path.suffix.lower()
-    if not path.exists():
-        raise InputError(
-            f"{redact(str(path))}: no such file; give a video, an image, a folder of images, a camera or "
-            "a URL"
-        )
+    check_readable(path)
     if path.is_dir() or extension in IMAGE_SUFFIXES:
         return "images"
     if extension in VIDEOS:
@@ -80,7 +78,17 @@ def _kind(path: Path) -> Literal["video", "images"]:
     if extension in UNREAD_SUFFIXES:
         raise InputError(f"{path}: pictures of the kind {extension} are not read; convert it to PNG or JPEG")
     kinds = " ".join(sorted(known[1:] for known in VIDEOS | IMAGE_SUFFIXES))
-    raise InputError(f"{path}: extension {extension!r} is of no known kind; rename it to one of {kinds}")
+    raise InputError(
+        f"{path}: extension {extension!r} is of no known kind; convert it to MP4 or PNG, or name it after "
+        f"what it is: {kinds}"
+    )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have, or a folder that may not be entered
+        return False
 
 
 def _open_glob(pattern: Path, options: InputOptions) -> Source:
@@ -88,7 +96,7 @@ def _open_glob(pattern: Path, options: InputOptions) -> Source:
     images = [file for file in files if is_image_name(file)]
     if images and len(images) == len(files):
         folder = Path(os.path.commonpath([os.path.abspath(file.parent) for file in images]))
-        return ImageFiles(folder, images)
+        return ImageFiles(folder, images, max_pixels=options.max_pixels)
     if len(files) == 1:
         return open_source(files[0], options=options)
     if not files:

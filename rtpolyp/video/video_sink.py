@@ -15,6 +15,7 @@ from rtpolyp.errors import OutputError
 from rtpolyp.video.audio_copier import AudioCopier
 from rtpolyp.video.contract import Source
 from rtpolyp.video.decoder import codec_threads
+from rtpolyp.video.file_faults import write_error
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.output_paths import prepare_file
 from rtpolyp.video.planes import plane_view
@@ -120,10 +121,8 @@ class VideoSink:
             yield
         except av.FFmpegError as exc:
             self._broken = True
-            raise OutputError(
-                f"{self._path}: cannot be written ({exc.strerror}) after {self._frames} frames, which stay "
-                "readable; make room or give another path"
-            ) from exc
+            kept = f" after {self._frames} frames, which stay readable" if self._frames else ""
+            raise write_error(self._path, exc, kept=kept) from exc
 
 
 def _open(path: Path, settings: EncoderSettings) -> av.container.OutputContainer:

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 from rtpolyp.errors import OutputError
+from rtpolyp.video.file_faults import write_error
 
 __all__ = ["FileWriter"]
 
@@ -33,7 +34,7 @@ class FileWriter:
         try:
             self._file = path.open("wb", buffering=0)
         except OSError as exc:
-            raise OutputError(f"{path}: cannot be written ({exc.strerror}); give another path") from exc
+            raise write_error(path, exc) from exc
         self._thread = threading.Thread(target=self._run, name="rtpolyp-file", daemon=True)
         self._thread.start()
 

@@ -111,6 +111,34 @@ def test_lost_packets_are_counted(tmp_path):
     assert "0 outages of the source, 3 packets corrupt, 2 skipped" in "\n".join(summary.lines)
 
 
+class Closing(Plain):
+    """An engine that is asked for one more frame while it is being closed, as at the end of a pipe."""
+
+    def __init__(self, spec) -> None:
+        super().__init__(spec)
+        self.closing = threading.Event()
+
+    def submit(self, frames):
+        if self.closing.wait(0.4):
+            raise EngineError("the engine is closed; open it again")
+        return super().submit(frames)
+
+    def close(self) -> None:
+        self.closing.set()
+        super().close()
+
+
+def test_the_end_of_the_source_is_no_failure_of_the_engine(tmp_path, caplog):
+    watcher, summary = rehearse(Scripted(1, rate=RATE), Closing(SPEC), tmp_path)
+    assert "closed" not in caplog.text
+    assert summary.errors == ()
+    (end,) = watcher.events("end")
+    assert end["counts"]["inference_failures"] == 0
+    last = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[-1])["summary"]
+    assert last["session"]["frames_dropped"] == end["counts"]["frames_dropped"]
+    assert last["lost_pictures"] == 0
+
+
 def test_snapshots_without_a_folder_are_refused(tmp_path, caplog):
     rehearse(Scripted(20, rate=RATE), Plain(SPEC), tmp_path, Watcher(keys={3: "s", 5: "esc"}))
     assert "no snapshot: no folder was given for snapshots" in caplog.text

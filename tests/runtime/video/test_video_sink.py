@@ -219,7 +219,7 @@ def test_a_disk_that_is_full_from_the_start_fails(tmp_path):
     with (
         open_source(make_clip(tmp_path / "clip.mp4")) as source,
         pytest.raises(
-            OutputError, match=r"out\.mp4: cannot be written \(No space left on device\) after 0 fr"
+            OutputError, match=r"out\.mp4: cannot be written \(No space left on device\); make room"
         ),
     ):
         VideoSink(out, source)
