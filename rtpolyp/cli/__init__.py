@@ -33,6 +33,7 @@ app.command(
 app.command("rtpolyp.cli.compare:compare_runs", name="compare", help="Compare two runs on the same frames.")
 app.command("rtpolyp.cli.bench:bench", help="Measure how fast this machine runs a network.")
 app.command("rtpolyp.cli.doctor:doctor", help="Say what works on this machine, what does not, and the fix.")
+app.register_install_completion_command(help="Complete commands and options in this shell from now on.")
 
 
 def run_command_line(tokens: Sequence[str]) -> int:

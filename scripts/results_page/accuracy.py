@@ -1,0 +1,162 @@
+"""What a bundle finds and what it outlines falsely, from its reports in docs/results/eval."""
+
+import csv
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from rtpolyp.inference.bundle import load_bundle
+from rtpolyp.measure.statistics import Interval, clopper_pearson
+from scripts.results_page.reports import RESULTS, against, interval, percent, read, table, weights
+
+__all__ = ["PARTS", "Rate", "accuracy", "crops", "degraded", "found", "of_part", "travel"]
+
+PARTS = {  # report → what it is called
+    "kvasir-test": "Kvasir-SEG, the paper's split",
+    "cvc-sequence-test": "CVC-612, sequence-disjoint",
+    "polypgen-test": "PolypGen part",
+    "bkai-test": "BKAI-IGH NeoPolyp-Small part",
+    "negatives-test": "polyp-free frames",
+    "normal-test": "whole polyp-free frames",
+    "normal-val": "whole polyp-free frames, a validation part",
+    "kvasir-box-painted": "Kvasir-SEG with a painted box",
+    "normal-right-of-box": "polyp-free frames, right of the position box",
+    "normal-above-box": "polyp-free frames, above the position box",
+}
+
+
+class Rate(NamedTuple):
+    """A count of a total with its exact interval."""
+
+    count: int
+    total: int
+
+    @property
+    def interval(self) -> Interval:
+        """Clopper and Pearson's 95 % interval."""
+        return clopper_pearson(self.count, self.total)
+
+    def __str__(self) -> str:
+        return percent(self.count, self.total, self.interval)
+
+
+def of_part(bundle: str, part: str, precision: str = "int8") -> dict[str, Any] | None:
+    """The report of one part, None where it was not scored."""
+    name = f"eval/{bundle}/{part}-{precision}.json"
+    return read(name) if (RESULTS / name).exists() else None
+
+
+def _parts(bundle: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for part, title in PARTS.items():
+        if report := of_part(bundle, part):
+            yield title, report
+
+
+def found(bundle: str) -> Rate:
+    """Polyps outlined with IoU ≥ 0.3 at the operating point, all test parts together."""
+    outlines = [report["outlines"]["operating"] for _, report in _with_polyps(bundle)]
+    return Rate(sum(one["found"] for one in outlines), sum(one["polyps"] for one in outlines))
+
+
+def crops(bundle: str) -> Rate:
+    """Polyp-free crops with an outline at the operating point, all test parts together."""
+    crops = [report["polyp_free_crops"] for _, report in _with_polyps(bundle)]
+    of_all = [one["operating"]["all"] for one in crops if one]
+    return Rate(sum(one["outlined"] for one in of_all), sum(one["total"] for one in of_all))
+
+
+def _with_polyps(bundle: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    painted = PARTS["kvasir-box-painted"]
+    return ((title, report) for title, report in _parts(bundle) if report["figures"] and title != painted)
+
+
+def accuracy(bundle: str) -> list[str]:
+    """One bundle's section."""
+    reports = list(_parts(bundle))
+    width, height = load_bundle(bundle).spec.size
+    lines = [f"### {bundle}, {width}×{height}, INT8{weights(reports[0][1], bundle)}", ""]
+    head = ("part", "frames", "Dice at 0.5", "IoU at 0.5", "Dice, outlines as shown", "polyps found",
+            "polyp-free frames outlined", "polyp-free crops outlined")  # fmt: skip
+    lines += table(head, [_row(title, report) for title, report in reports])
+    lines += ["", f"All parts with polyps together: polyps found {found(bundle)}; polyp-free crops outlined "
+              f"{crops(bundle)}.", ""]  # fmt: skip
+    costs = list(_int8_costs(bundle))
+    if costs:
+        head = ("INT8 against FP32", "Dice at 0.5", "Dice, outlines as shown")
+        lines += [*table(head, costs), ""]
+    return lines
+
+
+def _row(title: str, report: dict[str, Any]) -> tuple[str, ...]:
+    figures, operating = report["figures"], report["outlines"]["operating"]
+    free, of_crops = operating["polyp_free"], report["polyp_free_crops"]
+    half, shown = figures.get("at_half"), figures.get("operating")
+    macro = f"; mean of sequences {report['macro_dice']:.3f}" if report["macro_dice"] else ""
+    every = of_crops["operating"]["all"] if of_crops else None
+    return (
+        title,
+        str(report["frames"]),
+        f"{half['dice']:.3f}{interval(half['dice_interval'])}{macro}" if half else "–",
+        f"{half['iou']:.3f}{interval(half['iou_interval'])}" if half else "–",
+        f"{shown['dice']:.3f}{interval(shown['dice_interval'])}" if shown else "–",
+        f"{operating['found']} of {operating['polyps']}" if operating["polyps"] else "–",
+        percent(free["outlined"], free["total"], free["interval"]) if free else "–",
+        percent(every["outlined"], every["total"], every["interval"]) if every else "–",
+    )
+
+
+def _int8_costs(bundle: str) -> Iterator[tuple[str, ...]]:
+    for part, title in PARTS.items():
+        int8, fp32 = (of_part(bundle, part, precision) for precision in ("int8", "fp32"))
+        if int8 and fp32 and int8["figures"]:
+            gains = [
+                int8["figures"][p]["dice"] - fp32["figures"][p]["dice"] for p in ("at_half", "operating")
+            ]
+            yield (title, *map(against, gains))
+
+
+def degraded(bundle: str) -> list[str]:
+    """What each degradation costs at most at its middle strength."""
+    report = read(f"robustness-{bundle}.json")
+    (scores,) = (part["scores"] for part in report["parts"].values())
+    rows = [
+        (
+            score["degradation"],
+            score["strength"],
+            against(-score["figures"]["at the operating point"]["drop"]),
+        )
+        for score in scores
+        if score["middle"]
+    ]
+    worst = max(s["figures"]["at the operating point"]["drop"] for s in scores if s["middle"])
+    return [
+        f"### {bundle}{weights(report, bundle)}",
+        "",
+        f"On {PARTS[next(iter(report['parts']))]}, Dice at the operating point, against clean frames; at "
+        f"most {worst:.3f} "
+        f"is lost ([all strengths](results/robustness-{bundle}.md)).",
+        "",
+        *table(("degradation", "strength", "Dice"), rows),
+        "",
+    ]
+
+
+def travel() -> list[str]:
+    """Left-out hospitals."""
+    with (RESULTS / "travel" / "table.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    final = [row for row in rows if row["recipe"] == "final"]
+    dice = sorted(
+        (float(row["dice"]), row["left_out"]) for row in final if row["left_out"] != "polypgen-olcv"
+    )
+    (sealed,) = (float(row["dice"]) for row in final if row["left_out"] == "polypgen-olcv")
+    mean = sum(value for value, _ in dice) / len(dice)
+    return [
+        "Trained without a hospital and scored on it, which is what another endoscope's pictures "
+        "look like to the "
+        "network ([table](results/travel/table.md)). Trainings are much shorter than the shipped "
+        "one. Mean Dice over "
+        f"{len(dice)} hospitals: **{mean:.2f}**; on the hardest, {dice[0][1]}, {dice[0][0]:.2f}; on a "
+        "hospital that no "
+        f"recipe was chosen with, looked at once, {sealed:.2f}.",
+        "",
+    ]

@@ -1,0 +1,154 @@
+"""How fast the runtime is, and how the live session holds, from the reports in docs/results."""
+
+from typing import Any
+
+from rtpolyp.inference.bundle import known_bundles
+from scripts.results_page.reports import RESULTS, interval, read, table, weights
+
+__all__ = ["flicker", "live", "longest_gap", "peers", "real_video", "speed"]
+
+
+def _on(machine: dict[str, Any]) -> str:
+    sets = machine.get("instruction_sets") or machine.get("instruction sets")
+    return f"{machine['cores']} cores of an {machine['processor']} ({', '.join(sets)})"
+
+
+def speed(bundle: str) -> list[str]:
+    """Against a plain PyTorch loop."""
+    report = read("speed-amd-epyc.json")
+    engine, run, memory = report["engine"], report["run"], read("soak_memory.json")
+    times = engine["milliseconds a frame"]
+    rows = [
+        ("engine, one frame at a time (against eager FP32)", f"{times['pytorch eager fp32']:.1f} ms",
+         f"{times['latency']:.1f} ms", f"**{engine['ratio']:.1f} ×**"),
+        ("engine, two streams", "–", f"{engine['throughput frames/s']:.0f} frames/s", ""),
+        ("1280×1024 H.264 clip to overlay video",
+         f"{run['plain loop frames/s']} frames/s (`{run['plain codec']}`)",
+         f"{run['rtpolyp run frames/s']} frames/s (`{run['rtpolyp codec']}`)", f"**{run['ratio']:.1f} ×**"),
+        ("processor time of that run / sum of its stages alone", "", "",
+         f"{run['whole run / sum of stages']:.2f}"),
+        (f"memory over {memory['clip']}", "", f"{memory['rss_after_one_minute_mib']:.0f} MiB after a minute, "
+         f"{memory['rss_peak_mib']:.0f} MiB at the peak", ""),
+    ]  # fmt: skip
+    return [
+        f"`{report['command']}`, {_on(report)}; the engine is {engine['engine'].split(':')[0]}"
+        f"{weights(report, bundle)}. The plain loop is OpenCV's capture, the same network and size in "
+        "PyTorch, "
+        "`addWeighted` and `VideoWriter`. Machines differ by four times: read the ratios, each "
+        "measured in one run in "
+        "turns.",
+        "",
+        *table(("", "plain PyTorch", "rtpolyp", "ratio"), rows),
+        "",
+    ]
+
+
+def peers() -> list[str]:
+    """The same ONNX network elsewhere."""
+    lines = []
+    for path in sorted(RESULTS.glob("peers-*.json")):
+        report = read(path.name)
+        alone, whole = report["engine alone"], report["end to end"]
+        ratios = whole["ratio of ours"]
+        rows = [
+            (name, f"{value:.1f} ms", f"{alone['ratio to ours'][name]:.1f} ×", _loops(name, ratios))
+            for name, value in alone["milliseconds a frame"].items()
+        ]
+        width, height = report["size"]
+        bundle = report["bundle"]
+        old = (
+            weights(report, bundle)
+            if bundle in known_bundles()
+            else ", weights of a few steps, for speed alone"
+        )
+        lines += [
+            f"### {bundle}, {width}×{height}{old}",
+            "",
+            f"`{report['command']}`, {_on(report['machine'])}, {report['machine']['measured_at'][:10]}, "
+            f"{report['clip']}; ours end to end: {whole['frames/s']['rtpolyp']} frames/s "
+            f"([report](results/{path.name})).",
+            "",
+            *table(("engine", "one frame", "time of ours", "end to end, ours is faster by"), rows),
+            "",
+        ]
+    return lines
+
+
+def _loops(name: str, ratios: dict[str, float]) -> str:
+    """A plain and a streaming loop around one engine."""
+    found = [
+        f"{ratios[f'{kind}, {name}']:.1f} × ({kind})"
+        for kind in ("plain", "streaming")
+        if f"{kind}, {name}" in ratios
+    ]
+    return ", ".join(found) or "–"
+
+
+def longest_gap() -> float:
+    """Milliseconds between two pictures, the longest under any injected fault."""
+    return max(row["gap_max_ms"] for row in read("faults.json")["rows"] if row["gap_max_ms"] is not None)
+
+
+def live() -> list[str]:
+    """Faults and ten minutes of RTSP."""
+    faults, soak = read("faults.json"), read("soak.json")
+    return [
+        f"With {len(faults['rows']) - 1} injected faults – an engine that raises, hangs, answers "
+        "garbage, runs out of "
+        "memory or is killed, a stalled decoder, an unplugged camera, corrupt packets, a full disk, "
+        "signals – the gap "
+        f"between two displayed pictures stayed within **{longest_gap():.1f} ms** at "
+        f"{faults['frame_rate']:.0f} "
+        f"frames/s, two intervals being {faults['limit_ms']:.0f} ms ([each fault](results/faults.md)).",
+        "",
+        f"{soak['seconds'] / 60:.0f} minutes of 1080p30 over RTSP, server, window and both recordings on "
+        f"{_on(soak['machine'])}: {soak['pictures_per_second']:.1f} pictures/s, "
+        f"{soak['age_p99_ms']:.0f} ms old at p99, "
+        f"{100 * soak['coverage']:.1f} % of them with an unexpired result "
+        "([details](live.md#ten-minutes-of-rtsp)).",
+        "",
+    ]
+
+
+def flicker(bundle: str) -> list[str]:
+    """Outlines that blink on polyp-free pans."""
+    report = read("stretches-pans-test.json")
+    tracked, alone = report["tracked"]["polyp_free"], report["alone"]["polyp_free"]
+    rows = [
+        (f"activations of ≥ {with_tracks['minimum_seconds']:g} s a minute",
+         *(f"{one['per_minute']:.1f}{interval(one['interval'], 1, 1)}" for one in (with_tracks, without)))
+        for with_tracks, without in zip(tracked["activations"], alone["activations"], strict=True)
+    ]  # fmt: skip
+    returns = report["tracked over alone"]["returns"]
+    return [
+        f"On {tracked['seconds'] / 60:.0f} minutes of pans over polyp-free stills that nothing was "
+        "chosen by, outlines "
+        f"blink {returns:.2f} times as often as frame by frame, for "
+        f"{report['smoothing delay ms']:.0f} ms of delay"
+        f"{weights(report, bundle)}.",
+        "",
+        *table(("", "tracked", "frame by frame"), rows),
+        "",
+    ]
+
+
+def real_video(bundle: str) -> list[str]:
+    """Counts on the short real clips."""
+    rows = []
+    for name, of in (("clips.json", bundle), ("clips-pranet-if-fast.json", "pranet-if-fast")):
+        report = read(name)
+        clip = report["polyp_seq1"]
+        cvc = report.get("cvc612_test_sequences")
+        for kind, words in (("tracked", "tracked"), ("alone", "frame by frame")):
+            polyps = clip[kind]["polyps"]
+            dice = f"{cvc[kind]['polyps']['dice']:.3f}" if cvc else "–"
+            seen = f"{polyps['found']} of {polyps['annotated']}"
+            rows.append(
+                (f"{of}, {words}{weights(report, of)}", seen, str(clip[kind]["false_outlines"]), dice)
+            )
+    return [
+        "`python scripts/score_clips.py`: counts only, for the annotated clip has 53 frames.",
+        "",
+        *table(("", "annotated boxes met", "false outlines", "Dice on CVC-612's test sequences"), rows),
+        "",
+    ]

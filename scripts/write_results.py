@@ -1,0 +1,103 @@
+"""docs/results.md and the README's table, from the reports in docs/results: python scripts/write_results.py
+
+Run it after any of those reports has changed. A test holds that both are as it writes them.
+"""
+
+import re
+from pathlib import Path
+
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles
+from scripts.results_page import accuracy, speed
+from scripts.results_page.reports import RESULTS, interval, read, table, weights
+
+__all__ = ["page", "readme_table", "with_table"]
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
+MARKED = re.compile(r"(<!-- figures -->\n).*?(<!-- end -->)", re.DOTALL)
+
+INTRODUCTION = """\
+All figures of the shipped bundles stand on this page. `python scripts/write_results.py` writes it from the
+reports in `docs/results`. Where a report was made with other weights than those shipped, its line says so.
+Research software, not a medical device: no figure here says anything about its use on a patient."""
+CONVENTIONS = """\
+No network was trained on these test frames. Dice and IoU are per image at the size of the ground truth, with
+95 % intervals by a bootstrap; rates have exact (Clopper–Pearson) intervals. A polyp is found when an outline
+meets it with IoU ≥ 0.3 at the bundle's operating point. Crops of one frame resemble each other, so their
+intervals are too narrow. `python scripts/score_shipped.py` scores a bundle on these parts once, and every
+look at a test part is a row of [test_log.csv](results/test_log.csv)."""
+PICTURE = """\
+The engine alone, at several input sizes and precisions (`python scripts/draw_speed.py --measure`); bars are
+the slowest and the fastest round. Published networks stand where their authors put them, on GPUs."""
+LIVE = """\
+Memory, faults and the RTSP session depend on the network's size and not on its weights; they were measured
+with earlier weights of the same size."""
+
+
+def page() -> str:
+    """The whole page."""
+    lines = ["# Results", "", INTRODUCTION, "", "## Accuracy", "", CONVENTIONS, ""]
+    shipped = [name for name in known_bundles() if (RESULTS / "eval" / name).is_dir()]
+    for bundle in sorted(shipped, key=lambda name: (name != DEFAULT_BUNDLE, name)):
+        lines += accuracy.accuracy(bundle)
+    lines += ["## Degraded frames", ""]
+    for bundle in shipped:
+        if (RESULTS / f"robustness-{bundle}.json").exists():
+            lines += accuracy.degraded(bundle)
+    lines += ["## Hospitals that were left out", "", *accuracy.travel()]
+    lines += ["## Real video", "", *speed.real_video(DEFAULT_BUNDLE)]
+    lines += ["## Flicker and false alarms", "", *speed.flicker(DEFAULT_BUNDLE)]
+    lines += ["## Speed", "", *speed.speed(DEFAULT_BUNDLE)]
+    lines += [
+        "![Dice on Kvasir-SEG's test frames against frames per second, beside published networks](speed.svg)",
+        "",
+        PICTURE,
+        "",
+        "## The same network in other engines",
+        "",
+        *speed.peers(),
+        "## Live",
+        "",
+        LIVE,
+        "",
+        *speed.live(),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def readme_table() -> str:
+    """The README's table: at most eight rows."""
+    kvasir = accuracy.of_part(DEFAULT_BUNDLE, "kvasir-test")
+    cvc = accuracy.of_part(DEFAULT_BUNDLE, "cvc-sequence-test")
+    assert kvasir is not None
+    assert cvc is not None
+    normal = accuracy.of_part(DEFAULT_BUNDLE, "normal-test") or accuracy.of_part(DEFAULT_BUNDLE, "normal-val")
+    assert normal is not None
+    free = normal["outlines"]["operating"]["polyp_free"]
+    fast, soak = read("speed-amd-epyc.json"), read("soak.json")
+    half = kvasir["figures"]["at_half"]
+    run, engine = fast["run"], fast["engine"]
+    old = weights(fast, DEFAULT_BUNDLE)
+    rows = [
+        ("Dice on Kvasir-SEG's 100 test images", f"{half['dice']:.3f}{interval(half['dice_interval'])}"),
+        ("Dice on CVC-612, unseen sequences, mean of four", f"{cvc['macro_dice']:.3f}"),
+        ("polyps found in four test sets", str(accuracy.found(DEFAULT_BUNDLE))),
+        ("whole polyp-free frames outlined", str(accuracy.Rate(free["outlined"], free["total"]))),
+        (f"network, one frame{old}", f"{engine['milliseconds a frame']['latency']:.1f} ms, "
+         f"{engine['ratio']:.1f} × faster than PyTorch"),
+        (f"1280×1024 clip to overlay video{old}", f"{run['rtpolyp run frames/s']} frames/s, "
+         f"{run['ratio']:.1f} × a plain loop's"),
+        ("1080p30 over RTSP, age of a picture at p99", f"{soak['age_p99_ms']:.0f} ms"),
+        ("longest gap between pictures, faults injected", f"{speed.longest_gap():.0f} ms at 25 frames/s"),
+    ]  # fmt: skip
+    return "\n".join(table(("on two cores of an AMD EPYC", DEFAULT_BUNDLE), rows)) + "\n"
+
+
+def with_table(readme: str) -> str:
+    """The README with the present table between its marks."""
+    return MARKED.sub(lambda marks: marks[1] + readme_table() + marks[2], readme)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
