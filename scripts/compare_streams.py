@@ -73,7 +73,10 @@ def compare(clip: Path, folder: Path, rate: str) -> list[str]:
     """What of the recording differs from the clip; nothing, if all is well."""
     out, faults = folder / "out.mp4", []
     with open_source(clip) as source, VideoSink(out, source) as sink:
-        seen = [frame.pts_seconds for frame in source if sink.write(frame) is None]
+        seen = []
+        for frame in source:
+            seen.append(frame.pts_seconds)
+            sink.write(frame)
         faults += source.remarks.lines
     numerator, _, denominator = rate.partition("/")
     interval = int(denominator or 1) / int(numerator)
