@@ -22,7 +22,7 @@ from rtpolyp.video.source import open_source
 from rtpolyp.video.video_sink import VideoSink
 
 RESULT = Path(__file__).parents[1] / "docs" / "results" / "streams.md"
-SECONDS = 2
+SECONDS = 1
 RATES = {"25": "25", "29.97": "30000/1001", "60": "60"}
 X264, B264 = ["libx264", "-preset", "ultrafast"], ["libx264", "-preset", "veryfast", "-bf", "3"]
 X265 = ["libx265", "-preset", "ultrafast", "-x265-params", "log-level=error"]
@@ -42,7 +42,7 @@ CONTAINERS: dict[str, tuple[list[list[str]], list[str]]] = {  # video codecs and
     "mxf": ([["mpeg2video"]], ["pcm_s16le"]),
     "h264": ([B264], [""]),
 }
-WITHOUT_TIMES = ("avi", "h264")  # the k-th picture is shown at the k-th interval
+WITHOUT_TIMES = ("avi", "h264")  # of showing: the k-th picture gets the k-th time of decoding, or interval
 NEAR = 0.0015  # seconds: containers that count in ms
 SOUND_NEAR = 0.07  # seconds: three frames of AAC, its run-up included
 
@@ -82,7 +82,10 @@ def compare(clip: Path, folder: Path, rate: str) -> list[str]:
     interval = int(denominator or 1) / int(numerator)
     shown = picture_times(clip)
     untimed = clip.suffix[1:] in WITHOUT_TIMES
-    wanted = [i * interval if untimed else at - shown[0] for i, at in enumerate(shown)]
+    wanted = [at - shown[0] for at in shown]
+    if untimed:
+        decoded = [row.get("dts_time") for row in probe(clip, "v", "packet=dts_time")]
+        wanted = [i * interval if at is None else float(at) for i, at in enumerate(decoded)]
     written = picture_times(out)
     if not len(wanted) == len(seen) == len(written):
         return [*faults, f"frames: {len(wanted)}, read {len(seen)}, written {len(written)}"]
