@@ -9,10 +9,10 @@ quote the ratios. Three questions are answered:
    time, all cores each.
 2. Run: a 1280x1024 H.264 phantom to an overlay video, against the loop that a user writes first: OpenCV
    capture, the same network at the same size in PyTorch, addWeighted, VideoWriter.
-3. Overhead: processor seconds of the whole run against the sum of its stages, each run alone.
+3. Overhead: processor seconds of the whole run against the sum of its stages, each alone.
 """
 
-import argparse
+import itertools
 import json
 import platform
 import statistics
@@ -20,23 +20,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import cv2
 import numpy as np
 import torch
+from cyclopts import App, Parameter
 
-from rtpolyp.imaging.geometry import make_view
+from rtpolyp.imaging.geometry import View, make_view
 from rtpolyp.imaging.picture import PICTURE_FRAMES, PictureFinder
 from rtpolyp.inference import Engine, open_engine
-from rtpolyp.inference.bundle import load_bundle
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.phantom_clip import render_clip
-from rtpolyp.pipeline import SegmentedFrame, draw, segment, settings_for
+from rtpolyp.pipeline import SegmentedFrame, draw, settings_for
 from rtpolyp.run import run_file
+from rtpolyp.settings import Settings
+from rtpolyp.terminal.command_line import run_app
 from rtpolyp.tracking.tracker import PolypTracker
+from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.network_scaler import NetworkScaler
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
@@ -47,6 +52,9 @@ from train.checkpoint import load_checkpoint, load_network
 TELLING = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")
 BLOCK = 20  # inferences of one turn
 PLAIN_CODEC = "mp4v"  # OpenCV's wheels have no H.264 encoder
+T = TypeVar("T")
+
+app = App(name="measure_speed", help=__doc__, help_format="plaintext")
 
 
 class PlainNetwork:
@@ -180,60 +188,84 @@ def measure_run(bundle: str, plain: PlainNetwork, clip: Path, folder: Path, roun
     }
 
 
-def measure_stages(engine: Engine, clip: Path, output: Path) -> dict[str, float]:
-    """Processor seconds a frame of each stage, run alone over the whole clip."""
-    seconds: dict[str, float] = {}
-    settings = settings_for(engine.spec)
+class StageClock:
+    """Processor seconds of each stage, of all threads of this process, summed over frames."""
 
-    def timed(name: str, work: Callable[[], Any]) -> Any:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    def timed(self, stage: str, work: Callable[[], T]) -> T:
+        """Do the work and count it."""
         start = time.process_time()
         result = work()
-        seconds[name] = (time.process_time() - start) / len(frames or result)
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.process_time() - start
         return result
 
-    frames: list[Any] = []
+
+def measure_stages(engine: Engine, clip: Path, output: Path) -> dict[str, float]:
+    """Processor seconds a frame of each stage, alone: nothing else runs meanwhile.
+
+    As in a run, a frame goes through the stages and is let go of: frames that are kept for the next stage
+    would take fresh memory each time, and the operating system's work for that would count as the stage's.
+    The engine alone works on many at once, which is why its inputs lie ready.
+    """
+    clock, settings = StageClock(), settings_for(engine.spec)
     with open_source(clip) as source:
-        frames = timed("decode", lambda: list(source))
-        finder = PictureFinder()
-        for frame in frames[:PICTURE_FRAMES]:
-            finder.add(frame.luma())
-        view = make_view(frames[0].size, engine.spec.size, finder.picture())
-        scaler, tracker = NetworkScaler(view), PolypTracker()
-        inputs = timed("resize", lambda: [scaler(frame) for frame in frames])
-        maps = timed("engine", lambda: keep_busy(engine, inputs))
-
-        def postprocess() -> list[Any]:
-            return [tracker(p, f.pts_seconds, view, settings) for p, f in zip(maps, frames, strict=True)]
-
-        timed("postprocess", postprocess)
+        head = list(itertools.islice(source, PICTURE_FRAMES))
+    finder = PictureFinder()
+    for frame in head:
+        finder.add(frame.luma())
+    view = make_view(head[0].size, engine.spec.size, finder.picture())
+    scaler, tracker = NetworkScaler(view), PolypTracker()
     with open_source(clip) as source:
-        results = list(segment(source, engine, settings))
-    drawn = timed("overlay", lambda: [draw(SegmentedFrame(*result), settings) for result in results])
-    with open_source(clip) as source:
+        inputs = [scaler(frame) for frame in source]
+    maps = clock.timed("engine", lambda: keep_busy(engine, inputs))
+    with open_source(clip) as source, VideoSink(output, source) as sink:
+        frames = iter(source)
+        for probability in maps:
+            frame = clock.timed("decode", partial(next, frames))
+            clock.timed("resize", partial(scaler, frame))
+            found = clock.timed("postprocess", partial(follow, tracker, probability, frame, view, settings))
+            drawn = clock.timed("overlay", partial(draw, SegmentedFrame(frame, found), settings))
+            clock.timed("encode", partial(sink.write, drawn))
+        clock.timed("encode", sink.close)
+    return {stage: seconds / len(maps) for stage, seconds in clock.seconds.items()}
 
-        def encode() -> list[Any]:
-            with VideoSink(output, source) as sink:
-                for frame in drawn:
-                    sink.write(frame)
-            return drawn
 
-        timed("encode", encode)
-    return seconds
+def follow(
+    tracker: PolypTracker, probability: np.ndarray, frame: Frame, view: View, settings: Settings
+) -> Segmentation:
+    """What a run does with a frame's probability."""
+    smoothed, polyps = tracker(probability, frame.pts_seconds, view, settings)
+    return Segmentation(frame.index, frame.pts_seconds, polyps, smoothed, view, settings.threshold)
 
 
-def main() -> None:
-    """Measure, print and write the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--bundle", default="pranet-if")
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/results"))
-    options = parser.parse_args()
-    bundle, processor = load_bundle(options.bundle), this_processor()
-    plain = PlainNetwork(bundle.model("weights"), bundle.spec.size)
+@app.default
+def measure_speed(
+    *,
+    bundle: str = DEFAULT_BUNDLE,
+    seconds: float = 10.0,
+    rounds: int = 3,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("docs/results"),
+) -> None:
+    """Measure the shipped bundle against plain PyTorch, and `rtpolyp run` against a plain OpenCV loop.
+
+    Parameters
+    ----------
+    bundle
+        A bundle's name or folder, with its weights.
+    seconds
+        Length of the phantom.
+    rounds
+        Turns of each measurement.
+    output
+        Folder for the report.
+    """
+    opened, processor = load_bundle(bundle), this_processor()
+    plain = PlainNetwork(opened.model("weights"), opened.spec.size)
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder, "phantom.mp4")
-        render_clip(clip, seconds=options.seconds)
+        render_clip(clip, seconds=seconds)
         report = {
             "command": " ".join(["python scripts/measure_speed.py", *sys.argv[1:]]),
             "processor": processor.name,
@@ -241,18 +273,18 @@ def main() -> None:
             "cores": processor.cores,
             "system": platform.platform(),
             "versions": {p: version(p) for p in ("torch", "openvino", "opencv-python", "av", "numpy")},
-            "bundle": bundle.spec.name,
-            "size": bundle.spec.size,
-            "sha256": bundle.spec.sha256,
-            "clip": f"1280x1024 H.264 phantom, {options.seconds:g} s at 25 frames/s",
-            "engine": measure_engine(options.bundle, plain, options.rounds),
-            "run": measure_run(options.bundle, plain, clip, Path(folder), options.rounds),
+            "bundle": opened.spec.name,
+            "size": opened.spec.size,
+            "sha256": opened.spec.sha256,
+            "clip": f"1280x1024 H.264 phantom, {seconds:g} s at 25 frames/s",
+            "engine": measure_engine(bundle, plain, rounds),
+            "run": measure_run(bundle, plain, clip, Path(folder), rounds),
         }
     text = json.dumps(report, indent=1)
     print(text)
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / f"speed-{processor.name.lower().replace(' ', '-')}.json").write_text(text + "\n")
+    output.mkdir(parents=True, exist_ok=True)
+    (output / f"speed-{processor.name.lower().replace(' ', '-')}.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_app(app, sys.argv[1:]))

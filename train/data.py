@@ -7,7 +7,7 @@ so every frame has one shape and a batch is one gather.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -66,6 +66,7 @@ class Frames:
     source_index: np.ndarray  # (F,) int64, into sources
     sources: tuple[str, ...]
     files: tuple[TrainingFile, ...]
+    places: tuple[str, ...] = ()  # DIR:SPLIT of each source
 
     def __len__(self) -> int:
         return len(self.images)
@@ -116,7 +117,8 @@ def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop
 
     with ThreadPoolExecutor() as pool:  # OpenCV decodes outside the interpreter's lock
         files = tuple(pool.map(load, range(len(pairs))))
-    return Frames(images, masks, np.array([index for index, _ in pairs]), names, files)
+    places = tuple(f"{source.folder}:{source.split}" for source in sources)
+    return Frames(images, masks, np.array([index for index, _ in pairs]), names, files, places)
 
 
 def resized(frames: Frames, side: int) -> Frames:
@@ -125,7 +127,7 @@ def resized(frames: Frames, side: int) -> Frames:
         return frames
     images = np.stack([resize_frame(image, (side, side)) for image in frames.images])
     masks = _binary(np.stack([resize_frame(mask, (side, side)) for mask in frames.masks]))
-    return Frames(images, masks, frames.source_index, frames.sources, frames.files)
+    return replace(frames, images=images, masks=masks)
 
 
 def _binary(mask: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Group, Parameter
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.imaging.picture import Crop, parse_crop
 from rtpolyp.inference.backend import AUTO
 from rtpolyp.inference.backends import BACKENDS, PRECISIONS
@@ -111,7 +112,7 @@ class PictureFlags:
     threshold
         Probability from which a pixel is polyp; the bundle's own by default.
     style
-        How polyps are drawn: outline, fill or box.
+        How polyps are drawn.
     crop
         The endoscope's picture in the frame: auto, off, or x,y,w,h.
     """
@@ -146,6 +147,8 @@ class InputFlags:
         Index of the video stream to take, where a file has several; the largest picture by default.
     deinterlace
         auto (frames that are marked as interlaced), on (all frames) or off.
+    max_pixels
+        Pictures that declare more are refused before they are decoded; 8K (7680x4320) by default.
     allow_host
         Another HOST or HOST:PORT that a stream's redirects and playlist may lead to; may be given several
         times.
@@ -156,6 +159,7 @@ class InputFlags:
     framerate: str | None = None
     stream: int | None = None
     deinterlace: Deinterlace = "auto"
+    max_pixels: int = MAX_PIXELS
     allow_host: Annotated[tuple[str, ...], Switch] = ()
 
     def options(self, *, audio: bool = False) -> InputOptions:
@@ -166,6 +170,7 @@ class InputFlags:
             frame_rate=self.framerate,
             stream=self.stream,
             deinterlace=self.deinterlace,
+            max_pixels=self.max_pixels,
             allowed_hosts=self.allow_host,
             audio=audio,
         )

@@ -1,12 +1,12 @@
 """Folders of images and masks: which frames a split holds, and which frames belong together."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import is_image_name, unread_pictures
+from rtpolyp.measure.groups import Group, read_groups
 from rtpolyp.spec import EngineSpec, image_fingerprint
 
 __all__ = ["Pair", "images_by_stem", "load_pairs", "split_seen"]
@@ -27,8 +27,9 @@ def load_pairs(folder: Path, split: str | None = None) -> list[Pair]:
 
     `split` is a text file with one name a line, or the stem of one in `folder/splits/` or
     `folder/../splits/`; without it, every image is taken. Groups come from `sequences.csv` in the folder or
-    `groups.csv` in it or beside it. Raises InputError for a missing folder, an unknown or empty split (naming
-    those that exist), a name without an image, and an image without a mask.
+    `groups.csv` in it or beside it, see `rtpolyp.measure.groups`. Raises InputError for a missing folder, an
+    unknown or empty split (naming those that exist), a name without an image, an image without a mask, and a
+    table of groups that cannot be read.
     """
     for part in ("images", "masks"):
         if not (folder / part).is_dir():
@@ -49,8 +50,8 @@ def load_pairs(folder: Path, split: str | None = None) -> list[Pair]:
             raise InputError(
                 f"{images[name]}: no mask {folder / 'masks' / name}.*; add it, empty when no polyp"
             )
-        group, family = groups.get(name, (name, ""))
-        pairs.append(Pair(images[name], masks[name], name, group, family))
+        group, family = groups.get(name, Group("", ""))
+        pairs.append(Pair(images[name], masks[name], name, group or name, family))
     return pairs
 
 
@@ -107,25 +108,9 @@ def _read_split(folder: Path, split: str) -> list[str]:
     return names
 
 
-def _read_groups(folder: Path) -> dict[str, tuple[str, str]]:
-    """Frame name → (group, family)."""
-    sequences = folder / "sequences.csv"
-    if sequences.is_file():
-        rows = _read_rows(sequences, ("frame", "sequence_id"))
-        return {row["frame"]: (f"sequence {row['sequence_id']}",) * 2 for row in rows}
-    inside, beside = folder / "groups.csv", folder.resolve().parent / "groups.csv"
-    rows = []
-    if inside.is_file():
-        rows = _read_rows(inside, ("stem", "family", "group"))
-    elif beside.is_file():  # of several data sets
-        rows = _read_rows(beside, ("source", "stem", "family", "group"))
-        rows = [row for row in rows if row["source"] == folder.resolve().name]
-    return {row["stem"]: (row["group"], row["family"]) for row in rows}
-
-
-def _read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if missing := [column for column in columns if column not in (reader.fieldnames or ())]:
-            raise InputError(f"{path}: no column {missing[0]!r}; expected {', '.join(columns)}")
-        return list(reader)
+def _read_groups(folder: Path) -> dict[str, Group]:
+    """Frame name → what it belongs to."""
+    inside = (folder / "sequences.csv", folder / "groups.csv")
+    beside = folder.resolve().parent / "groups.csv"  # of several data sets
+    path = next((path for path in (*inside, beside) if path.is_file()), None)
+    return {} if path is None else read_groups(path, folder.resolve().name)

@@ -197,7 +197,7 @@ def to_dict(evaluation: Evaluation, *, crops: Sequence[CropScore] = (), **contex
 
 def write_csv(evaluation: Evaluation, path: Path) -> None:
     """Write one row a frame; cells of Dice and IoU are empty on frames without a polyp."""
-    rows = [_row(frame) for frame in evaluation.frames]
+    rows = [{**_row(frame), "precision": evaluation.precision} for frame in evaluation.frames]
 
     def write(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:

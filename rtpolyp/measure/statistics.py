@@ -18,6 +18,7 @@ __all__ = [
     "percentile",
     "poisson_interval",
     "smallest_detectable",
+    "student_quantile",
 ]
 
 MINIMUM_GROUPS = 8  # fewer resampled units give intervals that are far too narrow: print the units instead
@@ -184,11 +185,11 @@ def smallest_detectable(differences: ArrayLike, *, alpha: float = 0.05, power: f
     values = np.asarray(differences, np.float64)
     if values.size < 2:
         return math.nan
-    quantiles = (_student_quantile(p, values.size - 1) for p in (1.0 - alpha / 2.0, power))
+    quantiles = (student_quantile(p, values.size - 1) for p in (1.0 - alpha / 2.0, power))
     return sum(quantiles) * float(values.std(ddof=1)) / math.sqrt(values.size)
 
 
-def _student_quantile(p: float, freedom: int) -> float:
+def student_quantile(p: float, freedom: int) -> float:
     """Student's t below which it lies with probability `p` ≥ 0.5, by the exact series for whole `freedom`.
 
     Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3 and 26.7.4, in θ = atan(t / √freedom).

@@ -14,8 +14,10 @@ from rtpolyp.video.access.opening import open_file
 from rtpolyp.video.audio_track import AudioTrack
 from rtpolyp.video.contract import Losses
 from rtpolyp.video.file_faults import read_error
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.faults import InputFault
 from rtpolyp.video.picture_decoder import PictureDecoder
+from rtpolyp.video.picture_limit import limit_pixels
 from rtpolyp.video.stream_choice import (
     NoPictureError,
     choose_audio,
@@ -47,16 +49,17 @@ class Decoder:
     Their times start at about zero, on the clock that `audio` is on, too, and go on through every reset of
     the file's own. A damaged packet is skipped and counted in `losses`, as players do. Where the file itself
     breaks off, iteration ends and `broken` says why. `choice` is a remark on the video streams that are not
-    taken. Raises InputError on opening.
+    taken. Raises InputError on opening, also where the pictures are larger than `options` allow.
     """
 
-    def __init__(self, path: Path, remark: Callable[[str], None], *, stream: int | None = None) -> None:
+    def __init__(self, path: Path, remark: Callable[[str], None], *, options: InputOptions) -> None:
         self.broken: str | None = None  # what cut the stream short, once iteration is over
         self.losses = Losses()
         self._path = path
         self.container = _open(path)
         try:
-            self.stream, choice = choose_video(self.container, stream)
+            self.stream, choice = choose_video(self.container, options.stream)
+            limit_pixels(self.stream, options.max_pixels)
         except NoPictureError as exc:
             self.container.close()
             raise InputError(f"{path}: {exc.reason}; {exc.remedy}") from None

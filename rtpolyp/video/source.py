@@ -45,7 +45,7 @@ def open_source(address: str | Path, *, options: InputOptions | None = None) -> 
     kind = _kind(path)
     if kind == "video":
         return VideoFile(path, options)
-    return ImageFiles(path)
+    return ImageFiles(path, max_pixels=options.max_pixels)
 
 
 def open_live(
@@ -96,7 +96,7 @@ def _open_glob(pattern: Path, options: InputOptions) -> Source:
     images = [file for file in files if is_image_name(file)]
     if images and len(images) == len(files):
         folder = Path(os.path.commonpath([os.path.abspath(file.parent) for file in images]))
-        return ImageFiles(folder, images)
+        return ImageFiles(folder, images, max_pixels=options.max_pixels)
     if len(files) == 1:
         return open_source(files[0], options=options)
     if not files:

@@ -34,7 +34,7 @@ class VideoFile:
         options = options or InputOptions()
         self.name, self.path = path.name, path
         self.remarks = Remarks(path.name)
-        self._decoder = Decoder(path, self.remarks.say, stream=options.stream)
+        self._decoder = Decoder(path, self.remarks.say, options=options)
         self.losses = self._decoder.losses
         self._normaliser = FrameNormaliser(deinterlace=options.deinterlace)
         self._delivered = 0  # frames

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from train.complexity import giga_macs, parameter_count
-from train.networks import create_network
+from train.complexity import giga_macs, parameter_count, scaled_giga_macs
+from train.networks import NetworkSpec, create_network
 
 
 class PerPixel(nn.Module):
@@ -43,3 +43,8 @@ def test_counting_leaves_the_network_as_it_was():
 
 def test_parameters_exclude_buffers():
     assert parameter_count(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))) == 8 * 27 + 8 + 16
+
+
+def test_two_small_images_tell_the_operations_of_any_size():
+    network = create_network(NetworkSpec("resunetpp-if", "efficientnet-lite0"), pretrained=False)
+    assert scaled_giga_macs(network, 128) == pytest.approx(giga_macs(network, 128), rel=1e-12)

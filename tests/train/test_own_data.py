@@ -36,7 +36,7 @@ SMALL = {
         "--lr-decoder": ["1e-6"],
         "--validate-every": ["1"],
     },
-    "python -m train.export": {"--size": ["64"]},
+    "python -m train.export": {},
     "rtpolyp eval": {},
     "rtpolyp compare": {},
     "rtpolyp run": {},

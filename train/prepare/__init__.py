@@ -2,7 +2,7 @@
 
     OUT/images/NAME.*           hard links to the originals, or copies
     OUT/masks/NAME.png          0, and 255 where a polyp is
-    OUT/splits/own_{train,val,test}.txt
+    OUT/splits/own_{train,val,test}.txt, or the published ones of a public data set
     OUT/groups.csv              which frames belong together: patients, or near-duplicates
     OUT/prepare.json            the report
 
@@ -12,18 +12,20 @@ The source is only read.
 import csv
 import json
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from rtpolyp.errors import InputError, OutputError
+from train.prepare.archives import DATASETS, lists_of, read_archive
 from train.prepare.duplicates import find_clusters
-from train.prepare.folder import Pair, read_folder
+from train.prepare.folder import Folder, Pair, read_folder
 from train.prepare.frames import Frame, convert
-from train.prepare.report import Report, report_on
+from train.prepare.report import Division, Report, report_on
 from train.prepare.splits import join_groups, split
 from train.publish import published
 
@@ -32,6 +34,7 @@ __all__ = ["Options", "Report", "prepare"]
 SPLIT = "own"
 REPORT = "prepare.json"
 LISTED = 20  # problems that are named
+OnProgress: TypeAlias = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Options:
     seed: int = 0  # draws the parts
     polyp_classes: frozenset[str] = frozenset()  # colours or COCO categories that are polyp; empty: all
     unannotated_are_empty: bool = False  # images without an annotation show no polyp
+    dataset: str = ""  # a public data set, of train.prepare.archives.DATASETS, whose archive the folder is
 
     def __post_init__(self) -> None:
         if not (0 < self.val < 1 and 0 <= self.test < 1 and self.val + self.test < 1):
@@ -57,43 +61,70 @@ class Options:
         return {part: share for part, share in parts.items() if share}
 
 
-def prepare(folder: Path, out: Path, options: Options = Options()) -> Report:
+def prepare(
+    folder: Path, out: Path, options: Options = Options(), *, on_progress: OnProgress | None = None
+) -> Report:
     """Check `folder`, write the data set `out`, and return what was found.
+
+    `on_progress` is called after each image with the number of images done and of all.
 
     An `out` that was written by an earlier call is replaced. Raises InputError that lists what has to be
     corrected, and OutputError where `out` holds something else or cannot be written.
     """
-    found = read_folder(folder, options.unannotated_are_empty)
+    if options.dataset:
+        found = read_archive(folder, options.dataset)
+    else:
+        found = read_folder(folder, options.unannotated_are_empty)
     if folder.resolve() in (out.resolve(), *out.resolve().parents):
         raise OutputError(f"{out}: lies in the folder that is read; choose another -o")
     with published(out, REPORT) as staging:
         for sub in ("images", "masks", "splits"):
             (staging / sub).mkdir()
-        frames = _convert(folder, found.pairs, found.problems, staging, options.polyp_classes)
-        names = [frame.name for frame in frames]
+        frames = _convert(folder, found.pairs, found.problems, staging, options.polyp_classes, on_progress)
         _check_classes(frames, options.polyp_classes)
         clusters = find_clusters(np.stack([frame.contrast for frame in frames]))
-        groups, joined = join_groups(names, clusters, found.patients)
-        has_polyp = [frame.polyp_share > 0 for frame in frames]
-        parts = split(names, groups, has_polyp, options.fractions, options.seed)
-        warnings = [*found.warnings]
-        if found.patients is None:
-            warnings.append(
-                "without groups.csv (columns file, patient) frames of one patient may lie in two parts, "
-                "and Dice will look better than it is; only near-duplicates are kept together"
-            )
-        if joined:
-            warnings.append(
-                f"groups.csv: near-duplicate clusters of several patients, kept together: {joined}"
-            )
-        grouped_by = "near-duplicate cluster" if found.patients is None else "patient"
-        report = report_on(frames, clusters, groups, grouped_by, parts, options.seed, warnings)
-        _write(staging, names, groups, parts, report)
+        division = _divide(found, frames, clusters, options)
+        report = report_on(frames, clusters, division, options.seed, (*found.warnings, *division.warnings))
+        _write(staging, frames, division, report)
     return report
 
 
+def _divide(found: Folder, frames: Sequence[Frame], clusters: np.ndarray, options: Options) -> Division:
+    """The parts: a published data set's own, where it has them, else drawn."""
+    names = [frame.name for frame in frames]
+    known = found.groups
+    patients = None if known is None else {name: known[name].name for name in names}
+    families = ["" if known is None else known[name].family for name in names]
+    grouped_by = "near-duplicate cluster" if known is None else "patient"
+    if options.dataset and (lists := lists_of(options.dataset, names)):
+        groups = list(names) if patients is None else [patients[name] for name in names]
+        return Division(groups, families, grouped_by, lists, ())
+    groups, joined = join_groups(names, clusters, patients)
+    has_polyp = [frame.polyp_share > 0 for frame in frames]
+    parts = split(names, groups, has_polyp, options.fractions, options.seed)
+    warnings = []
+    if known is None:
+        warnings.append(
+            "without groups.csv (columns file, patient) frames of one patient may lie in two parts, "
+            "and Dice will look better than it is; only near-duplicates are kept together"
+        )
+    if joined:
+        warnings.append(f"groups.csv: near-duplicate clusters of several patients, kept together: {joined}")
+    if options.dataset and DATASETS[options.dataset].lists:
+        warnings.append(
+            f"the published parts of {options.dataset} name frames that are not here: parts were drawn"
+        )
+    drawn = {f"{SPLIT}_{part}": members for part, members in parts.items()}
+    return Division(groups, families, grouped_by, drawn, tuple(warnings))
+
+
 def _convert(
-    folder: Path, pairs: Sequence[Pair], problems: Sequence[str], staging: Path, chosen: Set[str]
+    folder: Path,
+    pairs: Sequence[Pair],
+    problems: Sequence[str],
+    staging: Path,
+    chosen: Set[str],
+    on_progress: OnProgress | None,
 ) -> list[Frame]:
     def attempt(pair: Pair) -> Frame | str:
         try:
@@ -102,7 +133,11 @@ def _convert(
             return str(exc).removeprefix(f"{folder}{os.sep}")
 
     with ThreadPoolExecutor() as pool:  # OpenCV decodes outside the interpreter's lock
-        results = list(pool.map(attempt, pairs))
+        results = []
+        for result in pool.map(attempt, pairs):
+            results.append(result)
+            if on_progress is not None:
+                on_progress(len(results), len(pairs))
     problems = [*problems, *(result for result in results if isinstance(result, str))]
     if problems:
         more = [f"… and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
@@ -121,18 +156,13 @@ def _check_classes(frames: Sequence[Frame], chosen: Set[str]) -> None:
         )
 
 
-def _write(
-    staging: Path,
-    names: Sequence[str],
-    groups: Sequence[str],
-    parts: dict[str, list[str]],
-    report: Report,
-) -> None:
-    for part, members in parts.items():
-        (staging / "splits" / f"{SPLIT}_{part}.txt").write_text("\n".join(members) + "\n", encoding="utf-8")
+def _write(staging: Path, frames: Sequence[Frame], division: Division, report: Report) -> None:
+    for part, members in division.parts.items():
+        (staging / "splits" / f"{part}.txt").write_text("\n".join(members) + "\n", encoding="utf-8")
     with (staging / "groups.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("stem", "family", "group"))
-        rows.writerows((name, "", group) for name, group in zip(names, groups, strict=True))
+        for frame, family, group in zip(frames, division.families, division.groups, strict=True):
+            rows.writerow((frame.name, family, group))
     text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
     (staging / REPORT).write_text(text + "\n", encoding="utf-8")

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from rtpolyp.terminal.console import make_console, progress_bar
 from train.command_line import run_command_line
-from train.prepare import SPLIT, Options, prepare
+from train.prepare import Options, prepare
 
 app = App(name="python -m train.prepare", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
 
@@ -23,6 +24,7 @@ def main(
     seed: int = Options.seed,
     polyp_classes: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     unannotated_are_empty: Annotated[bool, Parameter(negative="")] = False,
+    dataset: str = "",
 ) -> None:
     """Check images and masks, find near-duplicates, and divide them into parts that share no patient.
 
@@ -43,13 +45,20 @@ def main(
         polyp; all by default.
     unannotated_are_empty
         Take images without a mask or polygon as showing no polyp; by default they are refused.
+    dataset
+        The folder is the unpacked archive of a public data set: kvasir-seg, hyperkvasir, cvc-clinicdb,
+        polypgen, bkai, etis or cvc-colondb; its published parts are used. See docs/data.md.
     """
     resolved = folder.resolve()
     out = out or resolved.with_name(f"{resolved.name}-prepared")
     classes = frozenset(polyp_classes or ())
-    report = prepare(folder, out, Options(val, test, seed, classes, unannotated_are_empty))
+    options = Options(val, test, seed, classes, unannotated_are_empty, dataset)
+    with progress_bar(make_console(), "images") as progress:
+        report = prepare(folder, out, options, on_progress=progress)
     print(*report.lines(), *(f"warning: {text}" for text in report.warnings), sep="\n")
-    print(f"train on it with --data {out}:{SPLIT}")
+    for part in report.parts:
+        if part.endswith("_train"):
+            print(f"train on it with --data {out}:{part.removesuffix('_train')}")
 
 
 if __name__ == "__main__":

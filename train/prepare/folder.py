@@ -6,13 +6,13 @@ annotations.json           in place of masks/: COCO polygons
 groups.csv                 optional: columns file and patient
 """
 
-import csv
 import re
 from pathlib import Path
 from typing import NamedTuple
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import is_image_name, unread_pictures
+from rtpolyp.measure.groups import Group, read_groups
 from train.prepare.coco import Drawing, read_coco
 
 __all__ = ["Folder", "Pair", "read_folder"]
@@ -33,7 +33,7 @@ class Folder(NamedTuple):
     """All that is to be checked, and what is wrong already."""
 
     pairs: tuple[Pair, ...]  # sorted by name
-    patients: dict[str, str] | None  # name → patient; None without groups.csv
+    groups: dict[str, Group] | None  # name → patient; None without groups.csv
     problems: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -70,7 +70,7 @@ def read_folder(folder: Path, unannotated_are_empty: bool = False) -> Folder:
         warnings.append(f"images without an annotation, taken as polyp-free ({len(bare)}): {_few(bare)}")
     elif bare:
         problems += [f"images/{images[name].name}: no annotation" for name in bare]
-    return Folder(tuple(pairs), _patients(folder, images, problems), tuple(problems), tuple(warnings))
+    return Folder(tuple(pairs), _groups(folder, images, problems), tuple(problems), tuple(warnings))
 
 
 def _by_stem(folder: Path, problems: list[str], warnings: list[str]) -> dict[str, Path]:
@@ -103,19 +103,14 @@ def _masks(
     return found
 
 
-def _patients(folder: Path, images: dict[str, Path], problems: list[str]) -> dict[str, str] | None:
+def _groups(folder: Path, images: dict[str, Path], problems: list[str]) -> dict[str, Group] | None:
     path = folder / "groups.csv"
     if not path.is_file():
         return None
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:  # a spreadsheet's export begins with a mark
-            rows = list(csv.DictReader(file))
-        patients = {Path(row["file"].strip()).stem: row["patient"].strip() for row in rows}
-    except (OSError, ValueError, KeyError, AttributeError, csv.Error) as exc:
-        raise InputError(f"{path}: no columns file and patient ({exc!r}). Write file,patient first") from exc
-    missing = [images[name].name for name in images if not patients.get(name)]
+    groups = read_groups(path, folder.resolve().name)
+    missing = [images[name].name for name in images if name not in groups or not groups[name].name]
     problems += [f"groups.csv: no patient of images/{name}" for name in missing]
-    return patients
+    return groups
 
 
 def _few(names: list[str]) -> str:

@@ -12,6 +12,7 @@ __all__ = ["Part", "Report", "report_on"]
 
 PERCENTILES = (5, 50, 95)
 NAMED = 5  # files that a line names
+ENOUGH_POLYPS = 20  # images with a polyp, from which a mean over a part says something
 
 
 @dataclass(frozen=True)
@@ -59,23 +60,35 @@ class Report:
             rows.append(f"classes, by pixels: {', '.join(shares)}")
         doubles = sum(map(len, self.near_duplicates))
         rows.append(f"near-duplicates: {doubles} images in {len(self.near_duplicates)} clusters")
+        rows += [f"  {', '.join(cluster)}" for cluster in self.near_duplicates[:NAMED]]
+        if len(self.near_duplicates) > NAMED:
+            rows.append(f"  … and {len(self.near_duplicates) - NAMED} more clusters, in prepare.json")
         rows.append(f"groups: by {self.grouped_by}, none in two parts")
         for name, part in self.parts.items():
             rows.append(f"{name}: {part.images} images, {part.polyp} with a polyp, {part.groups} groups")
         return rows
 
 
+@dataclass(frozen=True)
+class Division:
+    """How the frames are divided."""
+
+    groups: Sequence[str]  # of each frame
+    families: Sequence[str]  # of each frame: hospital or sequence, "" without one
+    grouped_by: str  # "patient" or "near-duplicate cluster"
+    parts: Mapping[str, Sequence[str]]  # the stem of a split's list → its frames
+    warnings: tuple[str, ...]
+
+
 def report_on(
     frames: Sequence[Frame],
     clusters: np.ndarray,
-    groups: Sequence[str],
-    grouped_by: str,
-    parts: Mapping[str, Sequence[str]],
+    division: Division,
     seed: int,
     warnings: Sequence[str],
 ) -> Report:
-    """Count everything. `clusters: (N,) int64` label near-duplicates, `groups` what no part shares."""
-    by_name = {frame.name: (frame, group) for frame, group in zip(frames, groups, strict=True)}
+    """Count everything. `clusters: (N,) int64` label near-duplicates."""
+    by_name = {frame.name: (frame, group) for frame, group in zip(frames, division.groups, strict=True)}
     shares = [frame.polyp_share for frame in frames if frame.polyp_share]
     classes: Counter[str] = Counter()
     for frame in frames:
@@ -84,7 +97,7 @@ def report_on(
         tuple(frames[i].name for i in np.flatnonzero(clusters == label)) for label in np.unique(clusters)
     ]
     counted = {}
-    for part, names in parts.items():
+    for part, names in division.parts.items():
         inside = [by_name[name] for name in names]
         polyp = sum(frame.polyp_share > 0 for frame, _ in inside)
         counted[part] = Part(len(inside), polyp, len({group for _, group in inside}))
@@ -96,11 +109,35 @@ def report_on(
         dict(Counter(frame.kind for frame in frames).most_common()),
         dict(classes.most_common()),
         tuple(cluster for cluster in members if len(cluster) > 1),
-        grouped_by,
+        division.grouped_by,
         counted,
         seed,
-        (*warnings, *_doubts(frames)),
+        (*warnings, *_small(counted, frames), *_doubts(frames)),
     )
+
+
+def _small(parts: Mapping[str, Part], frames: Sequence[Frame]) -> list[str]:
+    """What parts are too small for, one warning each."""
+    warnings = []
+    measured = {name: part for name, part in parts.items() if not name.endswith("train")}
+    few = [f"{name} ({part.polyp})" for name, part in measured.items() if part.polyp < ENOUGH_POLYPS]
+    if few:
+        warnings.append(
+            f"fewer than {ENOUGH_POLYPS} images with a polyp in {', '.join(few)}: a mean Dice over them "
+            "moves by several points with another draw; add images, or give a larger share"
+        )
+    if any(frame.polyp_share == 0 for frame in frames):
+        bare = [name for name, part in measured.items() if part.images == part.polyp]
+        if bare:
+            warnings.append(
+                f"no polyp-free image in {', '.join(bare)}: false outlines are not measured there"
+            )
+    else:
+        warnings.append(
+            "no polyp-free image at all: false outlines are neither learnt against nor measured; add frames "
+            "without a polyp and empty masks"
+        )
+    return warnings
 
 
 def _doubts(frames: Sequence[Frame]) -> list[str]:

@@ -14,6 +14,9 @@ from train.experiment.start import Start
 from train.experiment.training import Machine
 from train.overrides import Overrides, given
 from train.table.design import RESULTS, RUNS, designed_cells
+from train.table.design_report import write_design_report
+from train.table.design_results import read_design
+from train.table.engine_rates import read_engine_rates
 from train.table.figure import write_figures
 from train.table.paper import ROWS
 from train.table.plan import plan
@@ -102,6 +105,18 @@ def table(
         run_cells(cells, out, out, machine, budget_minutes, lambda: write_report(read_lines(out), out))
     write_report(read_lines(out), out)
     write_figures(out, [source for sources in trainings for source in sources], frame, device)
+
+
+@app.command(name="report")
+def report_design(*, results: Path = RESULTS) -> None:
+    """Write the report of the design in docs/paper.md and its forest plot, from what is finished.
+
+    Parameters
+    ----------
+    results
+        The folder of the finished cells, beside which both are written.
+    """
+    write_design_report(read_design(results), read_engine_rates(results / "engines.json"), results)
 
 
 @app.command(name="work")

@@ -36,7 +36,7 @@ from train.recipe import Recipe
 from train.table.protocols import PROTOCOLS
 from train.weights import save_weights
 
-__all__ = ["WEIGHTS", "Cell", "csv_name", "is_finished", "read_cells", "run_cell"]
+__all__ = ["SCHEMA", "WEIGHTS", "Cell", "csv_name", "is_finished", "read_cells", "run_cell", "settings_of"]
 
 SCHEMA = 2
 WEIGHTS = "weights.pt"  # what is left of a finished run folder
@@ -100,7 +100,7 @@ def run_cell(
     device = machine.device
     content = {
         "schema": SCHEMA,
-        **_settings(cell),
+        **settings_of(cell),
         "numerics": asdict(checkpoint.numerics),
         "scored_step": checkpoint.step,
         "tests": tests,
@@ -120,7 +120,7 @@ def run_cell(
 
 def is_finished(cell: Cell, results: Path) -> bool:
     """Whether `results` holds this cell's scores; raises InputError when they are of another training."""
-    settings = _settings(cell) | ({"numerics": asdict(cell.numerics)} if cell.numerics else {})
+    settings = settings_of(cell) | ({"numerics": asdict(cell.numerics)} if cell.numerics else {})
     return has_finished(results / cell.name / "cell.json", SCHEMA, settings)
 
 
@@ -134,7 +134,7 @@ def csv_name(test: str) -> str:
     return f"{test.replace(':', '.')}.csv"
 
 
-def _settings(cell: Cell) -> dict[str, Any]:
+def settings_of(cell: Cell) -> dict[str, Any]:
     """What decides the scores, as JSON."""
     return {
         "protocol": cell.protocol,

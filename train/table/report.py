@@ -8,9 +8,11 @@ from pathlib import Path
 
 from rtpolyp.measure.statistics import MINIMUM_GROUPS
 from train.experiment.files import replace_text
+from train.experiment.markdown import table
+from train.table.gains import Gain
 from train.table.paper import ARMS, DATA_SETS, PUBLISHED, ROWS
 from train.table.protocols import PROTOCOLS
-from train.table.results import Gain, Line
+from train.table.results import Line
 
 __all__ = ["as_csv", "as_markdown", "write_report"]
 
@@ -77,7 +79,7 @@ def _section(section: tuple[str, str, bool], lines: Sequence[Line]) -> list[str]
     protocol, test, is_extra = section
     folder, split = test.split(":")
     heading = f"## {DATA_SETS.get(folder, folder)}, {split}"
-    rows = [_joined(HEADINGS), _joined(["---"] * 3 + ["---:"] * 8 + ["---"])]
+    rows = []
     for row in ROWS:
         ours = [line for line in lines if line.row == row]
         rows += [_cells(line, folder) for line in ours]
@@ -86,38 +88,36 @@ def _section(section: tuple[str, str, bool], lines: Sequence[Line]) -> list[str]
     return [
         heading + (", from weights of other training data" if is_extra else ""),
         f"Scored {PROTOCOLS[protocol].convention}.",
-        "\n".join(rows),
+        table(HEADINGS, rows, numbers=9),
         *_groups(lines),
     ]
 
 
-def _cells(line: Line, data_set: str) -> str:
+def _cells(line: Line, data_set: str) -> list[str]:
     verdict = f"not comparable ({', '.join(line.unlike_paper)})" if line.unlike_paper else "comparable"
-    return _joined(
-        [
-            f"{_title(line.row, line.arm)}, {line.encoder}",
-            line.initialisation,
-            f"{line.side} px, {line.steps} steps",
-            str(len(line.seeds)),
-            f"{line.parameters:,}",
-            f"{line.giga_macs:.2f}",
-            _spread(line.dice),
-            _spread(line.iou),
-            *_gain(line.gain),
-            _paper(line.row, line.arm, data_set),
-            verdict,
-        ]
-    )
+    return [
+        f"{_title(line.row, line.arm)}, {line.encoder}",
+        line.initialisation,
+        f"{line.side} px, {line.steps} steps",
+        str(len(line.seeds)),
+        f"{line.parameters:,}",
+        f"{line.giga_macs:.2f}",
+        _spread(line.dice),
+        _spread(line.iou),
+        *_gain(line.gain),
+        _paper(line.row, line.arm, data_set),
+        verdict,
+    ]
 
 
-def _missing(row: str, arm: str, data_set: str) -> str:
+def _missing(row: str, arm: str, data_set: str) -> list[str]:
     cells = dict.fromkeys(HEADINGS, "–") | {
         "network": _title(row, arm),
         "Dice": NOT_RUN,
         "mIoU": NOT_RUN,
         "paper: Dice / mIoU": _paper(row, arm, data_set),
     }
-    return _joined(cells.values())
+    return list(cells.values())
 
 
 def _title(row: str, arm: str) -> str:
@@ -132,21 +132,21 @@ def _spread(figure: tuple[float, float]) -> str:
 def _gain(gain: Gain | None) -> tuple[str, str]:
     if gain is None:
         return "–", "–"
-    interval = gain.comparison.interval
+    interval = gain.interval
     few = f" (below {MINIMUM_GROUPS} groups, see below)"
     ends = few if interval is None else f" [{interval.low:+.3f}, {interval.high:+.3f}]"
     detectable = "–" if math.isnan(gain.detectable) else f"{gain.detectable:.3f}"
-    return f"{gain.comparison.difference:+.3f}{ends}", detectable
+    return f"{gain.mean:+.3f}{ends}", detectable
 
 
 def _groups(lines: Iterable[Line]) -> list[str]:
     """The gain of each group, where those are too few for an interval."""
     return [
         f"Gain of {_title(line.row, line.arm)}, {line.encoder}, by group: "
-        + ", ".join(f"{group} {gain:+.3f}" for group, gain in line.gain.comparison.by_group.items())
+        + ", ".join(f"{group} {gain:+.3f}" for group, gain in line.gain.by_group.items())
         + "."
         for line in lines
-        if line.gain and line.gain.comparison.by_group
+        if line.gain and line.gain.by_group
     ]
 
 
@@ -162,10 +162,6 @@ def _numbers(*values: float) -> list[str]:
 def _gain_numbers(gain: Gain | None) -> list[str]:
     if gain is None:
         return [""] * 5
-    low, high = gain.comparison.interval or (math.nan, math.nan)
-    pairs = str(len(gain.comparison.by_seed))
-    return [*_numbers(gain.comparison.difference, low, high), pairs, *_numbers(gain.detectable)]
-
-
-def _joined(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    low, high = gain.interval or (math.nan, math.nan)
+    pairs = str(len(gain.by_seed))
+    return [*_numbers(gain.mean, low, high), pairs, *_numbers(gain.detectable)]

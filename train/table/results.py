@@ -6,26 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from rtpolyp.errors import InputError
-from rtpolyp.measure.comparison import Comparison, FrameFigures, compare
-from rtpolyp.measure.statistics import mean_and_sd, smallest_detectable
+from rtpolyp.measure.comparison import FrameFigures
+from rtpolyp.measure.statistics import mean_and_sd
 from train.complexity import size_of
 from train.experiment.training import recipe_as_json
 from train.networks import NetworkSpec
 from train.recipe import recipe_for
 from train.table.cells import csv_name, read_cells
+from train.table.gains import Gain, gain_of, pair_up
 from train.table.paper import ARMS, ROWS
 from train.table.protocols import PROTOCOLS
 from train.table.rows import read_rows
 
-__all__ = ["Gain", "Line", "read_lines"]
-
-
-@dataclass(frozen=True)
-class Gain:
-    """What fusion brought in Dice, by the pairs of runs that share a seed."""
-
-    comparison: Comparison  # ours: with fusion; theirs: without
-    detectable: float  # the smallest gain that so many pairs would have shown in four of five experiments
+__all__ = ["Line", "read_lines"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +41,7 @@ class Line:
     iou: tuple[float, float]
     parameters: int
     giga_macs: float  # of one image of `side`, nothing folded
-    gain: Gain | None  # None for the plain arm and without a pair
+    gain: Gain | None  # in Dice by fusion; None for the plain arm and without a pair
     unlike_paper: tuple[str, ...]  # what forbids to compare this line with the paper's
 
 
@@ -111,11 +104,8 @@ def _line(protocol: str, test: str, runs: list[_Run], gain: Gain | None) -> Line
 def _gain(arms: dict[str, list[_Run]]) -> Gain | None:
     """Of the seeds that both arms have; None without one."""
     plain, fused = ({run.content["seed"]: run.figures for run in arms[arm]} for arm in ARMS)
-    if not (seeds := sorted(plain.keys() & fused.keys())):
-        return None
-    ours, theirs = ([arm[seed] for seed in seeds] for arm in (fused, plain))
-    comparison = compare(ours, theirs, "dice")
-    return Gain(comparison, smallest_detectable(comparison.by_seed))
+    pairs = pair_up(fused, plain, "dice")
+    return gain_of(pairs) if pairs else None
 
 
 def _check_alike(runs: list[_Run]) -> None:

@@ -6,9 +6,11 @@ import time
 import av
 
 from rtpolyp.video.decoder import codec_threads
+from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.faults import InputFault
 from rtpolyp.video.live.feed import Feed
 from rtpolyp.video.live.packet_queue import Arrival, PacketQueue
+from rtpolyp.video.picture_limit import limit_pixels
 from rtpolyp.video.stream_choice import NoPictureError, choose_audio, choose_video, discard_others
 
 __all__ = ["Connection"]
@@ -27,14 +29,14 @@ class Connection:
     or whatever else the feed raises.
     """
 
-    def __init__(self, feed: Feed, *, audio: bool, stream: int | None = None) -> None:
+    def __init__(self, feed: Feed, options: InputOptions) -> None:
         self.container: av.container.InputContainer
         self.video: av.VideoStream
         self.choice = ""  # a remark on the video streams that are not taken
         self.audio: av.AudioStream | None = None
         self.paced, self.ends = feed.paced, feed.at_end == "end"
         self.packets = PacketQueue(waits=feed.waits)
-        self._feed, self._wants_audio, self._wanted = feed, audio, stream
+        self._feed, self._options = feed, options
         self._opened, self._released = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtpolyp-input", daemon=True)
         self._thread.start()
@@ -78,10 +80,11 @@ class Connection:
 
     def _choose_streams(self, container: av.container.InputContainer) -> None:
         try:
-            video, self.choice = choose_video(container, self._wanted)
+            video, self.choice = choose_video(container, self._options.stream)
+            limit_pixels(video, self._options.max_pixels)
         except NoPictureError as exc:
             raise InputFault(exc.reason, exc.remedy) from None
-        if self._wants_audio:
+        if self._options.audio:
             self.audio, _ = choose_audio(container)
         discard_others(container, video, self.audio)
         self.container = container

@@ -57,7 +57,7 @@ class Receiver:
     def pictures(self) -> Generator[av.VideoFrame, None, None]:
         """Conformed frames in display order, with pts in TIME_BASE where the sender gave any."""
         while not self._stop.is_set():
-            self.connection = Connection(self._feed, audio=self._options.audio, stream=self._options.stream)
+            self.connection = Connection(self._feed, self._options)
             try:
                 if self._is_open():
                     yield from self._decoded()

@@ -103,8 +103,20 @@ def test_groups_inside_the_folder_are_its_own(discs: Path) -> None:
 
 def test_groups_fail_without_a_column(discs: Path) -> None:
     (discs / "sequences.csv").write_text("frame,sequence\nfound,3\n")
-    with pytest.raises(InputError, match=r"sequences\.csv: no column 'sequence_id'"):
+    with pytest.raises(InputError, match=r"sequences\.csv: columns frame, sequence; write file,patient in"):
         load_pairs(discs)
+
+
+def test_pictures_of_a_kind_that_is_not_read_fail_by_name(discs: Path) -> None:
+    (discs / "images" / "phone.heic").write_bytes(bytes(9))
+    with pytest.raises(InputError, match=r"phone\.heic: pictures of the kind \.heic are not read"):
+        load_pairs(discs)
+
+
+def test_hidden_files_of_operating_systems_are_no_frames(discs: Path) -> None:
+    for part in ("images", "masks"):
+        (discs / part / "._found.png").write_bytes(bytes(4096))
+    assert {pair.name for pair in load_pairs(discs)} == {"clean", "found", "missed", "outlined"}
 
 
 def test_split_seen(discs: Path) -> None:

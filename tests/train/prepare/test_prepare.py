@@ -46,7 +46,8 @@ def test_training_and_evaluation_read_what_is_written(clinic, tmp_path):
     report = prepare(clinic, out, THIRDS)
     assert snapshot(clinic) == before
     assert (report.images, report.polyp) == (12, 9)
-    assert {name: part.images for name, part in report.parts.items()} == {"train": 4, "val": 4, "test": 4}
+    counts = {name: part.images for name, part in report.parts.items()}
+    assert counts == {"own_train": 4, "own_val": 4, "own_test": 4}
     assert all(part.polyp == 3 for part in report.parts.values())
     frames = load_frames([parse_source(f"{out}:own")], "train", 64)
     assert len(frames) == 4
@@ -88,7 +89,7 @@ def test_patients_stay_together(clinic, tmp_path):
     report = prepare(clinic, tmp_path / "out", THIRDS)
     parts = split_of(tmp_path / "out")
     assert report.grouped_by == "patient"
-    assert report.warnings == ()
+    assert not any("groups.csv" in line for line in report.warnings)
     assert all(parts[f"p{index:02}"] == parts[f"p{index + 1:02}"] for index in range(0, 12, 2))
     with (tmp_path / "out" / "groups.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -100,7 +101,8 @@ def test_near_duplicates_stay_together_across_patients(clinic, tmp_path):
     write_patients(clinic, {f"p{index:02}": f"P{index:02}" for index in range(12)})
     report = prepare(clinic, tmp_path / "out", THIRDS)
     assert report.near_duplicates == (("p00", "p01"),)
-    assert report.warnings == ("groups.csv: near-duplicate clusters of several patients, kept together: 1",)
+    assert report.warnings[0] == "groups.csv: near-duplicate clusters of several patients, kept together: 1"
+    assert "  p00, p01" in report.lines()
     parts = split_of(tmp_path / "out")
     assert parts["p00"] == parts["p01"]
 
@@ -209,11 +211,20 @@ def test_folders_without_images_or_masks_fail(tmp_path):
         prepare(tmp_path / "clinic", tmp_path / "out")
 
 
-@pytest.mark.parametrize("header", ["name,id", "file;patient", ""])
+@pytest.mark.parametrize("header", ["name,id", "file;patient;ward", ""])
 def test_another_table_fails_saying_what_it_needs(header, clinic, tmp_path):
     write_patients(clinic, {"p00.png": "P"}, header)
-    with pytest.raises(InputError, match=r"groups\.csv: no columns file and patient"):
+    with pytest.raises(
+        InputError, match=r"groups\.csv: (columns .*; write file,patient|row 2 has 1 of 3 columns)"
+    ):
         prepare(clinic, tmp_path / "out")
+
+
+def test_parts_that_are_too_small_or_without_a_polyp_free_image_are_warned_of(tmp_path):
+    few = prepare(write_clinic(tmp_path / "few", 12, polyp_free=2), tmp_path / "a", THIRDS).warnings
+    assert any(line.startswith("fewer than 20 images with a polyp in own_val (") for line in few)
+    none = prepare(write_clinic(tmp_path / "none", 12), tmp_path / "b", THIRDS).warnings
+    assert any(line.startswith("no polyp-free image at all: false outlines are neither") for line in none)
 
 
 def test_one_patient_cannot_be_divided(clinic, tmp_path):
