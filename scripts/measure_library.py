@@ -1,9 +1,9 @@
 """What one picture costs over the network alone, by the library: python scripts/measure_library.py
 
 The network looks at each picture once. Then an engine that has the answer ready takes its place, so that what
-is timed is the library alone: checking and scaling the picture, and outlining polyps. The processor time of the
-calling thread is taken beside the wall clock, which other programs slow down. Run it on a quiet machine: beside
-other programs the caches are cold, and the same work takes twice as long.
+is timed is the library alone: checking and scaling the picture, and outlining polyps. Processor time of the
+calling thread is taken beside the wall clock, which other programs slow down. Run it on a quiet machine:
+beside other programs the caches are cold, and the same work takes twice as long.
 """
 
 import itertools
