@@ -45,6 +45,12 @@ class Ready:
     def close(self) -> None:
         """Nothing is held open."""
 
+    def __enter__(self) -> "Ready":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
 
 def overhead(model: rtpolyp.Model, size: tuple[int, int]) -> dict[str, float]:
     """Milliseconds a call, of the thread's processor time and by the wall clock."""
