@@ -9,7 +9,7 @@ CHANGELOG = Path(__file__).resolve().parents[1] / "CHANGELOG.md"
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """The changelog's links into docs/, beside which it stands, are shortened; other pages stay as they are."""
+    """Give the changelog's page the text of CHANGELOG.md, with its links into docs/ shortened."""
     if page.file.src_uri != "changelog.md":
         return markdown
     return CHANGELOG.read_text(encoding="utf-8").replace("](docs/", "](")
