@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.picture import Crop
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import read_cropped
@@ -99,7 +100,7 @@ def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop
     if len(set(names)) < len(names):
         raise InputError(f"{', '.join(names)}: two sources share a name. Give each once, rename a folder")
     pairs = [(index, pair) for index, source in enumerate(sources) for pair in source.pairs(part)]
-    crop = "auto" if picture_crop else "off"
+    crop: Crop = "auto" if picture_crop else "off"
     images = np.empty((len(pairs), side, side, 3), np.uint8)
     masks = np.empty((len(pairs), side, side), np.uint8)
 
