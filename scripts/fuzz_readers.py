@@ -215,7 +215,9 @@ def main(
     out
         JSON for the counts and every failure with the file's bytes in hexadecimal digits.
     """
-    rng, counts, failures = random.Random(seed), {name: Counter() for name in CASES}, []
+    rng = random.Random(seed)
+    counts: dict[str, Counter[str]] = {name: Counter() for name in CASES}
+    failures: list[dict[str, str]] = []
     end = time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory() as work, warnings.catch_warnings():
         warnings.simplefilter("ignore")
