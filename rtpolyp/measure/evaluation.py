@@ -138,9 +138,8 @@ def evaluate_engine(
 
 
 def _precision_of(engine: Engine) -> str:
-    """The second word of a description: every backend begins with its name and the precision."""
-    words = engine.description.replace(",", " ").split()
-    return next((word for word in words if word in PRECISIONS), "")
+    """The word of an engine's description that names it: every backend begins with its own name and that."""
+    return next((word for word in engine.description.replace(",", " ").split() if word in PRECISIONS), "")
 
 
 def evaluate_predictions(
