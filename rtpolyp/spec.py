@@ -61,6 +61,13 @@ class EngineSpec:
         return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
     @property
+    def left_out(self) -> tuple[str, ...]:
+        """The precisions that cost too much when the bundle was exported: none is offered."""
+        validation = self.metrics.get("validation")
+        named = validation.get("left_out") if isinstance(validation, dict) else None
+        return tuple(map(str, named)) if isinstance(named, list) else ()
+
+    @property
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels, OpenCV's order."""
         return self.width, self.height

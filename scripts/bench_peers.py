@@ -20,7 +20,6 @@ End to end, each network runs in two loops:
 OpenCV's wheels write mp4v and rtpolyp H.264, each what its user gets by default; that is not the same work.
 """
 
-import argparse
 import json
 import queue
 import statistics
@@ -32,20 +31,22 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
+from cyclopts import App, Parameter
 from rich.console import Console
 from rich.table import Table
 
 from rtpolyp.errors import RtpolypError
 from rtpolyp.inference import Engine, open_engine
-from rtpolyp.inference.bundle import Bundle, load_bundle
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
 from rtpolyp.run import run_file
+from rtpolyp.terminal.command_line import run_app
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
 from scripts.measure_speed import PLAIN_CODEC, PlainNetwork, engine_turns, plain_loop
@@ -56,6 +57,9 @@ SAME = 0.02  # mean difference of a peer's probability from ours on one frame; I
 
 Network = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 BGR → (h, w) float32 probability
 Loop = Callable[[Path], int]  # writes the overlay video, returns the number of frames
+
+
+app = App(name="python scripts/bench_peers.py", help=__doc__, help_format="plaintext", version_flags=())
 
 
 class OnnxRuntimeNetwork:
@@ -228,21 +232,36 @@ def print_report(report: dict[str, Any]) -> None:
         console.print(f"{name}: not measured, {reason}", markup=False, soft_wrap=True)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measure, print and write the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--bundle", default="pranet-if", help="name or folder")
-    parser.add_argument("--clip", type=Path, help="a video; a phantom by default")
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of the phantom")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/results"))
-    options = parser.parse_args(arguments)
-    bundle, machine = load_bundle(options.bundle), this_machine()
+@app.default
+def main(
+    *,
+    bundle: str = DEFAULT_BUNDLE,
+    clip: Path | None = None,
+    seconds: float = 4.0,
+    rounds: int = 5,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("docs/results"),
+) -> None:
+    """Measure, print and write the report.
+
+    Parameters
+    ----------
+    bundle
+        A bundle's name or folder.
+    clip
+        A video; a phantom by default.
+    seconds
+        Length of the phantom.
+    rounds
+        Turns of each measurement.
+    output
+        Folder for the report.
+    """
+    bundle, machine = load_bundle(bundle), this_machine()
     peers, failures = open_peers(bundle)
     with tempfile.TemporaryDirectory() as name:
-        clip = options.clip or Path(name, "phantom.mp4")
-        if options.clip is None:
-            render_clip(clip, seconds=options.seconds)
+        clip = clip or Path(name, "phantom.mp4")
+        if clip is None:
+            render_clip(clip, seconds=seconds)
         frame = _last_frame(clip, bundle.spec.size)
         report = {
             "command": " ".join(["python scripts/bench_peers.py", *sys.argv[1:]]),
@@ -250,17 +269,17 @@ def main(arguments: list[str] | None = None) -> None:
             "bundle": bundle.spec.name,
             "digest": bundle.spec.digest,
             "size": bundle.spec.size,
-            "clip": str(options.clip or f"phantom, seed 0, 1280x1024, {options.seconds:g} s"),
-            "engine alone": measure_engines(bundle, peers, frame, 3 * options.rounds),
-            "end to end": measure_loops(bundle, peers, clip, Path(name), options.rounds),
+            "clip": str(clip or f"phantom, seed 0, 1280x1024, {seconds:g} s"),
+            "engine alone": measure_engines(bundle, peers, frame, 3 * rounds),
+            "end to end": measure_loops(bundle, peers, clip, Path(name), rounds),
             "not measured": failures,
         }
     print_report(report)
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / f"peers-{bundle.spec.name}-{machine.processor.lower().replace(' ', '-')}.json"
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"peers-{bundle.spec.name}-{machine.processor.lower().replace(' ', '-')}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
     print(f"wrote {path}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_app(app, sys.argv[1:]))

@@ -117,6 +117,7 @@ def main(
     out
         The folder for the plan.
     """
+    check_options(network, frames, via)
     card = find_card()
     library = load_flavour(choose_flavour(card) if flavour == "auto" else flavour)
     # these import onnx, which comes with the extras that bring TensorRT
@@ -168,6 +169,31 @@ def main(
     path = out / spec.file_name
     write_plan(path, built.content, spec)
     console.print(report(path, spec))
+
+
+def check_options(network: Network, frames: str | None, via: str) -> None:
+    """Refuse options of which one would be ignored for the other."""
+    contradictions = (
+        ("net", network.net and network.bundle, "and --bundle both name what to build; give one"),
+        (
+            "encoder",
+            network.encoder and network.weights,
+            "is the run's own, with --weights; leave it out",
+        ),
+        (
+            "frames",
+            frames and network.untrained,
+            "random weights are compared with nothing; leave it out",
+        ),
+        (
+            "frames",
+            frames and via != "onnx",
+            "torch-tensorrt's plans are not compared here; leave it out",
+        ),
+    )
+    for name, both, reason in contradictions:
+        if both:
+            raise InputError(f": {reason}", parameter=name)
 
 
 def check_folder(folder: Path) -> None:

@@ -9,7 +9,6 @@ it, the same as a Markdown table. A full disk is a real one, of 8 MiB, where the
 a limit on file sizes. Exit code 1 where a promise was not kept.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import json
@@ -22,7 +21,9 @@ import time
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
 
 from rtpolyp.errors import InputError
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
@@ -34,6 +35,7 @@ from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
+from rtpolyp.terminal.command_line import run_app
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_live, open_source
@@ -49,6 +51,9 @@ from scripts.live.faults import (
 
 RATE = Fraction(25)  # frames/s
 LIMIT_MS = 2000 / float(RATE)
+
+
+app = App(name="python scripts/fault_report.py", help=__doc__, help_format="plaintext", version_flags=())
 
 
 class Eye:
@@ -188,19 +193,30 @@ def broken_promises(row: dict[str, Any]) -> list[str]:
     return broken
 
 
-def main() -> int:
-    """Exit code 1 where a promise was not kept."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=12.0)
-    parser.add_argument("--faults", nargs="*", help="some of them only")
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/results/faults.json"))
-    arguments = parser.parse_args()
+@app.default
+def main(
+    *,
+    seconds: float = 12.0,
+    faults: Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)] = None,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("docs/results/faults.json"),
+) -> int:
+    """Exit code 1 where a promise was not kept.
+
+    Parameters
+    ----------
+    seconds
+        Length of the clip.
+    faults
+        Some of them only.
+    output
+        The report; a table lies beside it.
+    """
     rows: list[dict[str, Any]] = []
     names = ["none", *ENGINE_FAULTS, *SOURCE_FAULTS, "corrupt packets", "disk full", *SIGNALS]
     with tempfile.TemporaryDirectory() as scratch:
         clip = Path(scratch, "phantom.mp4")
-        render_clip(clip, seconds=arguments.seconds, frame_rate=RATE)
-        for name in arguments.faults or names:
+        render_clip(clip, seconds=seconds, frame_rate=RATE)
+        for name in faults or names:
             with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
                 played = clip
                 if name == "corrupt packets":
@@ -211,12 +227,12 @@ def main() -> int:
                 rows.append(run(name, played, Path(folder)))
             print(table(rows[-1:]).splitlines()[-1], *broken_promises(rows[-1]))
     report = {"frame_rate": float(RATE), "limit_ms": LIMIT_MS, "machine": dataclasses.asdict(this_machine())}
-    arguments.output.write_text(json.dumps({**report, "rows": rows}, indent=1) + "\n")
+    output.write_text(json.dumps({**report, "rows": rows}, indent=1) + "\n")
     command = f"`python scripts/fault_report.py`, {RATE} frames/s"
     heading = f"# Injected faults\n\n{command}; at most {LIMIT_MS:.0f} ms are promised.\n\n"
-    arguments.output.with_suffix(".md").write_text(heading + table(rows))
+    output.with_suffix(".md").write_text(heading + table(rows))
     return int(any(broken_promises(row) for row in rows))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_app(app, sys.argv[1:]))

@@ -6,19 +6,26 @@ python scripts/score_clips.py [--data ../shared/data] [--engine pranet-if] [-o d
 sequence to the next. Both are test data, and last 2.1 and 2.4 seconds: read counts, not rates.
 """
 
-import argparse
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
 
 from rtpolyp.inference import Engine, open_engine
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.measure.video_evaluation import observe, untracked
 from rtpolyp.measure.video_score import score_video, to_dict
 from rtpolyp.measure.video_truth import Truth, box_truth, mask_truth, read_sequences
+from rtpolyp.terminal.command_line import run_app
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.source import open_source
 
 TRACKERS = {"tracked": PolypTracker, "alone": lambda: untracked}
+
+
+app = App(name="python scripts/score_clips.py", help=__doc__, help_format="plaintext", version_flags=())
 
 
 def score_boxes(engine: Engine, videos: Path) -> dict[str, Any]:
@@ -52,26 +59,39 @@ def _score(engine: Engine, clip: Path, truth: Truth, sequences: list[str] | None
     return report
 
 
-def main() -> None:
-    """Score, print and write the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--engine", default="pranet-if")
-    parser.add_argument("--precision", default="int8", help="what the calibration takes on most processors")
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/results/clips.json"))
-    options = parser.parse_args()
-    with open_engine(options.engine, precision=options.precision, optimise_for="throughput") as engine:
+@app.default
+def main(
+    *,
+    data: Path = Path("../shared/data"),
+    engine: str = DEFAULT_BUNDLE,
+    precision: str = "int8",
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("docs/results/clips.json"),
+) -> None:
+    """Score, print and write the report.
+
+    Parameters
+    ----------
+    data
+        The folder that holds the data sets.
+    engine
+        A bundle's name or folder.
+    precision
+        By default what the calibration takes on most processors.
+    output
+        The report.
+    """
+    with open_engine(engine, precision=precision, optimise_for="throughput") as network:
         report = {
-            "engine": engine.description,
-            "sha256": engine.spec.sha256,
-            "polyp_seq1": score_boxes(engine, options.data / "videos"),
-            "cvc612_test_sequences": score_masks(engine, options.data),
+            "engine": network.description,
+            "sha256": network.spec.sha256,
+            "polyp_seq1": score_boxes(network, data / "videos"),
+            "cvc612_test_sequences": score_masks(network, data),
         }
     text = json.dumps(report, indent=1)
     print(text)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(text + "\n")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_app(app, sys.argv[1:]))

@@ -10,26 +10,29 @@ The engine runs once; "tracked" is what `rtpolyp run` shows, "alone" is each fra
 report, docs/results/stretches-WHAT.json, is written after each clip.
 """
 
-import argparse
 import json
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from cyclopts import App, Parameter
 from numpy.typing import NDArray
 
 from rtpolyp.imaging.image_file import read_image
 from rtpolyp.inference import Engine, open_engine
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.measure.dataset import load_pairs
 from rtpolyp.measure.video_evaluation import Observation, observe, untracked
 from rtpolyp.measure.video_score import VideoScore, score_video, to_dict
 from rtpolyp.measure.video_truth import Polyps, Truth, no_polyps, regions
 from rtpolyp.phantom import render_phantom
 from rtpolyp.phantom.pan import pan
+from rtpolyp.terminal.command_line import run_app
 from rtpolyp.tracking.smoothing import TemporalSmoother
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.array_source import ArraySource
@@ -43,6 +46,9 @@ STILLS = {  # a folder and a list in it
     **{f"normal-{part}": (NORMAL, f"{NORMAL}_{part}") for part in ("val", "test")},
 }
 TRACKERS = {"tracked": PolypTracker, "alone": lambda: untracked}
+
+
+app = App(name="python scripts/score_stretches.py", help=__doc__, help_format="plaintext", version_flags=())
 
 
 def phantom(seed: int, seconds: float) -> tuple[ArraySource, Truth]:
@@ -95,34 +101,54 @@ def _ratios(tracked: VideoScore, alone: VideoScore) -> dict[str, float | None]:
     return ratios
 
 
-def main() -> None:
-    """Score, and write the report after each clip."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("phantom", *STILLS))
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--engine", default="pranet-if")
-    parser.add_argument("--precision", default="int8", help="what the calibration takes on most processors")
-    parser.add_argument("--clips", type=int, default=10)
-    parser.add_argument("--seconds", type=float, help="of a clip; 60 of phantom, 20 of a pan")
-    parser.add_argument("-o", "--output", type=Path)
-    options = parser.parse_args()
-    output = options.output or Path(f"docs/results/stretches-{options.what}.json")
+@app.default
+def main(
+    what: Literal["phantom", "pans-val", "pans-test", "normal-val", "normal-test"],
+    /,
+    *,
+    data: Path = Path("../shared/data"),
+    engine: str = DEFAULT_BUNDLE,
+    precision: str = "int8",
+    clips: int = 10,
+    seconds: float | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+) -> None:
+    """Score, and write the report after each clip.
+
+    Parameters
+    ----------
+    what
+        Which clips.
+    data
+        The folder that holds the data sets.
+    engine
+        A bundle's name or folder.
+    precision
+        By default what the calibration takes on most processors.
+    clips
+        How many phantoms.
+    seconds
+        Length of a clip; 60 of phantom and 20 of a pan by default.
+    output
+        The report; docs/results/stretches-WHAT.json by default.
+    """
+    output = output or Path(f"docs/results/stretches-{what}.json")
     output.parent.mkdir(parents=True, exist_ok=True)
-    if options.what == "phantom":
-        clips = (phantom(seed, options.seconds or 60.0) for seed in range(options.clips))
+    if what == "phantom":
+        clips = (phantom(seed, seconds or 60.0) for seed in range(clips))
     else:
-        clips = pans(options.data, *STILLS[options.what], options.seconds or 20.0)
-    with open_engine(options.engine, precision=options.precision, optimise_for="throughput") as engine:
+        clips = pans(data, *STILLS[what], seconds or 20.0)
+    with open_engine(engine, precision=precision, optimise_for="throughput") as network:
         header = {
-            "engine": engine.description,
-            "sha256": engine.spec.sha256,
+            "engine": network.description,
+            "sha256": network.spec.sha256,
             "load average at the start": [round(value, 1) for value in os.getloadavg()],
             "smoothing delay ms": round(TemporalSmoother().delay_ms, 1),
         }
-        for report in scores(engine, clips):
+        for report in scores(network, clips):
             output.write_text(json.dumps(header | report, indent=1) + "\n")
             print(f"{report['tracked']['seconds']:.0f} s: {report['tracked over alone']}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_app(app, sys.argv[1:]))

@@ -10,7 +10,6 @@ had drawn it. Half-way a proxy between server and session ends all connections f
 where a promise was not kept.
 """
 
-import argparse
 import contextlib
 import dataclasses
 import json
@@ -22,12 +21,13 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import psutil
+from cyclopts import App, Parameter
 
-from rtpolyp.errors import BackendError, InputError
+from rtpolyp.errors import BackendError
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.ladder import Ladder, rungs_for
@@ -37,6 +37,7 @@ from rtpolyp.measure.benchmark.conditions import Watch
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import settings_for
+from rtpolyp.terminal.command_line import run_app
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_live, open_source
@@ -58,6 +59,9 @@ PROMISES = {  # least or most, by the report's keys
     "recovery_seconds": (None, 5.0),
     "memory_growth_mib": (None, 50.0),
 }
+
+
+app = App(name="python scripts/soak.py", help=__doc__, help_format="plaintext", version_flags=())
 
 
 class Sight(NamedTuple):
@@ -259,23 +263,28 @@ def broken_promises(report: dict[str, Any]) -> list[str]:
     return broken
 
 
-def main() -> int:
-    """Exit code 1 where a promise was not kept, 2 without a server."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/results/soak.json"))
-    arguments = parser.parse_args()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            report = soak(arguments.minutes, Path(folder))
-    except InputError as exc:
-        print(exc, file=sys.stderr)
-        return 2
+@app.default
+def main(
+    *,
+    minutes: float = 10.0,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("docs/results/soak.json"),
+) -> int:
+    """Exit code 1 where a promise was not kept, 2 without a server.
+
+    Parameters
+    ----------
+    minutes
+        How long each session lasts.
+    output
+        The report.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        report = soak(minutes, Path(folder))
     report = {"machine": dataclasses.asdict(this_machine()), **report, "broken": broken_promises(report)}
-    arguments.output.write_text(json.dumps(report, indent=1) + "\n")
+    output.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
     return int(bool(report["broken"]))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_app(app, sys.argv[1:]))

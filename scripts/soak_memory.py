@@ -7,7 +7,6 @@ memory of the process (RSS, MiB) is sampled each second; the peak must stay with
 after one minute, and under 800 MiB. Exit code 1 when it does not.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -15,16 +14,22 @@ import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Annotated
 
 import av
 import psutil
+from cyclopts import App, Parameter
 
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.phantom_clip import render_clip
+from rtpolyp.terminal.command_line import run_app
 
 MIB = 2**20
 GROWTH_LIMIT_MIB = 50
 PEAK_LIMIT_MIB = 800
+
+
+app = App(name="python scripts/soak_memory.py", help=__doc__, help_format="plaintext", version_flags=())
 
 
 def repeat(clip: Path, target: Path, seconds: float) -> int:
@@ -69,16 +74,25 @@ def watch(command: list[str]) -> list[float]:
     return samples
 
 
-def main() -> None:
-    """Measure and report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=20)
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/results/soak_memory.json"))
-    options = parser.parse_args()
+@app.default
+def main(
+    *,
+    minutes: float = 20.0,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("docs/results/soak_memory.json"),
+) -> int:
+    """Measure and report; exit code 1 where memory grew.
+
+    Parameters
+    ----------
+    minutes
+        Length of the clip.
+    output
+        The report.
+    """
     with tempfile.TemporaryDirectory() as folder:
         short, long = Path(folder, "short.mp4"), Path(folder, "long.mp4")
         render_clip(short, seconds=10, size=(1920, 1080), frame_rate=Fraction(25), seed=1)
-        frames = repeat(short, long, 60 * options.minutes)
+        frames = repeat(short, long, 60 * minutes)
         start = time.perf_counter()
         command = [sys.executable, "-m", "rtpolyp", "run", str(long), "-o", str(Path(folder, "out.mp4"))]
         samples = watch(command)
@@ -87,19 +101,18 @@ def main() -> None:
     report = {
         "command": "python scripts/soak_memory.py " + " ".join(sys.argv[1:]),
         "machine": f"{this_processor().name}, {this_processor().cores} cores",
-        "clip": f"1920x1080 H.264, {options.minutes:g} minutes, {frames} frames",
+        "clip": f"1920x1080 H.264, {minutes:g} minutes, {frames} frames",
         "seconds": round(elapsed, 1),
         "frames_per_second": round(frames / elapsed, 1),
         "rss_after_one_minute_mib": round(after_a_minute, 1),
         "rss_peak_mib": round(peak, 1),
         "rss_each_30_s_mib": [round(value, 1) for value in samples[::30]],
     }
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=1) + "\n")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
-    if peak - after_a_minute > GROWTH_LIMIT_MIB or peak > PEAK_LIMIT_MIB:
-        sys.exit(1)
+    return int(peak - after_a_minute > GROWTH_LIMIT_MIB or peak > PEAK_LIMIT_MIB)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_app(app, sys.argv[1:]))

@@ -45,6 +45,7 @@ class Checkpoint:
     earlier: tuple[TrainingFile, ...]  # every file that the weights it began with come from
     best_dice: float  # best macro validation Dice so far; in best.pt, that of these weights
     lessons: tuple[str, ...] = ()  # SHA-256 of teachers and of a list of hard crops, if there were any
+    data: tuple[str, ...] = ()  # DIR:SPLIT of each source, as it lay; not in a bundle's weights
     averaged: tuple[str, ...] = ()  # the checkpoints whose mean these weights are, see train.average
     stale: int = 0  # validations since then
     lr_scale: float = 1.0  # what plateaus have left of the learning rate

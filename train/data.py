@@ -7,13 +7,14 @@ so every frame has one shape and a batch is one gather.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.picture import Crop
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import read_cropped
@@ -66,6 +67,7 @@ class Frames:
     source_index: np.ndarray  # (F,) int64, into sources
     sources: tuple[str, ...]
     files: tuple[TrainingFile, ...]
+    places: tuple[str, ...] = ()  # DIR:SPLIT of each source
 
     def __len__(self) -> int:
         return len(self.images)
@@ -98,7 +100,7 @@ def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop
     if len(set(names)) < len(names):
         raise InputError(f"{', '.join(names)}: two sources share a name. Give each once, rename a folder")
     pairs = [(index, pair) for index, source in enumerate(sources) for pair in source.pairs(part)]
-    crop = "auto" if picture_crop else "off"
+    crop: Crop = "auto" if picture_crop else "off"
     images = np.empty((len(pairs), side, side, 3), np.uint8)
     masks = np.empty((len(pairs), side, side), np.uint8)
 
@@ -116,7 +118,8 @@ def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop
 
     with ThreadPoolExecutor() as pool:  # OpenCV decodes outside the interpreter's lock
         files = tuple(pool.map(load, range(len(pairs))))
-    return Frames(images, masks, np.array([index for index, _ in pairs]), names, files)
+    places = tuple(f"{source.folder}:{source.split}" for source in sources)
+    return Frames(images, masks, np.array([index for index, _ in pairs]), names, files, places)
 
 
 def resized(frames: Frames, side: int) -> Frames:
@@ -125,7 +128,7 @@ def resized(frames: Frames, side: int) -> Frames:
         return frames
     images = np.stack([resize_frame(image, (side, side)) for image in frames.images])
     masks = _binary(np.stack([resize_frame(mask, (side, side)) for mask in frames.masks]))
-    return Frames(images, masks, frames.source_index, frames.sources, frames.files)
+    return replace(frames, images=images, masks=masks)
 
 
 def _binary(mask: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ def backbone_weights_for(
     Without either, `weights/ENCODER_imagenet` beside the first data folder where it exists, else True.
     """
     if asked:
-        return IMAGENET if asked == IMAGENET else Path(asked)
+        return "imagenet" if asked == IMAGENET else Path(asked)
     beside_data = sources[0].folder.parent / "weights" / f"{spec.encoder}_imagenet"
     return beside_data if beside_data.exists() else True
 

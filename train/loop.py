@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -44,7 +45,7 @@ def fit(
     sources: Sequence[Source],
     folder: Path,
     *,
-    pretrained: bool | Path | str = True,
+    pretrained: bool | Path | Literal["imagenet"] = True,
     init: str | None = None,
     initialise: Callable[[nn.Module], None] | None = None,
     teachers: Sequence[str] = (),

@@ -173,6 +173,11 @@ class Recipe:
             passed += share * self.steps
             if step < round(passed):
                 return side
+        return self.final_size
+
+    @property
+    def final_size(self) -> int:
+        """Side in pixels of the last batches, at which it is validated."""
         return self.sizes[-1][0]
 
 

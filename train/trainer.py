@@ -164,6 +164,7 @@ class Trainer:
             files=self.batches.frames.files,
             earlier=self.earlier,
             lessons=self.lessons,
+            data=self.batches.frames.places,
             best_dice=self.best_dice,
             stale=self.stale,
             lr_scale=self.lr_scale,

@@ -21,5 +21,6 @@ def save_weights(checkpoint: Checkpoint, path: Path) -> None:
     own = set(checkpoint.files)
     earlier = tuple(file for file in checkpoint.seen if file not in own)
     save_checkpoint(
-        path, replace(checkpoint, ema=halved, earlier=earlier, model=None, optimiser=None, scaler=None)
+        path,
+        replace(checkpoint, ema=halved, earlier=earlier, data=(), model=None, optimiser=None, scaler=None),
     )

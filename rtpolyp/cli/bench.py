@@ -29,8 +29,12 @@ from rtpolyp.video.output_paths import prepare_file
 
 __all__ = ["NETWORKS", "bench"]
 
-NETWORKS = tuple(  # the paper's, as `python -m train --list` has them
-    f"{name}{fusion}" for name in ("fcn", "unet", "unetpp", "resunetpp", "pranet") for fusion in ("", "-if")
+NETWORKS = (
+    tuple(  # the paper's; others are known by their bundles. Spelled as `python -m train --list` has them
+        f"{name}{fusion}"
+        for name in ("fcn", "unet", "unetpp", "resunetpp", "pranet")
+        for fusion in ("", "-if")
+    )
 )
 CLIP_SECONDS = 4.0  # the phantom's first polyp is in view for half of that
 LABELS = {  # trtexec's words where it has one
@@ -126,10 +130,11 @@ def _choose(engine: str | None, nets: Sequence[str], every: bool) -> tuple[list[
         if not Path(engine := engine or DEFAULT_BUNDLE).is_file():  # a plan is one, and checked when opened
             load_bundle(engine)
         return [engine], []
-    for net in nets:
-        require_choice("net", net, NETWORKS)
-    wanted = NETWORKS if every else nets
     networks = {name: load_bundle(name).spec.network for name in known_bundles()}
+    known = tuple(dict.fromkeys((*NETWORKS, *networks.values())))
+    for net in nets:
+        require_choice("net", net, known)
+    wanted = known if every else nets
     missing = [net for net in wanted if net not in networks.values()]
     if nets and missing:
         raise InputError(

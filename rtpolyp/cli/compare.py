@@ -1,17 +1,21 @@
 """`rtpolyp compare`: two per-frame CSVs of `rtpolyp eval`, paired."""
 
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.table import Table
 
-from rtpolyp.measure.comparison import FIGURES, Comparison, compare, read_figures
+from rtpolyp.measure.comparison import FIGURES, Comparison, check_precisions, compare, read_figures
 from rtpolyp.measure.statistics import MINIMUM_GROUPS
 from rtpolyp.terminal.console import make_console
 
 __all__ = ["compare_runs"]
 
 
-def compare_runs(ours: Path, theirs: Path, /) -> None:
+def compare_runs(
+    ours: Path, theirs: Path, /, *, anyway: Annotated[bool, Parameter(negative="")] = False
+) -> None:
     """Compare two runs on the same frames: every figure, the difference, and its 95 % interval.
 
     The interval is a paired bootstrap over groups of frames that resemble each other (a sequence, a patient;
@@ -24,8 +28,12 @@ def compare_runs(ours: Path, theirs: Path, /) -> None:
         Per-frame CSV, as `rtpolyp eval --csv` writes it.
     theirs
         Another, of the same frames.
+    anyway
+        Compare runs of two precisions, too: part of the difference is the precision's.
     """
     first, second = read_figures(ours), read_figures(theirs)
+    if not anyway:
+        check_precisions(first, second)
     results = [compare([first], [second], figure) for figure in FIGURES]
     groups = len(set(first.groups))
     table = Table("figure", ours.stem, theirs.stem, "difference", "95 % interval", box=None)

@@ -46,7 +46,7 @@ def demo(
     seed
         Another seed is another colon.
     style
-        How polyps are drawn: outline, fill or box.
+        How polyps are drawn.
     """
     console = make_console()
     try:

@@ -28,7 +28,7 @@ def doctor() -> int:
     return 0
 
 
-def _mark(finding: Finding) -> str:
+def _mark(finding: Finding) -> Text:
     if finding.works:
-        return "[green]ok[/]"
-    return "[red]NO[/]" if finding.needed else "–"
+        return Text("ok", style="green")
+    return Text("NO", style="red") if finding.needed else Text("–")

@@ -112,7 +112,7 @@ class PictureFlags:
     threshold
         Probability from which a pixel is polyp; the bundle's own by default.
     style
-        How polyps are drawn: outline, fill or box.
+        How polyps are drawn.
     crop
         The endoscope's picture in the frame: auto, off, or x,y,w,h.
     """

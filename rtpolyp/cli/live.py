@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from rich.console import Console
-
 from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, PictureFlags
 from rtpolyp.cli.window import open_window
 from rtpolyp.live.controls import HELP
 from rtpolyp.run import open_live_engine, run_live
-from rtpolyp.terminal.console import say_written
+from rtpolyp.terminal.console import make_console, say_written
 from rtpolyp.terminal.line_writer import LineWriter
 from rtpolyp.video.source import open_live
 
@@ -41,7 +39,7 @@ def live(
     writes = any((outputs.written(), options.metrics))
     with contextlib.ExitStack() as stack:
         lines: Any = stack.enter_context(LineWriter(sys.stdout))
-        console = Console(file=lines, markup=False)
+        console = make_console(lines)
         network = stack.enter_context(open_live_engine(engine.recipe(optimise_for="latency")))
         source = stack.enter_context(open_live(video, options=reading.options(audio=bool(outputs.audio))))
         console.print(network.description, highlight=False)

@@ -6,6 +6,7 @@ reads a TIFF with JPEG compression as black. OpenCV decodes colours of 16 bits, 
 
 import io
 import warnings
+import zlib
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ MAX_PIXELS = 7680 * 4320  # 8K UHD: what a picture may declare before it is deco
 COLOUR_MODES = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "CMYK", "YCbCr")
 REDUCED = 254, 1  # TIFF's tag NewSubfileType: a smaller version of another page, as for a thumbnail
 ORIENTATION = 0x0112  # EXIF
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY_AND_ALPHA = 2  # channels
 # A 16-bit picture whose brightest value is below this was never scaled to 16 bits, and would be black.
 BRIGHTEST_OF_16 = 4096
@@ -111,7 +113,7 @@ def count_pages(path: Path) -> int:
     """How many pictures `read_pages` gives; 1 for a file that cannot be opened."""
     try:
         with path.open("rb") as file, _open(path, file) as image:
-            return len(_pages_of(image))
+            return len(_pages(path, image))
     except (OSError, InputError):
         return 1
 
@@ -141,7 +143,10 @@ def _decoded_from(
     path: Path, file: io.BufferedReader, max_pixels: int, *, single: bool
 ) -> Generator[NDArray[Any], None, None]:
     with _open(path, file) as image:
-        pages = _pages_of(image)
+        _check_size(path, image.size, max_pixels)
+        if image.format == "PNG":
+            _check_png(path)
+        pages = _pages(path, image)
         if single and len(pages) > 1:
             raise InputError(f"{path}: holds {len(pages)} pictures; save each as a file of its own")
         for page in pages:
@@ -172,8 +177,29 @@ def _open(path: Path, file: io.BufferedReader) -> ImageFile.ImageFile:
         raise InputError(f"{path}: not a readable image ({size} bytes); copy or export it again") from exc
 
 
-def _pages_of(image: ImageFile.ImageFile) -> list[int]:
+def _check_png(path: Path) -> None:
+    """Raise InputError where a PNG's last chunk is not there, or one was changed: Pillow shows half of it."""
+    content = path.read_bytes()
+    at = len(PNG_SIGNATURE)
+    while (end := at + 12 + int.from_bytes(content[at : at + 4], "big")) <= len(content) and at + 12 <= end:
+        kind, checksum = content[at + 4 : at + 8], int.from_bytes(content[end - 4 : end], "big")
+        if kind[:1].isupper() and zlib.crc32(content[at + 4 : end - 4]) != checksum:
+            raise InputError(f"{path}: is cut or broken (wrong checksum); copy or export it again")
+        if kind == b"IEND":
+            return
+        at = end
+    raise InputError(f"{path}: is cut or broken (no end mark); copy or export it again")
+
+
+def _pages(path: Path, image: ImageFile.ImageFile) -> list[int]:
     """The numbers of the pages that are pictures of their own."""
+    try:
+        return _pages_of(image)
+    except Exception as exc:  # as in _open
+        raise InputError(f"{path}: {_damage(exc)}; copy or export it again") from exc
+
+
+def _pages_of(image: ImageFile.ImageFile) -> list[int]:
     count = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
     if image.format != "TIFF" or count == 1:
         return list(range(count))

@@ -88,7 +88,8 @@ class OpenVinoEngine(SlotEngine):
         capabilities = _core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
         bf16: tuple[Precision, ...] = ("bf16",) if "BF16" in capabilities else ()
         int8: tuple[Precision, ...] = ("int8",) if "int8" in bundle.spec.files else ()
-        return ("fp32", *bf16, *int8)
+        offered: tuple[Precision, ...] = ("fp32", *bf16, *int8)
+        return tuple(one for one in offered if one not in bundle.spec.left_out)
 
     def close(self) -> None:
         """Wait for requests in flight and free the compiled network; later calls do nothing."""

@@ -32,7 +32,7 @@ class LiveOptions:
         if not isinstance(self.crop, Rect):
             require_choice("crop", self.crop, ("auto", "off"))
         milliseconds = "milliseconds, e.g. 150"
-        require_number("max_age_ms", self.max_age_ms, above=0, below=math.inf, example=milliseconds)
+        require_number("max_age_ms", self.max_age_ms, least=0, below=math.inf, example=milliseconds)
         require_number("alert_delay_ms", self.alert_delay_ms, least=0, below=math.inf, example=milliseconds)
         require_bool("tone", self.tone)
         require_bool("deidentify", self.deidentify)

@@ -99,7 +99,11 @@ class _Session:
             source, outputs, header, telemetry, capacity=capacity, deidentify=options.deidentify
         )
         stack.callback(self._recordings.close)
+        self._wire(settings, display)
 
+    def _wire(self, settings: Settings, display: Display | None) -> None:
+        """Make the planes, from the source's reader to the screen; each has a thread, none begins yet."""
+        source, options, telemetry = self._source, self._options, self._telemetry
         self._for_picture: Latest[Frame] = Latest(self._drop)
         self._for_ai: Latest[Frame] = Latest()
         pictures: Latest[Shown] = Latest(self._drop)
@@ -115,7 +119,7 @@ class _Session:
         )
         self._inference = InferenceThread(
             self._for_ai,
-            engines,
+            self._engines,
             lambda: self._screen.controls.settings,
             lambda: self._reader.picture,
             alerts=AlertPolicy(options.alert_delay_ms),

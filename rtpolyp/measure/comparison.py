@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rtpolyp.errors import InputError
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval, bootstrap_difference
 
-__all__ = ["FIGURES", "Comparison", "FrameFigures", "compare", "read_figures"]
+__all__ = ["FIGURES", "Comparison", "FrameFigures", "check_precisions", "compare", "read_figures"]
 
 # the columns of `report.write_csv` that hold Dice or IoU: of frames with a polyp only
 FIGURES = (
@@ -35,6 +35,7 @@ class FrameFigures:
     names: tuple[str, ...]  # (N)
     groups: tuple[str, ...]  # (N) frames of one group resemble each other
     values: dict[str, NDArray[np.float64]]  # figure → (N,)
+    precision: str = ""  # that the engine ran in; "" for masks made elsewhere, and in older files
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,17 @@ def read_figures(path: Path) -> FrameFigures:
     names = tuple(row["name"] for row in rows)
     if repeated := [name for index, name in enumerate(names) if name in names[:index]]:
         raise InputError(f"{path}: frame {repeated[0]!r} stands there twice; keep one row for each")
-    return FrameFigures(path, names, tuple(row["group"] for row in rows), values)
+    precision = rows[0].get("precision") or ""
+    return FrameFigures(path, names, tuple(row["group"] for row in rows), values, precision)
+
+
+def check_precisions(ours: FrameFigures, theirs: FrameFigures) -> None:
+    """Raise InputError where two precisions are known and differ: part of the difference is theirs."""
+    if ours.precision and theirs.precision and ours.precision != theirs.precision:
+        raise InputError(
+            f"{ours.path} ran in {ours.precision}, {theirs.path} in {theirs.precision}: score both with the "
+            "same --precision, or compare them --anyway"
+        )
 
 
 def compare(ours: Sequence[FrameFigures], theirs: Sequence[FrameFigures], figure: str = "dice") -> Comparison:

@@ -38,6 +38,7 @@ __all__ = [
     "score_frame",
 ]
 
+PRECISIONS = ("fp32", "fp16", "bf16", "int8")
 HALF = 128  # smallest uint8 probability that is at least 0.5
 SOFT_SIDE = 256  # pixels; the size at which ResUNet++ scores
 # Smaller components of the truth, as a fraction of the frame, are slips of the brush and not polyps to find:
@@ -79,6 +80,7 @@ class Evaluation:
     frames: tuple[FrameScore, ...]
     seen: int  # frames of the data set that the network was trained or chosen on
     seen_included: bool  # whether those are among `frames`
+    precision: str = ""  # that the engine ran in; "" for masks made elsewhere
 
     @property
     def with_polyp(self) -> tuple[FrameScore, ...]:
@@ -131,7 +133,13 @@ def evaluate_engine(
         frames.append(score_frame(pair, probability, truth, settings, rect))
         if progress is not None:
             progress(len(frames), len(scored))
-    return Evaluation(engine.description, settings, tuple(frames), len(seen), include_seen)
+    precision = _precision_of(engine)
+    return Evaluation(engine.description, settings, tuple(frames), len(seen), include_seen, precision)
+
+
+def _precision_of(engine: Engine) -> str:
+    """The word of an engine's description that names it: every backend begins with its own name and that."""
+    return next((word for word in engine.description.replace(",", " ").split() if word in PRECISIONS), "")
 
 
 def evaluate_predictions(

@@ -16,6 +16,7 @@ from rtpolyp.measure.crops import CropScore, OutlineRate, crop_rates, outline_ra
 from rtpolyp.measure.evaluation import Evaluation, FrameScore
 from rtpolyp.measure.metrics import Detection, Overlap
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval, bootstrap_mean, clopper_pearson
+from rtpolyp.printable import as_cell
 
 __all__ = [
     "Figure",
@@ -197,7 +198,7 @@ def to_dict(evaluation: Evaluation, *, crops: Sequence[CropScore] = (), **contex
 
 def write_csv(evaluation: Evaluation, path: Path) -> None:
     """Write one row a frame; cells of Dice and IoU are empty on frames without a polyp."""
-    rows = [_row(frame) for frame in evaluation.frames]
+    rows = [{**_row(frame), "precision": evaluation.precision} for frame in evaluation.frames]
 
     def write(path: Path) -> None:
         with path.open("w", newline="", encoding="utf-8") as file:
@@ -271,8 +272,8 @@ def _row(frame: FrameScore) -> dict[str, object]:
         "two_class_iou_256_px": frame.small.two_class_iou,
     }
     return {
-        "name": frame.pair.name,
-        "group": frame.pair.group,
+        "name": as_cell(frame.pair.name),
+        "group": as_cell(frame.pair.group),
         "family": frame.pair.family,
         **{key: "" if math.isnan(value) else f"{value:.6f}" for key, value in scores.items()},
         "truth_pixels": frame.half.truth,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.measure.dataset import images_by_stem
 from rtpolyp.measure.evaluation import SPECK
@@ -72,7 +73,9 @@ def box_truth(path: Path) -> Truth:
         boxes = [[[int(edge) for edge in entry["bbox"]] for entry in frame] for frame in content["frames"]]
         if any(len(corners) != 4 for frame in boxes for corners in frame):
             raise ValueError("a bbox has four numbers")
-    except (KeyError, TypeError, ValueError) as exc:
+        if min(shape) < 1 or shape[0] * shape[1] > MAX_PIXELS:
+            raise ValueError(f"a picture of {shape[1]}x{shape[0]} pixels")
+    except (KeyError, TypeError, ValueError, OverflowError) as exc:
         raise InputError(
             f"{path}: not a list of boxes ({exc!r}); "
             'give {"width": W, "height": H, "frames": [[{"bbox": [x0, y0, x1, y1]}], …]}'
@@ -99,7 +102,7 @@ def read_sequences(path: Path) -> list[str]:
     try:
         rows = {int(row["video_frame"]): str(row["sequence_id"]) for row in content}
         return [rows[index] for index in range(len(rows))]
-    except (KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError, OverflowError) as exc:
         raise InputError(
             f"{path}: not a list of frames ({exc!r}); "
             'give [{"video_frame": 0, "sequence_id": 10}, …] with every frame'

@@ -5,13 +5,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TextIO, TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
+from rich.text import Text
 
 from rtpolyp.errors import OutputError
+from rtpolyp.printable import printable
 
 __all__ = ["OnProgress", "check_outputs", "make_console", "progress_bar", "say_written"]
 
@@ -19,9 +21,19 @@ PIPED_WIDTH = 120  # columns where no terminal says how wide it is
 OnProgress: TypeAlias = Callable[[int, int | None], None]  # called with (frames done, frames in all)
 
 
-def make_console() -> Console:
-    """A console as wide as the terminal, or PIPED_WIDTH."""
-    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+class _TextConsole(Console):
+    """Shows what strangers named as text: no markup, no escape sequences, in lines and cells of tables."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Rich's own name: every text that is printed passes through it."""
+        return super().render_str("\n".join(map(printable, text.split("\n"))), **how)
+
+
+def make_console(file: TextIO | None = None) -> Console:
+    """A console as wide as the terminal, or PIPED_WIDTH; of `file`, the standard output by default."""
+    stream = sys.stdout if file is None else file
+    width = None if stream is not None and stream.isatty() else PIPED_WIDTH
+    return _TextConsole(file=file, width=width, markup=False, emoji=False)
 
 
 @contextmanager

@@ -40,15 +40,6 @@ class AlertCounters:
         """Tracks that never alerted, for whatever reason."""
         return self.suppressed_short + self.suppressed_quality
 
-    @property
-    def mean_delay_seconds(self) -> float:
-        """The delay that the policy added on average; 0 without an activation."""
-        return self.delay_seconds / max(1, self.activations)
-
-    def activations_per_minute(self, seconds: float) -> float:
-        """Activations a minute over `seconds` of watched video; 0 when nothing was watched."""
-        return 60 * self.activations / seconds if seconds > 0 else 0.0
-
 
 @dataclass
 class _Track:

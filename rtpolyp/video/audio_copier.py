@@ -37,6 +37,7 @@ class AudioCopier:
         self._resampler: av.AudioResampler | None = None
         self._damaged = False
         self._ready: deque[Packet] = deque()  # to be muxed once the picture is there
+        self._lasts = 0  # ticks, of the last packet that was copied
         self._last = -1  # pts of the last packet that was muxed
         if not is_known:
             track.remark("its sound is in a codec that is unknown here, and is left out")
@@ -56,6 +57,8 @@ class AudioCopier:
                 self._ready += self._encoded(packet)
             else:
                 packet.stream = self._target
+                # Matroska may leave the last packet without one, which would then end where it begins.
+                packet.duration = self._lasts = packet.duration or self._lasts
                 self._ready.append(packet)
         self._mux(seconds)
 

@@ -2,17 +2,22 @@
 
 import math
 import struct
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import av
 
-from rtpolyp.video.colour import BT601, BT709, FULL, HD_LINES, LIMITED, Colour
+from rtpolyp.video.colour import BT601, BT709, FULL, HD_LINES, LIMITED, MATRICES, UNSPECIFIED, Colour
 from rtpolyp.video.filter_chain import FilterChain
 from rtpolyp.video.input_options import Deinterlace
 
 __all__ = ["FrameNormaliser"]
 
+GREY = ("gray", "ya", "mono")  # how libav's grey formats begin
+RGB = 0  # of H.273's matrices
+HDR = {16: ("PQ", "smpte2084"), 18: ("HLG", "arib-std-b67")}  # by H.273's transfer characteristics
+PRIMARIES = {1: "bt709", 9: "bt2020", 11: "smpte431", 12: "smpte432"}
 PLANAR_420 = ("yuv420p", "yuvj420p")
 # What to do for each display matrix, as its four rotation terms (a, b, c, d): a pixel at (x, y) is shown at
 # (a x + c y, b x + d y). No vflip: it turns line strides negative, which NumPy views would have to undo.
@@ -42,14 +47,22 @@ class FrameNormaliser:
     `flush` releases. `deinterlace="on"` is for capture devices that do not mark such frames: all count as
     interlaced, the upper field first unless a frame says otherwise; with "off" none does. Images keep the
     pixel grid of their file, as `imaging.preprocess.read_image` does, so that they fit their masks:
-    `upright=False`.
+    `upright=False`. HDR becomes BT.709 by libswscale's colour management. `remark` is told of that, and of
+    colours that cannot be read as they are meant.
     """
 
-    def __init__(self, *, upright: bool = True, deinterlace: Deinterlace = "auto") -> None:
+    def __init__(
+        self,
+        *,
+        upright: bool = True,
+        deinterlace: Deinterlace = "auto",
+        remark: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._remark = remark
         self._upright = upright
         self._deinterlace = deinterlace
         self._interlaced = deinterlace == "on"
-        self._layout: tuple[str, int, int, bool] | None = None
+        self._layout: tuple[object, ...] | None = None
         self._chain: FilterChain | None = None
         self._colour = Colour()
         self._time_base = Fraction(1)
@@ -58,7 +71,12 @@ class FrameNormaliser:
     def __call__(self, native: av.VideoFrame) -> list[av.VideoFrame]:
         """Take one decoded frame; return the frames that are ready, usually this one."""
         self._interlaced |= native.interlaced_frame and self._deinterlace != "off"
-        layout = native.format.name, native.width, native.height, self._interlaced
+        if int(native.colorspace) not in (RGB, UNSPECIFIED, *MATRICES):
+            self._remark(
+                f"its colour matrix (code {int(native.colorspace)}) is unknown: its colours are wrong"
+            )
+            native.colorspace = UNSPECIFIED
+        layout = native.format.name, native.width, native.height, self._interlaced, Colour.of(native)
         ready: list[av.VideoFrame] = []
         if layout != self._layout:
             ready = self.flush()
@@ -76,6 +94,8 @@ class FrameNormaliser:
         turn = ORIENTATIONS[_display_matrix(native) if self._upright else (1, 0, 0, 1)]
         self.transposed = sum(name == "transpose" for name, _ in turn) == 1
         convert, self._colour = _to_planar_420(native, still=not self._upright)
+        if (transfer := int(native.color_trc)) in HDR:
+            self._remark(f"HDR ({HDR[transfer][0]}), shown and analysed as BT.709")
         steps = [*([DEINTERLACE[self._deinterlace]] if self._interlaced else []), *turn, *convert]
         self._time_base = native.time_base or Fraction(1)
         self._chain = FilterChain(native, steps) if steps else None
@@ -87,7 +107,9 @@ class FrameNormaliser:
                 frame.pts = None if frame.pts is None else round(frame.pts * unit)
                 frame.duration = round(frame.duration * unit)
             frame.time_base = self._time_base
-            frame.colorspace, frame.color_range = self._colour.matrix, self._colour.range
+            colour = self._colour
+            frame.colorspace, frame.color_range = colour.matrix, colour.range
+            frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
             frame.pict_type = 0  # or the encoder would repeat the decoder's choice of I and P frames
         return frames
 
@@ -95,19 +117,34 @@ class FrameNormaliser:
 def _to_planar_420(native: av.VideoFrame, *, still: bool) -> tuple[list[tuple[str, str]], Colour]:
     """The filters that make a frame planar 4:2:0, and the colour tags of what comes out.
 
-    YUV keeps its matrix and range. RGB becomes what JPEG is in a still, what players expect in a video.
+    YUV keeps its matrix and range. RGB becomes what JPEG is in a still, what players expect in a video. HDR
+    is mapped to SDR so that its reference white, and what is darker, look as they do in SDR.
     """
     colour, pixels = Colour.of(native), native.format
+    size = native.width, native.height
+    if colour.transfer in HDR:
+        return _to_sdr(colour, size, is_yuv=not pixels.is_rgb)
     if pixels.name in PLANAR_420:
         return [], colour
     full, scale = pixels.name.startswith("yuvj"), "flags=area+accurate_rnd"
     if pixels.is_rgb or pixels.has_palette:
-        size = native.width, native.height
         matrix = BT709 if not still and min(size) >= HD_LINES else BT601
         colour = Colour(matrix, FULL if still else LIMITED, colour.primaries, colour.transfer)
         full = still
         scale += f":out_color_matrix={colour.swscale_matrix(size)}:out_range={colour.swscale_range}"
+    elif pixels.name.startswith(GREY):  # libswscale takes all grey for full range: so its samples stay
+        scale += ":in_range=full:out_range=full"
     return [("scale", scale), ("format", "yuvj420p" if full else "yuv420p")], colour
+
+
+def _to_sdr(colour: Colour, size: tuple[int, int], *, is_yuv: bool) -> tuple[list[tuple[str, str]], Colour]:
+    """The filters from PQ or HLG to BT.709; a table is made for them first, in some 4 s of processor time."""
+    given = f"in_transfer={HDR[colour.transfer][1]}:in_primaries={PRIMARIES.get(colour.primaries, 'bt2020')}"
+    if is_yuv:
+        given += f":in_color_matrix={colour.swscale_matrix(size)}:in_range={colour.swscale_range}"
+    wanted = "out_transfer=bt709:out_primaries=bt709:out_color_matrix=bt709:out_range=limited"
+    steps = [("scale", f"{given}:{wanted}:intent=relative_colorimetric"), ("format", "yuv420p")]
+    return steps, Colour(BT709, LIMITED, BT709, BT709)
 
 
 def _display_matrix(native: av.VideoFrame) -> tuple[int, ...]:

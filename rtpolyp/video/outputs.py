@@ -50,8 +50,9 @@ class Outputs:
         return None if value is None else Path(os.path.expanduser(value))
 
     def written(self) -> tuple[Path, ...]:
-        """The files and folders that hold a run's results, in the order of the fields."""
-        paths = (self.path(name) for name in ("video", "raw", "json", "masks"))
+        """The files and folders that hold a run's results: its recordings, then every other format."""
+        names = dict.fromkeys(("video", "raw", *(one.name for one in FORMATS)))
+        paths = (self.path(name) for name in names)
         return tuple(path for path in paths if path is not None)
 
     def check_for_file(self) -> None:

@@ -36,7 +36,7 @@ class VideoFile:
         self.remarks = Remarks(path.name)
         self._decoder = Decoder(path, self.remarks.say, options=options)
         self.losses = self._decoder.losses
-        self._normaliser = FrameNormaliser(deinterlace=options.deinterlace)
+        self._normaliser = FrameNormaliser(deinterlace=options.deinterlace, remark=self.remarks.say)
         self._delivered = 0  # frames
         self._interval = 1  # ticks from frame to frame
         self._natives = self._normalised()

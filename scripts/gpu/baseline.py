@@ -58,6 +58,8 @@ class TorchEngine:
 
     capacity, batch = 1, 1
 
+    backend = "pytorch"
+
     def __init__(self, case: Case, device: str, *, graph: bool) -> None:
         import torch
 

@@ -28,6 +28,7 @@ class Answer(Future):
 class RedEngine:
     """Probability = redness: red minus the mean of green and blue, doubled."""
 
+    backend = "red"
     description = "redness rule, 2 in flight"
     capacity = 2
 

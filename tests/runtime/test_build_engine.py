@@ -209,3 +209,20 @@ def test_without_the_extra_it_is_one_line(tmp_path: Path):
     assert result.returncode == 2
     assert result.stderr.startswith("build_engine: tensorrt")
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--net", "tiny", "--bundle", "tiny"), "--net: and --bundle both name what to build; give one"),
+        (("--encoder", "vgg16", "--weights", "best.pt"), "--encoder: is the run's own, with --weights"),
+        (("--frames", "x", "--untrained"), "--frames: random weights are compared with nothing"),
+        (
+            ("--frames", "x", "--via", "torch-tensorrt"),
+            "--frames: torch-tensorrt's plans are not compared",
+        ),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(run, capsys, options, said):
+    assert run(*options) == 2
+    assert said in capsys.readouterr().err

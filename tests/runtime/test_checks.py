@@ -40,7 +40,7 @@ def test_settings_refuse(fields, message):
     ("fields", "message"),
     [
         ({"crop": "middle"}, "crop 'middle' is unknown; there are: auto, off"),
-        ({"max_age_ms": 0}, r"max_age_ms 0 is outside \(0, inf\): give milliseconds"),
+        ({"max_age_ms": -1}, r"max_age_ms -1 is outside \[0, inf\): give milliseconds"),
         ({"alert_delay_ms": -1}, "alert_delay_ms -1 is outside"),
         ({"tone": 1}, "tone 1: give True or False"),
         ({"deidentify": True, "crop": "off"}, "deidentify: blanks what crop leaves out"),

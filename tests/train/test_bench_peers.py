@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from rtpolyp.inference.bundle import load_bundle
+from rtpolyp.terminal.command_line import run_app
 from rtpolyp.video.source import open_source
 from scripts import bench_peers
-from scripts.bench_peers import main, measure_engines, open_peers, streaming_loop
+from scripts.bench_peers import app, measure_engines, open_peers, streaming_loop
 from tests.runtime.red_disc import disc, disc_clip
 from tests.runtime.tiny_bundle import write_tiny_bundle
 
@@ -27,7 +28,8 @@ def _brief(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
 
 def test_every_peer_is_measured_in_both_loops(folder: Path, tmp_path: Path, capsys):
     clip = disc_clip(tmp_path / "disc.mp4", frames=6)
-    main(["--bundle", str(folder), "--clip", str(clip), "--rounds", "1", "-o", str(tmp_path)])
+    words = ["--bundle", str(folder), "--clip", str(clip), "--rounds", "1", "-o", str(tmp_path)]
+    assert run_app(app, words) == 0
     (path,) = tmp_path.glob("peers-tiny-*.json")
     report = json.loads(path.read_text())
     peers = {"ONNX Runtime fp32", "ONNX Runtime int8", "OpenCV DNN fp32"}

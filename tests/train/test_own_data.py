@@ -1,5 +1,6 @@
 """docs/own-data.md, command by command: on a small folder, with two steps and a small network."""
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -35,7 +36,7 @@ SMALL = {
         "--lr-decoder": ["1e-6"],
         "--validate-every": ["1"],
     },
-    "python -m train.export": {"--size": ["64"]},
+    "python -m train.export": {},
     "rtpolyp eval": {},
     "rtpolyp compare": {},
     "rtpolyp run": {},
@@ -116,3 +117,23 @@ def test_a_command_with_a_wrong_option_fails(checkout, capsys):
     program, tokens = commands()[0]
     assert run(program, [*tokens, "--groups", "x"]) == 2
     assert "--groups" in capsys.readouterr().err
+
+
+def test_the_example_that_fine_tunes_runs_the_same_commands(checkout, monkeypatch, capsys):
+    path = DOCUMENT.parents[1] / "examples" / "fine_tune.py"
+    example = importlib.util.module_from_spec(importlib.util.spec_from_file_location("fine_tune", path))
+    example.__spec__.loader.exec_module(example)
+
+    def train_small(module: str, *arguments: object) -> None:
+        program = f"python -m {module}"
+        options = {name: values for name, values in SMALL[program].items() if name != "--validate-every"}
+        tokens = [str(argument) for argument in arguments]
+        for option, values in options.items():
+            at = tokens.index(option) + 1
+            tokens[at : at + len(values)] = values
+        assert run(program, tokens) == 0, capsys.readouterr().err
+
+    monkeypatch.setattr(example, "train", train_small)
+    example.main("../clinic", "work", "2", "64")
+    assert re.search(r"<Result of \w+: \d+x\d+, ", capsys.readouterr().out)
+    assert (checkout / "work" / "bundle" / "spec.json").is_file()

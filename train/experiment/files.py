@@ -24,10 +24,11 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(stream.fileno())
         os.replace(beside, path)
     except OSError as exc:
-        beside.unlink(missing_ok=True)
         raise OutputError(
             f"{path}: cannot be written ({exc.strerror}). Free space or choose another -o"
         ) from exc
+    finally:
+        beside.unlink(missing_ok=True)  # of a failure, or of a signal in between
 
 
 def replace_text(path: Path, text: str) -> None:

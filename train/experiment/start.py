@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from train.data import Source
 from train.initial import backbone_weights_for
@@ -20,7 +21,7 @@ class Start:
     backbone_weights: str | None = None  # a path, or "imagenet"; None: beside the data, else a package's
     init: Path | None = None  # a folder that holds NETWORK/best.pt for each
 
-    def pretrained(self, spec: NetworkSpec, sources: Sequence[Source]) -> bool | Path | str:
+    def pretrained(self, spec: NetworkSpec, sources: Sequence[Source]) -> bool | Path | Literal["imagenet"]:
         """What `create_network` takes."""
         if self.random or spec.encoder == OWN:
             return False

@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 
 from train.command_line import run_command_line
 from train.data import parse_source
-from train.export.bundle import export_bundle
+from train.export.bundle import export_bundle, sources_of
 
 app = App(name="python -m train.export", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
 
@@ -22,10 +22,11 @@ def main(
     *,
     checkpoint: Path,
     name: str,
-    data: Annotated[list[str], Parameter(consume_multiple=False)],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    size: int = 352,
+    data: Annotated[list[str] | None, Parameter(consume_multiple=False, negative="")] = None,
+    size: int | None = None,
     seed: int = 0,
+    untrained: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Export a checkpoint as a bundle.
 
@@ -36,16 +37,20 @@ def main(
     name
         The bundle's name.
     data
-        DIR[:SPLIT], repeatable: the data sets that it was trained on.
+        DIR[:SPLIT], repeatable: the data sets that it was trained on; by default where they lay then.
     out
         The bundle's folder; an earlier bundle there is replaced.
     size
-        Side of the network's input in pixels, a multiple of 32.
+        Side of the network's input in pixels, a multiple of 32; by default the last that it was trained at.
     seed
         Chooses calibration frames and polyp-free crops.
+    untrained
+        Export a network that finds next to nothing, too: for measuring speed.
     """
-    sources = [parse_source(text) for text in data]
-    spec = export_bundle(checkpoint, out, name=name, sources=sources, side=size, seed=seed)
+    sources = [parse_source(text) for text in data or sources_of(checkpoint)]
+    spec = export_bundle(
+        checkpoint, out, name=name, sources=sources, side=size, seed=seed, untrained=untrained
+    )
     point = f"threshold {spec.threshold}, area {spec.minimum_area}, confidence {spec.minimum_confidence}"
     print(f"{out}: {point}; figures in {out / 'MODEL_CARD.md'}")
 

@@ -5,6 +5,7 @@ OpenVINO agree and no precision costs more than it may. A failure leaves an earl
 """
 
 import logging
+import math
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -34,7 +35,7 @@ from train.export.parity import EXACT, HALF_WEIGHTS, check, reference
 from train.publish import published
 from train.weights import save_weights
 
-__all__ = ["export_bundle"]
+__all__ = ["export_bundle", "sources_of"]
 
 log = logging.getLogger(__name__)
 
@@ -42,38 +43,58 @@ FILES = {"fp32": "model.onnx", "int8": "model.int8.onnx", "weights": "weights.pt
 PARITY_FRAMES = 24  # validation frames that every backend computes; PyTorch takes 0.2 s each
 PARITY_BATCH = 2  # so that the symbolic batch is tested too
 CALIBRATION_FRAMES = 300  # train frames that set INT8's ranges
+WORTHLESS = 0.2  # mean Dice: every network trained for a hundred steps here had more
 HALVING_COST = 0.0005  # mean Dice that FP16 storage of the weights may cost on validation frames
 
 
 def export_bundle(
-    checkpoint: Path, folder: Path, *, name: str, sources: Sequence[Source], side: int = 352, seed: int = 0
+    checkpoint: Path,
+    folder: Path,
+    *,
+    name: str,
+    sources: Sequence[Source],
+    side: int | None = None,
+    seed: int = 0,
+    untrained: bool = False,
 ) -> EngineSpec:
     """Export a checkpoint's averaged weights as the bundle `folder`, and return its spec.
 
     `sources` are those that it was trained on: their val parts judge parity, precisions and the operating
-    point, their train parts calibrate INT8. `side` is the network's input size in pixels, a multiple of 32.
+    point, their train parts calibrate INT8. `side` is the network's input size in pixels, a multiple of 32;
+    by default the last that it was trained at. A precision that costs too much is left out, with a warning.
     An earlier bundle in `folder` is replaced.
 
-    Raises InputError for sources that are not the checkpoint's and for data that cannot be read, EngineError
-    where a backend or a precision is too far off, OutputError for a folder that holds
+    Raises InputError for sources that are not the checkpoint's, for data that cannot be read, and for a
+    network that finds next to nothing unless it may be `untrained`; EngineError where a backend or FP32 is
+    too far off, OutputError for a folder that holds
     something else or cannot be written.
     """
     trained = load_checkpoint(checkpoint)
     _check_sources(checkpoint, trained, sources)
     files = dict(FILES)
+    side = trained.recipe.final_size if side is None else side
     spec = EngineSpec(name, trained.spec.name, trained.spec.encoder, side, side, **asdict(PLAIN), files=files)
     crops = trained.recipe.picture_crop
     held_out = load_held_out(sources, spec.size, picture_crop=crops)
     log.info("%d validation frames", len(held_out))
     with published(folder, "spec.json") as staging:
         bundle = Bundle(staging, spec)
-        exact, parity = _write_fp32(load_network(trained), bundle, held_out)
+        exact, parity, dice = _write_fp32(load_network(trained), bundle, held_out)
+        if not (untrained or dice >= WORTHLESS):
+            raise InputError(
+                f"{checkpoint}: Dice {_figure(dice)} on {len(held_out)} validation frames, which is an "
+                "untrained network or a training that failed; train it on, or add --untrained"
+            )
         calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed, picture_crop=crops)
         _write_int8(exact, bundle, held_out, calibration)
         save_weights(trained, bundle.model("weights"))
-        point, validation = judge(bundle, held_out, seed)
+        point, validation, left_out = judge(bundle, held_out, seed)
+        for precision in left_out:
+            if (file := files.pop(precision, None)) is not None:
+                (staging / file).unlink()
         spec = replace(
             spec,
+            files=files,
             **asdict(point),
             sha256={file: sha256_of(staging / file) for file in files.values()},
             metrics={"validation": validation, "parity": parity},
@@ -88,8 +109,11 @@ def export_bundle(
 
 def _write_fp32(
     network: nn.Module, bundle: Bundle, held_out: HeldOut
-) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """Write model.onnx; return the graph with exact weights, and how far each backend is from PyTorch."""
+) -> tuple[onnx.ModelProto, dict[str, str], float]:
+    """Write model.onnx.
+
+    Returns the graph with exact weights, how far each backend is from PyTorch, and the mean Dice.
+    """
     exact = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), bundle.spec.size)
     frames = held_out.frames[:: max(1, len(held_out) // PARITY_FRAMES)][:PARITY_FRAMES]
     expected = reference(network, frames)
@@ -106,7 +130,19 @@ def _write_fp32(
         dice.append(mean_dice(predict_all(bundle, "fp32", held_out), held_out))
         log.info("%s: Dice %.4f", stage, dice[-1])
     check_cost("weights stored as FP16", *dice, HALVING_COST)
-    return exact, parity
+    return exact, parity, dice[0]
+
+
+def sources_of(checkpoint: Path) -> tuple[str, ...]:
+    """`DIR[:SPLIT]` of each source that a checkpoint was trained on; raises InputError where it has none."""
+    known = load_checkpoint(checkpoint).data
+    if not known:
+        raise InputError(f"{checkpoint}: does not say where its data lay; give them by --data DIR:SPLIT")
+    return known
+
+
+def _figure(dice: float) -> str:
+    return "of nothing" if math.isnan(dice) else f"{dice:.3f}"
 
 
 def _write_int8(exact: onnx.ModelProto, bundle: Bundle, held_out: HeldOut, calibration: np.ndarray) -> None:

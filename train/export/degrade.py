@@ -19,4 +19,4 @@ def as_recorded(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     blurred = cv2.GaussianBlur(image, (0, 0), BLUR)
     noisy = np.clip(blurred + rng.normal(0, NOISE, image.shape), 0, 255).round().astype(np.uint8)
     _, coded = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return cv2.imdecode(coded, cv2.IMREAD_COLOR)
+    return np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR))

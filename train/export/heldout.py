@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rtpolyp.imaging.picture import Crop
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.engine import Engine
 from rtpolyp.measure.dataset import Pair
@@ -30,7 +31,7 @@ class HeldOut:
     @property
     def has_polyp(self) -> np.ndarray:
         """(F,) bool."""
-        return self.truth.any(axis=(1, 2))
+        return np.asarray(self.truth.any(axis=(1, 2)))
 
 
 def load_held_out(sources: Sequence[Source], size: tuple[int, int], *, picture_crop: bool = False) -> HeldOut:
@@ -38,7 +39,7 @@ def load_held_out(sources: Sequence[Source], size: tuple[int, int], *, picture_c
 
     Raises InputError for unusable files.
     """
-    crop = "auto" if picture_crop else "off"
+    crop: Crop = "auto" if picture_crop else "off"
     pairs, names, frames, truth = [], [], [], []
     for source in sources:
         for pair in source.pairs("val"):
@@ -54,7 +55,7 @@ def load_frames_of(
     sources: Sequence[Source], count: int, size: tuple[int, int], seed: int, *, picture_crop: bool = False
 ) -> np.ndarray:
     """`count` train frames `(C, H, W, 3) uint8 BGR`, drawn over all sources; all if there are fewer."""
-    crop = "auto" if picture_crop else "off"
+    crop: Crop = "auto" if picture_crop else "off"
     pairs = [pair for source in sources for pair in source.pairs("train")]
     chosen = np.random.default_rng(seed).permutation(len(pairs))[:count]
     return np.stack([resize_frame(read_cropped(pairs[index], crop)[0], size) for index in chosen])

@@ -17,7 +17,7 @@ from rtpolyp.measure.evaluation import HALF
 from rtpolyp.spec import Precision
 from train.export.degrade import as_recorded
 from train.export.heldout import HeldOut, dice_per_frame, probabilities
-from train.export.operating_point import PLAIN, OperatingPoint, choose_operating_point, outcome_at
+from train.export.operating_point import PLAIN, OperatingPoint, Outcome, choose_operating_point, outcome_at
 
 __all__ = ["check_cost", "judge", "mean_dice", "point_on", "predict_all", "seen_by", "views_of"]
 
@@ -26,6 +26,7 @@ Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # as choose_opera
 
 log = logging.getLogger(__name__)
 
+WORDS = {"half": "at 0.5", "operating": "at the operating point"}
 MOST_CROPS = 240  # polyp-free crops of validation frames
 ENOUGH_FRAMES = 60  # without a polyp: crops join them where there are fewer, for whole frames are the truth
 PRECISION_COST = 0.003  # mean Dice that bf16 or INT8 may cost against FP32
@@ -53,19 +54,24 @@ def check_cost(what: str, before: float, after: float, allowed: float) -> None:
         )
 
 
-def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint, dict[str, Any]]:
+def judge(
+    bundle: Bundle, held_out: HeldOut, seed: int
+) -> tuple[OperatingPoint, dict[str, Any], tuple[str, ...]]:
     """Choose the operating point; tell what each precision of this machine gives there and at 0.5.
 
     The point has to hold in each precision, on the frames as they are and as a stream gives them
     (`train.export.degrade`), so it is chosen on all of these together. One chosen in FP32 alone cost 0.005
-    Dice in FP32 on a test part, and 0.017 in INT8. Raises EngineError for a precision that costs more than
-    PRECISION_COST.
+    Dice in FP32 on a test part, and 0.017 in INT8. A precision that costs more than PRECISION_COST at 0.5 has
+    no say in the point and no figures; it is returned last, and a warning says what it would cost.
     """
     views = views_of(held_out, bundle.spec.size, seed)
     judged = {}
     for precision in OpenVinoEngine.precisions(bundle):
         with OpenVinoEngine(bundle, precision, optimise_for="throughput") as engine:
             judged[precision] = seen_by(engine, views, held_out)
+    left_out = _too_costly({name: _half_dice(of_views) for name, of_views in judged.items()})
+    for precision in left_out:
+        del judged[precision]
     point = point_on(*judged.values())
     masks = judged["fp32"]["stills"][0] >= HALF
     precisions: dict[str, Any] = {}
@@ -75,7 +81,7 @@ def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint,
             for view, arrays in of_views.items()
         }
         for view, (name, outcome) in ((v, item) for v, values in outcomes.items() for item in values.items()):
-            log.info("%s, %s, %s: %s", precision, view, point if name == "operating" else PLAIN, outcome)
+            log.info("%s, %s, %s: %s", precision, view, WORDS[name], _in_words(outcome))
         precisions[precision] = {
             view: {name: asdict(outcome) for name, outcome in values.items()}
             for view, values in outcomes.items()
@@ -83,16 +89,43 @@ def judge(bundle: Bundle, held_out: HeldOut, seed: int) -> tuple[OperatingPoint,
         found = of_views["stills"][0]
         precisions[precision]["dice_by_source"] = _dice_by_source(found, held_out)
         precisions[precision]["agreement"] = float(np.nanmean(dice_per_frame(found, masks)))
-        half = {of: values["stills"]["half"]["dice"] for of, values in precisions.items()}
-        check_cost(precision, half["fp32"], half[precision], PRECISION_COST)
     processor = this_processor()
     sets = ", ".join(name for name in INSTRUCTION_SETS if name in processor.flags)
-    return point, {
-        "processor": f"{processor.name} ({sets}), {OpenVinoEngine.library()}",
-        "frames": len(held_out),
-        "polyp_free": _polyp_free(np.count_nonzero(~held_out.has_polyp), len(views["stills"][1])),
-        "precisions": precisions,
-    }
+    return (
+        point,
+        {
+            "processor": f"{processor.name} ({sets}), {OpenVinoEngine.library()}",
+            "frames": len(held_out),
+            "polyp_free": _polyp_free(np.count_nonzero(~held_out.has_polyp), len(views["stills"][1])),
+            "precisions": precisions,
+            "left_out": list(left_out),
+        },
+        left_out,
+    )
+
+
+def _half_dice(of_views: dict[str, Judged]) -> float:
+    return outcome_at(PLAIN, *of_views["stills"]).dice
+
+
+def _too_costly(dice: dict[str, float]) -> tuple[str, ...]:
+    """The precisions that cost more than they may, each said; `dice` is by precision, FP32's among them."""
+    costly = []
+    for precision, of_it in dice.items():
+        if precision != "fp32" and dice["fp32"] - of_it > PRECISION_COST:
+            costly.append(precision)
+            log.warning(
+                "%s is left out: mean Dice on validation frames falls from %.4f to %.4f, %s is allowed",
+                *(precision, dice["fp32"], of_it, PRECISION_COST),
+            )
+    return tuple(costly)
+
+
+def _in_words(outcome: Outcome) -> str:
+    return (
+        f"Dice {outcome.dice:.4f}, {outcome.sensitivity:.1%} of polyps found, "
+        f"{outcome.false_outlines:.1%} of polyp-free pictures outlined"
+    )
 
 
 def views_of(held_out: HeldOut, size: tuple[int, int], seed: int) -> dict[str, Pictures]:

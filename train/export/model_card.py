@@ -7,6 +7,7 @@ The second form first stores what `rtpolyp eval --json` wrote, so that test figu
 """
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -160,18 +161,19 @@ def _validation_table(precisions: Mapping[str, Mapping[str, Any]]) -> Iterator[s
     for precision, values in precisions.items():
         for frames in ("stills", "recorded"):
             half, operating = values[frames]["half"], values[frames]["operating"]
-            yield (
-                f"| {precision} | {frames} | {half['dice']:.4f} | {operating['dice']:.4f} "
-                f"| {half['sensitivity']:.1%} | {operating['sensitivity']:.1%} "
-                f"| {half['false_outlines']:.1%} | {operating['false_outlines']:.1%} |"
-            )
+            cells = [
+                _figure(of[key], form)
+                for key, form in (("dice", ".4f"), ("sensitivity", ".1%"), ("false_outlines", ".1%"))
+                for of in (half, operating)
+            ]
+            yield f"| {precision} | {frames} | {' | '.join(cells)} |"
     yield ""
     yield "| Dice at 0.5 | " + " | ".join(precisions) + " |"
     yield "|---|" + "---|" * len(precisions)
     for source in next(iter(precisions.values()))["dice_by_source"]:
-        row = (f"{values['dice_by_source'][source]:.4f}" for values in precisions.values())
+        row = (_figure(values["dice_by_source"][source], ".4f") for values in precisions.values())
         yield f"| {source} | " + " | ".join(row) + " |"
-    agreement = (f"{values['agreement']:.4f}" for values in precisions.values())
+    agreement = (_figure(values["agreement"], ".4f") for values in precisions.values())
     yield "| masks against FP32's | " + " | ".join(agreement) + " |"
 
 
@@ -204,13 +206,18 @@ def _file_table(spec: EngineSpec, folder: Path) -> Iterator[str]:
         yield f"| {name} | {path.stat().st_size:,} | `{sha256_of(path)}` |"
 
 
+def _figure(value: float | None, form: str) -> str:
+    """A figure, or a dash where there was nothing to measure."""
+    return "–" if value is None or not math.isfinite(value) else format(value, form)
+
+
 def _text(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         nested = (f"({_text(item)})" if isinstance(item, (list, tuple)) else _text(item) for item in value)
         return ", ".join(nested)
-    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return _figure(value, ".4g") if value is None or isinstance(value, float) else str(value)
 
 
 app = App(name="python -m train.export.model_card", help=__doc__, version_flags=())

@@ -95,9 +95,9 @@ def read_arms(out: Path) -> list[Arm]:
 
 def verdict(arm: Arm, baseline: Arm) -> str:
     """ "keep" or "drop" by the rule of GAIN and QUIETER, "unfinished" without all of SCREEN_FOLDS."""
-    scores = [(arm.folds.get(fold), baseline.folds.get(fold)) for fold in SCREEN_FOLDS]
-    if any(ours is None or theirs is None for ours, theirs in scores):
+    if any(fold not in arm.folds or fold not in baseline.folds for fold in SCREEN_FOLDS):
         return "unfinished"
+    scores = [(arm.folds[fold], baseline.folds[fold]) for fold in SCREEN_FOLDS]
     gains = [ours.dice - theirs.dice for ours, theirs in scores]
     outlined, before = (
         sum((score.outlined for score in of), Count(0, 0)) for of in zip(*scores, strict=True)
@@ -153,4 +153,5 @@ def _gain(
     )
     if not (seeds := sorted(ours.keys() & theirs.keys())):
         return None
-    return compare(*([read_figures(of[seed]) for seed in seeds] for of in (ours, theirs)), "dice")
+    first, second = ([read_figures(of[seed]) for seed in seeds] for of in (ours, theirs))
+    return compare(first, second, "dice")

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.imaging.mask_file import Reading
 
 __all__ = ["Drawing", "draw", "read_coco"]
@@ -20,6 +21,9 @@ __all__ = ["Drawing", "draw", "read_coco"]
 FINER = (
     4  # polygons are drawn this much larger: fillPoly adds a rim of half a pixel, 20 % of a disc of radius 6
 )
+
+
+FARTHEST = 1e5  # pixels from the corner, of a polygon's point
 
 
 class Shape(NamedTuple):
@@ -45,8 +49,8 @@ def read_coco(path: Path) -> dict[str, Drawing | str]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         images = {image["id"]: image for image in content["images"]}
-        categories = {category["id"]: category["name"] for category in content["categories"]}
-        annotations = [(entry["image_id"], entry) for entry in content["annotations"]]
+        categories = {category["id"]: str(category["name"]) for category in content["categories"]}
+        annotations = [(entry["image_id"], dict(entry)) for entry in content["annotations"]]
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise InputError(
             f"{path}: not a COCO file with images, annotations and categories ({exc!r}). Export it as COCO"
@@ -57,10 +61,13 @@ def read_coco(path: Path) -> dict[str, Drawing | str]:
             image = images[image_id]
             stem = PurePosixPath(image["file_name"]).stem
             shapes = tuple(_shapes(entry, categories))
-            before = drawings.get(stem, Drawing(int(image["width"]), int(image["height"]), ()))
+            width, height = int(image["width"]), int(image["height"])
+            if min(width, height) < 1 or width * height > MAX_PIXELS:
+                raise ValueError(f"an image of {width}x{height} pixels")
+            before = drawings.get(stem, Drawing(width, height, ()))
         except InputError as exc:
             drawings[stem] = f"{path.name}: annotation {entry.get('id')}: {exc}"
-        except (KeyError, TypeError, ValueError) as exc:
+        except (KeyError, TypeError, ValueError, OverflowError) as exc:
             raise InputError(
                 f"{path}: annotation {entry.get('id')}: {exc!r}. Export it as COCO again"
             ) from exc
@@ -95,6 +102,8 @@ def _shapes(entry: dict[str, Any], categories: dict[Any, str]) -> list[Shape]:
     if isinstance(segmentation, dict):
         raise InputError("a run-length encoded mask (RLE), only polygons are read. Export polygons, or masks")
     rings = [np.array(ring, np.float64) for ring in segmentation]
+    if any(not np.isfinite(ring).all() or np.abs(ring).max(initial=0) > FARTHEST for ring in rings):
+        raise InputError("a polygon with a point that is nowhere near an image. Draw it again, or delete it")
     if not rings or any(ring.ndim != 1 or len(ring) < 6 or len(ring) % 2 for ring in rings):
         raise InputError("no polygon of at least three points. Draw it again, or delete it")
     return [Shape(categories[entry["category_id"]], ring.reshape(-1, 2)) for ring in rings]

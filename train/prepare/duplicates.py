@@ -36,7 +36,7 @@ BLOCK = 1000  # rows of the matrix of correlations that are in memory at once
 
 def describe(image: np.ndarray) -> np.ndarray:
     """Map `(H, W, 3) uint8 BGR` to its contrast `(SIDE², ) float32`, of length 1."""
-    luma = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    luma = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8)
     box = find_picture(luma)
     picture = luma[box.y : box.y + box.height, box.x : box.x + box.width]
     small = cv2.resize(picture, (WORK, WORK), interpolation=cv2.INTER_AREA).astype(np.float32)

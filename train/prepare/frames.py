@@ -61,7 +61,7 @@ def convert(pair: Pair, out: Path, chosen: Set[str]) -> Frame:
     _link(pair.image, out / "images" / pair.image.name)
     # an empty buffer cannot happen, a full disk raises in write_bytes
     png = cv2.imencode(".png", mask.polyp.astype(np.uint8) * 255)[1]
-    (out / "masks" / f"{pair.name}.png").write_bytes(png)
+    (out / "masks" / f"{pair.name}.png").write_bytes(png.tobytes())
     share = float(mask.polyp.mean())
     doubts = {
         "inverted": share > COVERED or _rim(mask.polyp).mean() > COVERED,

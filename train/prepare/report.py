@@ -94,7 +94,7 @@ def report_on(
     for frame in frames:
         classes.update(frame.classes)
     members = [
-        tuple(frames[i].name for i in np.flatnonzero(clusters == label)) for label in np.unique(clusters)
+        tuple(frames[int(i)].name for i in np.flatnonzero(clusters == label)) for label in np.unique(clusters)
     ]
     counted = {}
     for part, names in division.parts.items():

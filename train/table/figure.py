@@ -77,7 +77,7 @@ def draw(columns: Sequence[tuple[str, Sequence[np.ndarray]]]) -> np.ndarray:
     strips = []
     for title, panels in columns:
         framed = [
-            cv2.copyMakeBorder(panel, *[MARGIN] * 4, cv2.BORDER_CONSTANT, value=[GREY] * 3)
+            cv2.copyMakeBorder(panel, MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=[GREY] * 3)
             for panel in panels
         ]
         heading = np.full((HEADING, PANEL + 2 * MARGIN, 3), GREY, np.uint8)
@@ -88,13 +88,13 @@ def draw(columns: Sequence[tuple[str, Sequence[np.ndarray]]]) -> np.ndarray:
 
 def _runs(folder: Path, test: str) -> list[_Run]:
     """Plain and fused run of each row that has both from one seed and still has their weights."""
-    cells = defaultdict(dict)
+    cells: dict[tuple[tuple[int, str, str], int], dict[str, _Run]] = defaultdict(dict)
     for file, cell in read_cells(folder):
         if test in cell["tests"] and (file.parent / WEIGHTS).is_file() and cell["arm"] in ARMS:
             title = ROWS[cell["row"]].title + (" + IF" if cell["arm"] == "IF" else "")
             key = (list(ROWS).index(cell["row"]), cell["network"]["encoder"], cell["initialisation"])
             cells[key, cell["seed"]][cell["arm"]] = _Run(title, file.parent)
-    first = {}
+    first: dict[tuple[int, str, str], dict[str, _Run]] = {}
     for (key, _), arms in sorted(cells.items(), key=lambda item: item[0]):
         if len(arms) == len(ARMS):
             first.setdefault(key, arms)

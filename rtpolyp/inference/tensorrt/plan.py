@@ -127,7 +127,10 @@ class Plan:
         if spec.platform != this_platform():
             machine = f"this is {this_platform()}"
         elif card is None:
-            machine = "no NVIDIA card is visible here"
+            raise ForeignPlan(
+                f"{self.path}: built for {spec.built_for}; no NVIDIA card is visible here, and no plan runs "
+                "without one: run it on such a card, or give a bundle in its place"
+            )
         elif card.capability not in spec.capabilities:
             machine = f"this card is {card}"
         elif have is None:

@@ -94,7 +94,7 @@ class Receiver:
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         """The pictures of one connection; raises EOFError or its fault at the end, and returns on `stop`."""
-        normaliser = FrameNormaliser(deinterlace=self._options.deinterlace)
+        normaliser = FrameNormaliser(deinterlace=self._options.deinterlace, remark=self.remarks.say)
         container = self.connection.container
         self._timeline.reopened(may_leap=clock_may_leap(container))
         self._decode = PictureDecoder(

@@ -24,6 +24,23 @@ def test_compare_prints_few_groups(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "sequence 1" in output
 
 
+def with_precision(file: Path, precision: str) -> str:
+    first, *rows = file.read_text().splitlines()
+    file.write_text("\n".join([f"{first},precision", *(f"{row},{precision}" for row in rows)]) + "\n")
+    return str(file)
+
+
+def test_two_precisions_are_not_compared_unless_asked_for(tmp_path: Path, capsys) -> None:
+    ours = with_precision(write(tmp_path / "new.csv", frames(0)), "int8")
+    theirs = with_precision(write(tmp_path / "old.csv", frames(1)), "fp32")
+    assert run_command_line(["compare", ours, theirs]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "new.csv ran in int8" in line
+    assert "old.csv in fp32: score both with the same --precision, or compare them --anyway" in line
+    assert run_command_line(["compare", ours, theirs, "--anyway"]) == 0
+    assert run_command_line(["compare", ours, str(write(tmp_path / "older.csv", frames(1)))]) == 0
+
+
 def test_compare_fails_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(write(tmp_path / "a.csv", frames(0)))
     other = str(write(tmp_path / "b.csv", frames(1, count=29)))

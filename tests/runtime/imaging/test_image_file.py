@@ -190,6 +190,20 @@ def test_a_jpeg_without_its_end_mark_fails(tmp_path):
         read_image(path)
 
 
+@pytest.mark.parametrize("missing", [1, 12, 16, 20])
+def test_a_png_without_its_last_bytes_fails(tmp_path, missing):
+    path = save(tmp_path / "a.png")
+    path.write_bytes(path.read_bytes()[:-missing])
+    with pytest.raises(InputError, match="is cut or broken"):
+        read_image(path)
+
+
+def test_a_png_with_something_after_its_end_is_read(tmp_path):
+    path = save(tmp_path / "a.png")
+    path.write_bytes(path.read_bytes() + b"what a camera adds")
+    np.testing.assert_array_equal(read_image(path)[:, :, ::-1], colours())
+
+
 def test_a_png_with_a_wrong_checksum_fails(tmp_path):
     path = save(tmp_path / "a.png", Image.fromarray(noise(50, 50)))
     content = bytearray(path.read_bytes())

@@ -19,6 +19,13 @@ def test_a_file_is_replaced_as_a_whole(tmp_path):
 
     with pytest.raises(OutputError, match=r"file\.txt: cannot be written \(No space left on device\)\. Free"):
         replace_file(path, half)
+
+    def interrupted(beside):
+        beside.write_text("sec")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replace_file(path, interrupted)
     assert [file.read_text() for file in path.parent.iterdir()] == ["first"]
 
 

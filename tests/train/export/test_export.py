@@ -13,10 +13,11 @@ import train.export.judgement as judgement
 from rtpolyp.errors import EngineError, InputError, OutputError
 from rtpolyp.inference import open_engine
 from rtpolyp.inference.bundle import load_bundle
+from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.spec import image_fingerprint, sha256_of
-from train.checkpoint import load_checkpoint, load_network
+from train.checkpoint import load_checkpoint, load_network, save_checkpoint
 from train.data import Source
-from train.export.bundle import export_bundle
+from train.export.bundle import export_bundle, sources_of
 from train.export.heldout import load_held_out
 from train.export.judgement import PRECISION_COST
 from train.export.parity import Tolerance
@@ -91,13 +92,37 @@ def test_the_card_says_terms_limits_and_hashes(bundle_folder: Path):
     assert "None recorded yet" in card
 
 
-def test_a_failing_precision_publishes_nothing(
-    redness_checkpoint: Path, tmp_path: Path, mini_source: Source, monkeypatch
+def test_a_precision_that_costs_too_much_is_left_out_and_said(
+    redness_checkpoint: Path, tmp_path: Path, mini_source: Source, monkeypatch, caplog
 ):
     monkeypatch.setattr(judgement, "PRECISION_COST", -1.0)
-    with pytest.raises(EngineError, match="fp32: mean Dice on validation frames falls"):
+    bundle = load_bundle(exported(redness_checkpoint, tmp_path / "redness", mini_source))
+    assert "int8 is left out: mean Dice on validation frames falls from" in caplog.text
+    assert set(bundle.spec.files) == {"fp32", "weights"}
+    assert not (bundle.folder / "model.int8.onnx").exists()
+    assert list(bundle.spec.metrics["validation"]["precisions"]) == ["fp32"]
+    assert OpenVinoEngine.precisions(bundle) == ("fp32",)  # nor bf16, on a processor that has it
+    assert "OperatingPoint(" not in caplog.text
+    assert "Outcome(" not in caplog.text
+
+
+def test_an_untrained_network_is_refused_unless_it_may_be(
+    redness_checkpoint: Path, tmp_path: Path, mini_source: Source, monkeypatch
+):
+    """Whatever the network is worth, a limit above it makes it worthless here."""
+    monkeypatch.setattr(export, "WORTHLESS", 2.0)
+    with pytest.raises(InputError, match=r"best\.pt: Dice 0\.\d+ on 10 validation frames, which is an un"):
         exported(redness_checkpoint, tmp_path / "redness", mini_source)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_tells_where_its_data_lay(redness_checkpoint: Path, tmp_path: Path):
+    trained = load_checkpoint(redness_checkpoint)
+    save_checkpoint(tmp_path / "best.pt", dataclasses.replace(trained, data=("/clinic:own",)))
+    assert sources_of(tmp_path / "best.pt") == ("/clinic:own",)
+    save_checkpoint(tmp_path / "old.pt", dataclasses.replace(trained, data=()))
+    with pytest.raises(InputError, match=r"old\.pt: does not say where its data lay; give them by --data"):
+        sources_of(tmp_path / "old.pt")
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,6 @@ def test_a_short_version_names_the_long_one(tmp_path: Path, bundle: Bundle):
 @pytest.mark.parametrize(
     ("installed", "card", "change", "machine"),
     [
-        (VERSIONS, None, {}, "no NVIDIA card is visible here"),
         (VERSIONS, Card("NVIDIA H100", "sm90", "13.0", None), {}, r"this card is NVIDIA H100 \(sm90\)"),
         ({}, CARD, {}, "installed is no TensorRT"),
         ({"tensorrt": "11.4.0.106", "tensorrt-rtx": "1.6.1.120"}, CARD, {}, "installed is tensorrt"),
@@ -155,6 +154,16 @@ def test_a_foreign_plan_fails_with_what_it_is_and_what_is_here(
     )
     with pytest.raises(ForeignPlan, match=expected):
         plan.check_machine(installed, card)
+
+
+def test_without_a_card_the_remedy_is_a_card_and_not_another_plan(tmp_path: Path, bundle: Bundle):
+    plan = simulated_plan(tmp_path, bundle.spec, "tensorrt")
+    with pytest.raises(ForeignPlan) as caught:
+        plan.check_machine({}, None)
+    assert "no NVIDIA card is visible here, and no plan runs without one: run it on such a card" in str(
+        caught.value
+    )
+    assert "Rebuild" not in str(caught.value)
 
 
 def test_of_the_other_flavour_alone_fails(plan: Plan):

@@ -170,7 +170,7 @@ def test_a_playlist_over_http_plays_its_own_parts(folder: Path):
 
 @pytest.mark.parametrize(
     "address",
-    ["file://{}", "crypto+file://{}", "data://{}", "subfile,,start,0,end,0,,:file://{}", "async:file://{}"],
+    ["crypto+file://{}", "data://{}", "subfile,,start,0,end,0,,:file://{}", "async:file://{}"],
 )
 def test_addresses_of_other_schemes_are_refused(canary: Canaries, address: str):
     with pytest.raises(InputError, match="such addresses are not read; send by rtsp"):

@@ -1,0 +1,15 @@
+"""What mkdocs.yml asks for while it builds the site: the changelog's page."""
+
+from pathlib import Path
+from typing import Any
+
+__all__ = ["on_page_markdown"]
+
+CHANGELOG = Path(__file__).resolve().parents[1] / "CHANGELOG.md"
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Give the changelog's page the text of CHANGELOG.md, with its links into docs/ shortened."""
+    if page.file.src_uri != "changelog.md":
+        return markdown
+    return CHANGELOG.read_text(encoding="utf-8").replace("](docs/", "](")
