@@ -18,14 +18,15 @@ ANGLES, DEPTHS, FIELDS = 1024, 384, 512  # grid: around the axis, along it, and 
 WIDEST = 1.5  # radians off the axis that the polar grid reaches
 NEAREST, FARTHEST = 0.015, 6.0  # radii
 FOV = np.deg2rad(110)  # across the picture's width
-CLOSING = 2.6, 5.0  # radii ahead between which the lumen closes down to FAR_LUMEN, as a collapsed colon does
-FAR_LUMEN = 0.25
+CLOSING = 2.0, 3.8  # radii ahead between which the lumen closes down to FAR_LUMEN, as a collapsed colon does
+FAR_LUMEN = 0.12
 EXPOSURE = 1.15  # luma in [0, 1] of mucosa that faces the lamp at no distance
 GLINT_FROM = (
     1.42  # wet mucosa mirrors the lamp where cosine of incidence + GLINT_SPREAD * wetness exceeds this
 )
 GLINT_SPREAD = 0.0026
 GLINT_GAIN = 12.0  # how sharply a glint rises
+GLINT_REACH = 1.6  # a glint fades with the lamp: it is white where this times the wall's light reaches 1
 GRAIN = 2.5  # grey levels, standard deviation of the sensor's noise
 GRAIN_ZERO = 16  # the grain's uint8 that stands for no change
 GRAIN_SHIFT = 64  # pixels by which the grain jumps about, so that no two frames share it
@@ -140,7 +141,8 @@ class Camera:
         b, g, r, wet = cv2.split(texture)
         colour = cv2.multiply(tone, cv2.merge([b, g, r]), scale=1 / 200)
         glint = cv2.addWeighted(facing, GLINT_GAIN, wet.astype(np.float32), GLINT_GAIN * GLINT_SPREAD, 0)
-        glint = cv2.convertScaleAbs(np.maximum(glint - GLINT_GAIN * GLINT_FROM, 0), alpha=230)
+        glint = np.maximum(glint - GLINT_GAIN * GLINT_FROM, 0) * np.minimum(light * GLINT_REACH, 1)
+        glint = cv2.convertScaleAbs(glint, alpha=230)
         return np.asarray(cv2.add(colour, cv2.merge([glint, glint, glint])), np.uint8)
 
     def _project(
