@@ -71,7 +71,7 @@ def readme_table() -> str:
     cvc = accuracy.of_part(DEFAULT_BUNDLE, "cvc-sequence-test")
     assert kvasir is not None
     assert cvc is not None
-    normal = accuracy.of_part(DEFAULT_BUNDLE, "normal-test") or accuracy.of_part(DEFAULT_BUNDLE, "normal-val")
+    normal = accuracy.of_part(DEFAULT_BUNDLE, "normal-test")
     assert normal is not None
     free = normal["outlines"]["operating"]["polyp_free"]
     fast, soak = read("speed-amd-epyc.json"), read("soak.json")

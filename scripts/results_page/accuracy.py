@@ -17,7 +17,6 @@ PARTS = {  # report → what it is called
     "bkai-test": "BKAI-IGH NeoPolyp-Small part",
     "negatives-test": "polyp-free frames",
     "normal-test": "whole polyp-free frames",
-    "normal-val": "whole polyp-free frames, a validation part",
     "kvasir-box-painted": "Kvasir-SEG with a painted box",
     "normal-right-of-box": "polyp-free frames, right of the position box",
     "normal-above-box": "polyp-free frames, above the position box",
