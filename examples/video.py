@@ -14,7 +14,7 @@ def main(video: str, outlined: str) -> None:
     print(f"\n{summary.frames_with_polyps} of {summary.frames} frames show a polyp")
 
     times: dict[int, list[float]] = {}  # of each track, in seconds
-    _, *frames = map(json.loads, lines.read_text(encoding="utf-8").splitlines())
+    _, *frames, _ = map(json.loads, lines.read_text(encoding="utf-8").splitlines())  # header … summary
     for frame in frames:
         for polyp in frame["polyps"]:
             times.setdefault(polyp["track"], []).append(frame["pts_seconds"])

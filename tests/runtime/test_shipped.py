@@ -20,7 +20,7 @@ from rtpolyp.video.source import open_source
 from scripts.shipped.parts import TEST_PARTS
 from tests.runtime.committed import COMMITTED
 
-FRAMES = 40  # of the Kvasir-SEG test split: seconds, not minutes
+FRAMES = 100  # all of the Kvasir-SEG test split: on 40 of them INT8 differs from FP32 by .004, on all by .001
 LEAST_DICE = 0.85  # far under what was measured on all 100; a broken graph gives less than 0.5
 # Mean Dice that the runtime's pixels may cost. One-sided: on all 100 frames they measured 0.0024 better, and
 # one grey level of noise on either moves the mean by as much.
