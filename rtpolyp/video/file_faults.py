@@ -38,7 +38,7 @@ def check_readable(path: Path) -> None:
     try:
         path.stat()
     except OSError as exc:
-        raise read_error(path, exc) from exc
+        raise read_error(path, exc) from None  # the cause names the path as it is, credentials included
     except ValueError:  # Python's, of a NUL
         raise InputError(f"{path!s}: no file can have such a name; {GIVE}") from None
     wanted = os.R_OK | os.X_OK if path.is_dir() else os.R_OK

@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from concurrent.futures import Future
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from PIL import Image
 
 from rtpolyp.cli import run_command_line
 from rtpolyp.errors import InputError
+from rtpolyp.inference.engine import Prediction
 from rtpolyp.run import run_file
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
@@ -21,6 +23,15 @@ SIZE = (64, 48)
 EXAMPLES = settings(
     max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
+
+
+class AtOnce(RedEngine):
+    """Answers before `submit` returns, so a slot is free again as soon as the pipeline may ask for one."""
+
+    def submit(self, frames: np.ndarray) -> "Future[Prediction]":
+        answer: Future[Prediction] = Future()
+        answer.set_result(self.infer(frames))
+        return answer
 
 
 def disc(radius: int) -> np.ndarray:
@@ -150,7 +161,7 @@ def test_every_good_picture_is_processed_and_every_bad_one_named(good, bad, hidd
         files = len([path for path in folder.iterdir() if path.name not in hidden])
         try:
             with open_source(folder) as source:
-                summary = run_file(source, Outputs(video=out, masks=out / "masks"), model=RedEngine())
+                summary = run_file(source, Outputs(video=out, masks=out / "masks"), model=AtOnce())
         except InputError:
             assert files == 1  # a single file that is bad ends the run
             assert bad

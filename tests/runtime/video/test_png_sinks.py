@@ -84,7 +84,7 @@ def test_a_folder_that_cannot_be_made_fails(tmp_path, images):
     (tmp_path / "file").touch()
     with (
         open_source(images) as source,
-        pytest.raises(OutputError, match=r"file/masks: cannot be created \(Not a directory\)"),
+        pytest.raises(OutputError, match=r"file/masks: cannot be written \(Not a directory\)"),
     ):
         MaskSink(tmp_path / "file" / "masks", source)
 

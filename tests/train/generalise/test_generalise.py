@@ -134,10 +134,10 @@ def test_a_budget_ends_within_a_cell_and_the_same_command_ends_in_the_same_score
     hospitals, screened, tmp_path, monkeypatch, caplog
 ):
     advance = Trainer.advance
-    monkeypatch.setattr(Trainer, "advance", lambda self: (time.sleep(0.4), advance(self)))
+    monkeypatch.setattr(Trainer, "advance", lambda self: (time.sleep(2.5), advance(self)))
     caplog.set_level("INFO")
     out = tmp_path / "out"
-    assert generalise("screen", hospitals, out, fold=("bkai",), budget_minutes=1 / 60) == 0
+    assert generalise("screen", hospitals, out, fold=("bkai",), budget_minutes=0.1) == 0
     assert "budget spent, 1 cells left; the same command goes on" in caplog.text
     step = load_checkpoint(cell_of(out, BASELINE) / "last.pt").step
     assert 0 < step < 4
