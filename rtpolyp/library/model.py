@@ -144,8 +144,8 @@ class Model:
         `image` is `(H, W, 3) uint8 BGR`, the path of an image file, or a Frame of `open_source`. `settings`
         default to the bundle's operating point. The network looks at the whole picture, as in training and
         in `rtpolyp eval`; `crop` "auto" finds the endoscope's picture between black borders and text first,
-        as `rtpolyp run` does and for 1 to 4 ms, and a Rect names it in pixels. `channel_order` "RGB" is for
-        arrays in that order, which nothing in an array tells.
+        as `rtpolyp run` does, which takes some milliseconds, and a Rect names it in pixels.
+        `channel_order` "RGB" is for arrays in that order, which nothing in an array tells.
 
         Raises InputError on an array of another shape or dtype, with the conversion it needs; on a file that
         is missing, broken, grey, or deeper than 8 bits; and on a crop that leaves the picture. EngineError

@@ -66,8 +66,7 @@ def export_bundle(
 
     Raises InputError for sources that are not the checkpoint's, for data that cannot be read, and for a
     network that finds next to nothing unless it may be `untrained`; EngineError where a backend or FP32 is
-    too far off, OutputError for a folder that holds
-    something else or cannot be written.
+    too far off, OutputError for a folder that holds something else or cannot be written.
     """
     trained = load_checkpoint(checkpoint)
     _check_sources(checkpoint, trained, sources)
