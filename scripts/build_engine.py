@@ -13,11 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
+from rtpolyp.checks import require_choice
+from rtpolyp.cli.bench import NETWORKS
 from rtpolyp.errors import BackendError, EngineError, InputError, OutputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, known_bundles, load_bundle
 from rtpolyp.inference.calibration import cache_folder
@@ -35,7 +37,7 @@ from rtpolyp.inference.tensorrt.build import (
 from rtpolyp.inference.tensorrt.flavour import Library, load_flavour
 from rtpolyp.inference.tensorrt.plan import PlanPrecision, PlanSpec, this_platform, write_plan
 from rtpolyp.spec import EngineSpec
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 
 SIDE = 352  # pixels, of a network that no bundle gives a size
 PREPROCESSING = "frames as uint8 BGR, NHWC, at the network's size; the rest is inside"
@@ -57,11 +59,11 @@ class Network:
     """What to build."""
 
     net: str | None = None
-    """A bundle's name; with --untrained a network's, see python -m train --list."""
+    """A network of the paper, see python -m train --list: its bundle, or with --untrained random weights."""
     encoder: str | None = None
     """With --untrained, another encoder than the network's default."""
-    bundle: Path | None = None
-    """A bundle's folder, in place of --net."""
+    bundle: str | None = None
+    """A bundle's name or folder, in place of --net; pranet-if by default."""
     weights: Path | None = None
     """best.pt of a run, in place of a bundle; needs torch."""
     untrained: Annotated[bool, Parameter(negative="")] = False
@@ -82,7 +84,7 @@ class Source:
     network: Any = None  # train.export.graph.ByteNetwork, where torch was needed
 
 
-app = App(name="build_engine", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+app = make_app("python scripts/build_engine.py", __doc__)
 
 
 @app.default
@@ -226,13 +228,18 @@ def find_source(network: Network, precision: PlanPrecision, *, torch: bool) -> S
 
 
 def _find_bundle(network: Network) -> Bundle:
-    name = network.net or DEFAULT_BUNDLE
-    if network.bundle is None and name not in known_bundles():
+    if network.net is None:
+        return load_bundle(network.bundle or DEFAULT_BUNDLE)
+    name, known = network.net, known_bundles()
+    if name in known and name not in NETWORKS:
+        raise InputError(f" {name!r} is a bundle and no network; give it as --bundle", parameter="net")
+    require_choice("net", name, NETWORKS)
+    if name not in known:
         raise EngineError(
-            f"{name}: no trained bundle of that name; train it (python -m train --net {name}, then python -m "
-            f"train.export … -o engines/{name}), or add --untrained to build it for latency alone"
+            f"{name}: no trained bundle of that network; train it (python -m train --net {name}, then python "
+            f"-m train.export … -o engines/{name}), or add --untrained to build it for latency alone"
         )
-    return load_bundle(network.bundle or name)
+    return load_bundle(name)
 
 
 def _with_torch(network: Network, bundle: Bundle | None, precision: PlanPrecision, torch: bool) -> Source:

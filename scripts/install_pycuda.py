@@ -51,7 +51,7 @@ def main() -> int:
     good, state = check()
     if not (good or options.check):
         if missing := missing_tools():
-            print(f"install_pycuda: {missing}", file=sys.stderr)
+            print(f"rtpolyp: {missing}", file=sys.stderr)
             return 2
         with tempfile.TemporaryDirectory() as folder:
             build(Path(folder))

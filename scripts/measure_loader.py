@@ -20,6 +20,7 @@ import torch
 
 from rtpolyp.errors import RtpolypError
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.terminal.command_line import PREFIX
 from train.batches import MARGIN, Batches
 from train.data import load_frames, parse_source
 from train.distributed import World
@@ -97,7 +98,7 @@ def main() -> int:
     try:
         result = measure(arguments)
     except RtpolypError as exc:
-        print(f"error: {exc}", file=sys.stderr)
+        print(f"{PREFIX}{exc}", file=sys.stderr)
         return 2
     text = json.dumps(result, indent=1, ensure_ascii=False)
     print(text)

@@ -63,8 +63,9 @@ def fit(
     `folder` receives `last.pt` (every `save_minutes`, on SIGINT and SIGTERM, at the end), `best.pt` (averaged
     weights with the best macro Dice), `train.csv`, `val.csv` and TensorBoard events. With `resume` a run that
     `folder` holds goes on; its recipe, network and files must be the same, except that the recipe may have
-    more steps. `init` names the bundle or checkpoint to begin with, see `train.initial`, and `initialise`
-    changes the new network's weights in place before that; a resumed run has begun and looks at neither.
+    more steps. `init` names the bundle or checkpoint to begin with, see `train.initial`; it is validated as
+    step 0. `initialise` changes the new network's weights in place before that. A resumed run has begun and
+    looks at neither.
     `teachers` are bundles or checkpoints of the same kind to learn from, and
     `hard_crops` is a list that `train.generalise mine` wrote; both are needed again to resume. `load` decodes
     a part of the sources. `numerics` are measured unless given, within one `precision` where that is
@@ -122,6 +123,8 @@ def fit(
         trainer.restore(resumed)
     run = _Run(trainer, held_out, folder)
     with _stop_signals() as signals, run.journal or nullcontext():
+        if initial:
+            world.on_first(run.start)
         run.train(signals, save_minutes)
         world.on_first(run.summarise)
     return run.best
@@ -168,6 +171,10 @@ class _Run:
                     )
                 raise KeyboardInterrupt
             trainer.forget()  # only now: validating and saving is no part of a step's time
+
+    def start(self) -> None:
+        """Score the weights of `--init`, so that what training gains or loses is seen."""
+        self.journal.start(self._score(self.trainer.average.network))
 
     def summarise(self) -> None:
         """Score the best weights once more, and tell them and why the run ended."""

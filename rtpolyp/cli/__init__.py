@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-import cyclopts
-
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 
 __all__ = ["app", "run_command_line"]
 
@@ -16,10 +14,8 @@ FLAGS = {  # of parameters of the library that have another name on the command 
     "video": "--output",
 }
 
-app = cyclopts.App(
-    name="rtpolyp",
-    help="Real-time polyp segmentation for colonoscopy video. Research software, not a medical device.",
-    suppress_keyboard_interrupt=False,
+app = make_app(
+    "rtpolyp", "Real-time polyp segmentation for colonoscopy video. Research software, not a medical device."
 )
 app.command("rtpolyp.cli.run:run", help="Outline polyps on a video, an image or a folder of images.")
 app.command(
@@ -38,4 +34,6 @@ app.register_install_completion_command(help="Complete commands and options in t
 
 def run_command_line(tokens: Sequence[str]) -> int:
     """Run one command of `rtpolyp`; return its exit code, 2 after a one-line error, 130 after Ctrl-C."""
+    if tokens[0:1] == ["run"] and "-" in tokens:  # the standard input, which would be taken for an option
+        tokens = [*(token for token in tokens if token != "-"), "--", "-"]
     return run_app(app, tokens, FLAGS)

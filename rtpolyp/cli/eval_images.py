@@ -14,6 +14,7 @@ from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 from rtpolyp.measure.crops import CropScore, crop_rates, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine, evaluate_predictions
+from rtpolyp.measure.mask_classes import classes_in, say_classes
 from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv, write_json
 from rtpolyp.measure.sheet import write_sheet
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval
@@ -51,7 +52,8 @@ def evaluate_images(
         sheet = sheet or Path(f"{data.resolve().name}.worst.png")
     _check(pairs, threshold, worst, asked, outputs=(sheet, asked.csv, asked.json))
     console = make_console()
-    context: dict[str, object] = {"data": str(data), "split": asked.split}
+    classes = say_classes(name for pair in pairs for name in classes_in(pair.mask))
+    context: dict[str, object] = {"data": str(data), "split": asked.split, "mask_colours": classes}
     if asked.predictions is not None:
         scores: list[CropScore] = []
         settings = Settings(0.5 if threshold is None else threshold, minimum_area=0.0, minimum_confidence=0.0)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rtpolyp.errors import RtpolypError
+from rtpolyp.terminal.command_line import PREFIX
 
 __all__ = ["ROOT", "Outcome", "Status", "Step", "run_step", "step_main"]
 
@@ -92,7 +93,7 @@ def step_main(work: Callable[[], dict[str, Any]]) -> int:
     try:
         result = work()
     except RtpolypError as exc:
-        print(exc, file=sys.stderr)
+        print(f"{PREFIX}{exc}", file=sys.stderr)
         return 2
     print(json.dumps(result))
     return 0
