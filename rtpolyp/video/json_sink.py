@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,9 @@ class JsonSink:
     `polyps`, largest first, each with `box` [x, y, w, h] and `contour` [[x, y], …] in frame pixels (edge
     coordinates, rounded to 0.1), `area` in pixels, `confidence` from 0 to 1 and `track`, the same number in
     all frames that show this polyp (null where images stand alone). The last line, `{"summary": {…}}`, holds
-    the number of `frames` above and, of `source`, what was lost and every remark, and as `session` what
-    `counts` gives. Every line goes out at once, so an interrupted run leaves whole lines. With `resume`,
+    the number of `frames` above and, of `source`, what was lost and every remark, as `session` what `counts`
+    gives, and as `times_ms` what `times` gives: histograms [[upper edge in milliseconds, count], …] by name.
+    Every line goes out at once, so an interrupted run leaves whole lines. With `resume`,
     lines are added to those of an earlier run, in place of its summary. Raises OutputError when the file
     cannot be written, InputError when an earlier run's was of another engine or other settings.
     """
@@ -46,6 +47,7 @@ class JsonSink:
         source: Source | None = None,
         *,
         counts: Callable[[], Mapping[Any, int]] | None = None,
+        times: Callable[[], Mapping[Any, Sequence[Sequence[float]]]] | None = None,
         resume: bool = False,
     ) -> None:
         path = Path(path)
@@ -54,7 +56,7 @@ class JsonSink:
         prepare_file(path)
         self._path = path
         header = {"schema": SCHEMA, **header}
-        self._source, self._counts = source, counts
+        self._source, self._counts, self._times = source, counts, times
         self._is_closed = self._is_broken = False
         self._size = _lines_to_keep(path, header) if resume else 0  # bytes
         self._written = frames_in(path) if resume else set()
@@ -103,6 +105,8 @@ class JsonSink:
                 summary = {"frames": self._frames, **asdict(source.losses), "remarks": source.remarks.lines}
                 if self._counts is not None:
                     summary["session"] = dict(self._counts())
+                if self._times is not None and (times := dict(self._times())):
+                    summary["times_ms"] = times
                 self._write_line({"summary": summary})
 
     def __enter__(self) -> Self:
