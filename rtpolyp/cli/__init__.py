@@ -18,6 +18,7 @@ app = make_app(
     "rtpolyp", "Real-time polyp segmentation for colonoscopy video. Research software, not a medical device."
 )
 app.command("rtpolyp.cli.run:run", help="Outline polyps on a video, an image or a folder of images.")
+app.command("rtpolyp.cli.report:report", help="Write a web page that says what a run saw.")
 app.command(
     "rtpolyp.cli.demo:demo", help="Render a phantom clip, outline its polyps, compare with the known masks."
 )
@@ -27,6 +28,9 @@ app.command(
     help="Score a network on images with masks, or on a video over time.",
 )
 app.command("rtpolyp.cli.compare:compare_runs", name="compare", help="Compare two runs on the same frames.")
+app.command(
+    "rtpolyp.cli.export:export", help="Write what a run found, or a data set's masks, for labelling tools."
+)
 app.command("rtpolyp.cli.bench:bench", help="Measure how fast this machine runs a network.")
 app.command("rtpolyp.cli.doctor:doctor", help="Say what works on this machine, what does not, and the fix.")
 app.register_install_completion_command(help="Complete commands and options in this shell from now on.")
