@@ -29,15 +29,15 @@ class JsonSink:
     """Writes JSON Lines: a header `{"schema": 1, …}` with what the caller gives, a line a frame, a summary.
 
     A frame's line holds `index`, `name`, `pts` (in ticks of `time_base` seconds), `pts_seconds`, the
-    `threshold` it was made with (keys change it in a live session) and `polyps`, largest first, each with
-    `box` [x, y, w, h] and `contour` [[x, y], …] in frame pixels (edge coordinates, rounded to 0.1), `area` in
-    pixels, `confidence` from 0 to 1 and `track`, the same number in all frames that show this polyp (null
-    where images stand alone). The last line, `{"summary": {…}}`, holds the number of `frames` above and, of
-    `source`, what was lost and every remark, as `session` what `counts` gives, and as `times_ms` what `times`
-    gives: histograms [[upper edge in milliseconds, count], …] by name. Every line goes out at
-    once, so an interrupted run leaves whole lines. With `resume`, lines are added to those of an earlier run,
-    in place of its summary. Raises OutputError when the file cannot be written, InputError when an earlier
-    run's was of another engine or other settings.
+    `threshold` it was made with (keys change it in a live session), of an image its `size` [w, h], and
+    `polyps`, largest first, each with `box` [x, y, w, h] and `contour` [[x, y], …] in frame pixels (edge
+    coordinates, rounded to 0.1), `area` in pixels, `confidence` from 0 to 1 and `track`, the same number in
+    all frames that show this polyp (null where images stand alone). The last line, `{"summary": {…}}`, holds
+    the number of `frames` above and, of `source`, what was lost and every remark, as `session` what `counts`
+    gives, and as `times_ms` what `times` gives: histograms [[upper edge in milliseconds, count], …] by name.
+    Every line goes out at once, so an interrupted run leaves whole lines. With `resume`,
+    lines are added to those of an earlier run, in place of its summary. Raises OutputError when the file
+    cannot be written, InputError when an earlier run's was of another engine or other settings.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class JsonSink:
         """Append the frame's line; a frame that was not analysed has none."""
         if segmentation is None or frame.name in self._written:
             return
-        line = {
+        line: dict[str, Any] = {
             "index": frame.index,
             "name": frame.name,
             "pts": frame.pts,
@@ -89,6 +89,8 @@ class JsonSink:
             "threshold": segmentation.threshold,
             "polyps": [describe_polyp(polyp) for polyp in segmentation.polyps],
         }
+        if self._source is not None and not self._source.is_sequence:
+            line["size"] = frame.size  # images have each their own; a video's is in the header
         self._write_line(line)
         self._frames += 1
 
