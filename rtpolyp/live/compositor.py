@@ -84,7 +84,10 @@ class Compositor:
         interval: float,
         max_age_seconds: float,
         deidentify: bool = False,
+        published: Latest[Shown] | None = None,
     ) -> None:
+        """`published` takes what leaves this machine's screen: the picture as recordings have it."""
+        self._published = published
         self._frames, self._screen, self._inputs = frames, screen, inputs
         self._interval, self._max_age, self._deidentify = interval, max_age_seconds, deidentify
         self._recordings = recordings
@@ -130,12 +133,16 @@ class Compositor:
         badges = self._badges(controls, analysis, outage, ai, now)
         drawn = annotate(frame, analysis, settings, badges)
         self._screen.put(Shown(drawn, frame, analysis, settings, ai, badges, repeated))
-        if not self._recordings.videos:
+        if not self._recordings.videos and self._published is None:
             return
         clean = frame
         if self._deidentify:
             clean = self._blanked(frame)
             drawn = annotate(clean, analysis, settings, badges)
+        if self._published is not None:
+            self._published.put(Shown(drawn, clean, analysis, settings, ai, badges, repeated))
+        if not self._recordings.videos:
+            return
         if repeated and outage is not None:  # recorded at its own time; both are copies by now
             drawn, clean = _restamped(drawn, now), _restamped(clean, now) if self._deidentify else clean
         self._recordings.write_picture(drawn, clean, analysis.segmentation if analysis is not None else None)

@@ -9,6 +9,7 @@ from typing import Any
 
 from rtpolyp.errors import RtpolypError
 from rtpolyp.live.alert_tone import AlertTone
+from rtpolyp.live.broadcasting import Broadcasting
 from rtpolyp.live.compositor import Compositor, Inputs, Shown, Tell
 from rtpolyp.live.controls import Controls
 from rtpolyp.live.engines import Engines
@@ -89,6 +90,11 @@ class _Session:
             self._tell = stack.enter_context(EventLog(log_path)).write
         if options.metrics is not None:
             stack.enter_context(serve_metrics(telemetry, options.metrics))
+        self._broadcasting: Broadcasting | None = None
+        if options.serve is not None:
+            self._broadcasting = Broadcasting(options.serve, header, deidentify=options.deidentify)
+            stack.callback(self._broadcasting.close)
+            log.warning("live page: %s", self._broadcasting.url)
         self._tone = stack.enter_context(AlertTone()) if options.tone else None
         self._snapshots: SnapshotWriter | None = None
         if (folder := outputs.path("snapshots")) is not None:
@@ -116,6 +122,7 @@ class _Session:
             display=display,
             snapshot=self._take_snapshot,
             tell=self._tell,
+            changed=self._broadcasting.changed if self._broadcasting else lambda controls: controls,
         )
         self._inference = InferenceThread(
             self._for_ai,
@@ -144,6 +151,7 @@ class _Session:
             interval=frame_seconds(source),
             max_age_seconds=options.max_age_ms / 1000,
             deidentify=options.deidentify,
+            published=self._broadcasting.pictures if self._broadcasting else None,
         )
 
     def run(self, stop: threading.Event) -> LiveSummary:
