@@ -8,7 +8,6 @@ from typing import Any, TextIO
 
 import cyclopts
 
-import rtpolyp
 from rtpolyp.errors import RtpolypError
 from rtpolyp.printable import printable
 from rtpolyp.terminal.line_writer import LineWriter, logging_to
@@ -23,10 +22,16 @@ def make_app(name: str, description: str | None, **options: Any) -> cyclopts.App
     return cyclopts.App(
         name=name,
         help=description,
-        version=lambda: rtpolyp.__version__,
+        version=_version,
         suppress_keyboard_interrupt=False,
         **options,
     )
+
+
+def _version() -> str:
+    from importlib.metadata import version  # which takes a while to import
+
+    return version("rtpolyp")
 
 
 def run_app(app: cyclopts.App, tokens: Sequence[str], flags: Mapping[str, str] = MappingProxyType({})) -> int:
