@@ -14,10 +14,10 @@ import pytest
 
 from rtpolyp.errors import EngineBusy, EngineError
 from rtpolyp.inference.engine import Prediction
-from rtpolyp.inference.stub import redness
 from rtpolyp.inference.tensorrt.streams import Slot, StreamEngine
 from tests.runtime.simulated_device import WAIT_SECONDS, SimulatedDevice, wait_for
 from tests.runtime.simulated_network import SIDE, SPEC, SimulatedContext, SimulatedNetwork, noise, opener
+from tests.runtime.stub_engine import redness
 
 
 def misbehaviour(
