@@ -52,8 +52,8 @@ class NetworkFlags:
         All networks that have a bundle, and which have none.
     """
 
-    net: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    every: Annotated[bool, Parameter(name="--all", negative="")] = False
+    net: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()
+    every: Annotated[bool, Parameter(name="--all", negative="", show_default=False)] = False
 
 
 @Parameter(name="*")
@@ -75,7 +75,7 @@ class MeasuringFlags:
 
     video: Path | None = None
     paced: float | None = None
-    saturation: Annotated[bool, Parameter(negative="")] = False
+    saturation: Annotated[bool, Parameter(negative="", show_default=False)] = False
     duration: float = 3.0
 
 
