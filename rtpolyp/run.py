@@ -128,7 +128,11 @@ def _run_file(
     start = time.perf_counter()
     with contextlib.ExitStack() as stack:
         header = run_header(source, engine, settings, crop)
-        sinks = [one.sink for one in open_sinks(outputs, source, header, resume=resume)]
+
+        def times() -> dict[str, list[list[float]]]:
+            return {"engine": summary.timer.histogram("engine")}
+
+        sinks = [one.sink for one in open_sinks(outputs, source, header, times=times, resume=resume)]
         for sink in reversed(sinks):  # the video closes first: what became of its sound stands in the JSON
             stack.enter_context(sink)
         results = segment(source, engine, settings, crop=crop, timer=summary.timer)

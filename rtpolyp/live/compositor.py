@@ -24,7 +24,7 @@ from rtpolyp.settings import Settings
 from rtpolyp.video.contract import Outage
 from rtpolyp.video.frame import Frame
 
-__all__ = ["Compositor", "Inputs", "Shown", "Tell", "Timing"]
+__all__ = ["Compositor", "Inputs", "Screens", "Shown", "Tell", "Timing"]
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +71,18 @@ class Shown:
     repeated: bool  # no new frame has come since the last picture
 
 
+@dataclass(frozen=True)
+class Screens:
+    """Who sees the pictures."""
+
+    own: Latest[Shown]
+    published: Latest[Shown] | None = None  # what leaves this machine's screen: as recordings have it
+
+
 class Compositor:
     """Draws results and badges on the newest frame, at the latest 1.5 frame intervals after the last picture.
 
-    Runs on a thread of its own, which waits for `frames` and for nothing else. Each picture goes to `screen`
+    Runs on a thread of its own, which waits for `frames` and for nothing else. Each picture goes to `screens`
     and to the `recordings`, which leave out what does not grow in time. A result is drawn while the frame it
     was computed from left the decoder at most `timing.max_age_seconds` ago, so that it expires on a picture
     that stands still as well.
@@ -83,7 +91,7 @@ class Compositor:
     def __init__(
         self,
         frames: Latest[Frame],
-        screen: Latest[Shown],
+        screens: Screens,
         inputs: Inputs,
         recordings: Recordings,
         *,
@@ -91,7 +99,7 @@ class Compositor:
         telemetry: Telemetry,
         timing: Timing,
     ) -> None:
-        self._frames, self._screen, self._inputs = frames, screen, inputs
+        self._frames, self._screens, self._inputs = frames, screens, inputs
         self._recordings, self._timing = recordings, timing
         self._status = AiStatus(timing.max_age_seconds)
         self._tell, self._telemetry = tell, telemetry
@@ -122,7 +130,7 @@ class Compositor:
         except Exception as exc:  # the session closes everything in order, then raises it
             self.error = exc
         finally:
-            self._screen.close()
+            self._screens.own.close()
 
     def _show(self, frame: Frame, now: float, *, repeated: bool) -> None:
         controls, outage = self._inputs.controls(), self._inputs.outage()
@@ -134,13 +142,17 @@ class Compositor:
         analysis = newest if fresh else None
         badges = self._badges(controls, analysis, outage, ai, now)
         drawn = annotate(frame, analysis, settings, badges)
-        self._screen.put(Shown(drawn, frame, analysis, settings, ai, badges, repeated))
-        if not self._recordings.videos:
+        self._screens.own.put(Shown(drawn, frame, analysis, settings, ai, badges, repeated))
+        if not self._recordings.videos and self._screens.published is None:
             return
         clean = frame
         if self._recordings.deidentify:
             clean = self._blanked(frame)
             drawn = annotate(clean, analysis, settings, badges)
+        if self._screens.published is not None:
+            self._screens.published.put(Shown(drawn, clean, analysis, settings, ai, badges, repeated))
+        if not self._recordings.videos:
+            return
         if repeated and outage is not None:  # recorded at its own time; both are copies by now
             drawn, clean = (
                 _restamped(drawn, now),

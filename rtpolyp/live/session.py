@@ -7,7 +7,8 @@ import time
 
 from rtpolyp.errors import RtpolypError
 from rtpolyp.live.alert_tone import AlertTone
-from rtpolyp.live.compositor import Compositor, Inputs, Shown, Tell, Timing
+from rtpolyp.live.broadcasting import Broadcasting
+from rtpolyp.live.compositor import Compositor, Inputs, Screens, Shown, Tell, Timing
 from rtpolyp.live.controls import Controls
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.event_log import EventLog
@@ -88,6 +89,11 @@ class _Session:
             self._tell = stack.enter_context(EventLog(log_path)).write
         if options.metrics is not None:
             stack.enter_context(serve_metrics(telemetry, options.metrics))
+        self._broadcasting: Broadcasting | None = None
+        if options.serve is not None:
+            self._broadcasting = Broadcasting(options.serve, header, deidentify=options.deidentify)
+            stack.callback(self._broadcasting.close)
+            log.warning("live page: %s", self._broadcasting.url)
         self._tone = stack.enter_context(AlertTone()) if options.tone else None
         self._snapshots: SnapshotWriter | None = None
         if (folder := outputs.path("snapshots")) is not None:
@@ -115,6 +121,7 @@ class _Session:
             display=display,
             snapshot=self._take_snapshot,
             tell=self._tell,
+            changed=self._broadcasting.changed if self._broadcasting else lambda controls: controls,
         )
         self._inference = InferenceThread(
             self._for_ai,
@@ -137,7 +144,7 @@ class _Session:
         )
         self._compositor = Compositor(
             self._for_picture,
-            pictures,
+            Screens(pictures, self._broadcasting.pictures if self._broadcasting else None),
             inputs,
             self._recordings,
             tell=self._tell,
