@@ -1,7 +1,7 @@
 """How a network is trained: one frozen dataclass, every field a command line option."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -9,7 +9,7 @@ from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from train.losses import LOSSES
 
-__all__ = ["OPTIMISERS", "RECIPES", "Recipe", "recipe_for"]
+__all__ = ["OPTIMISERS", "RECIPES", "Recipe", "RecipeChoice", "recipe_for"]
 
 SAMPLINGS = ("uniform", "square-root", "equal")
 DONORS = ("any", "same")
@@ -247,3 +247,15 @@ def recipe_for(network: str, whose: str = "ours", *, light: bool = False) -> Rec
         known = [f"{name}{twin}" for name in RECIPES[whose] for twin in ("", "-if")]
         raise InputError(f"network {network!r} has no recipe; {known_names(network, known)}")
     return OURS if light and whose == "ours" else RECIPES[whose][plain]
+
+
+@dataclass(frozen=True)
+class RecipeChoice:
+    """A kind of recipe, and what is changed in it, for whichever network."""
+
+    name: str = "ours"  # or "author"
+    changes: Mapping[str, Any] = field(default_factory=dict)  # fields of Recipe
+
+    def of(self, network: str, *, light: bool) -> Recipe:
+        """The recipe of a network, see `recipe_for`; raises InputError for an unknown name or value."""
+        return recipe_for(network, self.name, light=light).changed(**self.changes)

@@ -20,6 +20,7 @@ from rtpolyp.measure.evaluation import SPECK
 from rtpolyp.measure.mask_classes import classes_in, say_classes
 
 __all__ = [
+    "Known",
     "Polyps",
     "Truth",
     "box_truth",
@@ -40,6 +41,14 @@ class Truth:
     frames: Iterator[Polyps]
     count: int | None  # frames that it knows; None: as many as the video has
     outlined: bool = True  # masks are outlines, not boxes, and a Dice means something
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a video's frames before an engine sees them."""
+
+    truth: Truth | None = None
+    sequences: Sequence[str] | None = None  # the name of each frame's; None: all are of one
 
 
 def read_truth(path: Path) -> Truth:
