@@ -62,6 +62,14 @@ def run_tokens(
     except cyclopts.CycloptsError as exc:  # some of its lines are lists
         print(f"{PREFIX}{exc}", file=errors)
         return 2
+    except MemoryError:
+        print(f"{PREFIX}memory is used up; end other programs, or ask for less at once", file=errors)
+        return 2
+    except ImportError as exc:
+        if (library := _not_loaded(exc)) is None:
+            raise
+        print(f"{PREFIX}{library}; give the program more memory, or install it again", file=errors)
+        return 2
     except KeyboardInterrupt:
         return 130
     return code or 0
@@ -72,6 +80,14 @@ def _with_flag(error: RtpolypError, flags: Mapping[str, str]) -> str:
         return str(error)
     flag = flags.get(error.parameter, "--" + error.parameter.replace("_", "-"))
     return flag + str(error).removeprefix(error.parameter)
+
+
+def _not_loaded(error: BaseException) -> str | None:
+    """What the system says of a compiled library that it cannot load; None for a module that is missing."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error)
+    return printable(text) if "shared object" in text or "DLL load failed" in text else None
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

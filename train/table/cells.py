@@ -19,6 +19,7 @@ import torch
 from rtpolyp.errors import InputError
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.evaluation import Evaluation, FrameScore, evaluate_engine
+from rtpolyp.printable import as_cell
 from rtpolyp.spec import sha256_of
 from train.checkpoint import load_checkpoint
 from train.data import Source
@@ -161,8 +162,8 @@ def _rows(frames: Iterable[FrameScore], protocol: str) -> list[dict[str, Any]]:
     figures = PROTOCOLS[protocol].figures
     return [
         {
-            "name": frame.pair.name,
-            "group": "" if frame.pair.group == frame.pair.name else frame.pair.group,
+            "name": as_cell(frame.pair.name),
+            "group": "" if frame.pair.group == frame.pair.name else as_cell(frame.pair.group),
             **dict(zip(("dice", "iou"), figures(frame), strict=True)),
         }
         for frame in frames
