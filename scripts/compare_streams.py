@@ -2,10 +2,10 @@
 
     python scripts/compare_streams.py          # needs ffmpeg and ffprobe; writes docs/results/streams.md
 
-Each clip is made by ffmpeg, read by `open_source` from the file, and where its container can be streamed from a
-named pipe too, and recorded by VideoSink with its sound. Compared with ffprobe's of the clip are the number
-of frames, every timestamp from the first picture on, and begin and end of the sound. The product is whole:
-every video codec of a container with every sound and without, at every frame rate, one of them variable.
+Each clip is made by ffmpeg, read by `open_source` from the file, and from a named pipe too where it can be
+streamed, and recorded by VideoSink with its sound. Compared with ffprobe's of the clip are the
+number of frames, every timestamp from the first picture on, and begin and end of the sound. The product is
+whole: every video codec of a container with every sound and without, at every frame rate, one of them variable.
 """
 
 import itertools
