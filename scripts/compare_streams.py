@@ -5,7 +5,7 @@
 Each clip is made by ffmpeg, read by `open_source` from the file, and from a named pipe too where it can be
 streamed, and recorded by VideoSink with its sound. Compared with ffprobe's of the clip are the
 number of frames, every timestamp from the first picture on, and begin and end of the sound. The product is
-whole: every video codec of a container with every sound and without, at every frame rate, one of them variable.
+whole: every video codec of a container, with every sound and without, at every frame rate and a variable one.
 """
 
 import itertools
