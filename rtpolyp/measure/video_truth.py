@@ -15,7 +15,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.measure.dataset import images_by_stem
-from rtpolyp.measure.evaluation import SPECK
+from rtpolyp.measure.frame_score import SPECK
 
 __all__ = [
     "Polyps",
