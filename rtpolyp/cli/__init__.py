@@ -1,6 +1,7 @@
 """The commands of `rtpolyp`, one file each."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 import cyclopts
 
@@ -15,6 +16,9 @@ FLAGS = {  # of parameters of the library that have another name on the command 
     "raw": "--record-raw",
     "video": "--output",
 }
+
+DEFAULT_ADDRESS = "127.0.0.1:8080"
+ADDRESS = re.compile(r"[^\s/]*:\d+")  # HOST:PORT or :PORT; a source is a file, a number or a URL
 
 app = cyclopts.App(
     name="rtpolyp",
@@ -42,4 +46,12 @@ app.register_install_completion_command(help="Complete commands and options in t
 
 def run_command_line(tokens: Sequence[str]) -> int:
     """Run one command of `rtpolyp`; return its exit code, 2 after a one-line error, 130 after Ctrl-C."""
-    return run_app(app, tokens, FLAGS)
+    return run_app(app, [*_with_addresses(tokens)], FLAGS)
+
+
+def _with_addresses(tokens: Sequence[str]) -> Iterator[str]:
+    """`--serve` may stand alone: then it gets its default address; what has no colon is another argument."""
+    for index, token in enumerate(tokens):
+        following = tokens[index + 1] if index + 1 < len(tokens) else ""
+        alone = token == "--serve" and not ADDRESS.fullmatch(following)
+        yield f"--serve={DEFAULT_ADDRESS}" if alone else token

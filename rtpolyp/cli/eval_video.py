@@ -13,7 +13,7 @@ from rtpolyp.measure.report import write_json
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.measure.video_evaluation import Observation, observe
 from rtpolyp.measure.video_score import PolypFreeScore, PolypScore, VideoScore, score_video, to_dict
-from rtpolyp.measure.video_truth import Truth, no_polyps, read_sequences, read_truth
+from rtpolyp.measure.video_truth import Known, Truth, no_polyps, read_sequences, read_truth
 from rtpolyp.pipeline import settings_for
 from rtpolyp.terminal.console import check_outputs, make_console, progress_bar, say_written
 from rtpolyp.tracking.smoothing import TemporalSmoother
@@ -61,8 +61,7 @@ def evaluate_videos(
                     source,
                     network,
                     settings,
-                    truth=truth,
-                    sequences=sequences,
+                    known=Known(truth, sequences),
                     alert_delay_ms=alert_delay_ms,
                     progress=progress,
                 )["tracked"]

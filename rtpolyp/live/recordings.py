@@ -37,6 +37,7 @@ class Recordings:
         capacity: int,
         deidentify: bool,
     ) -> None:
+        self.deidentify = deidentify
         self._pictures: list[ThreadedSink] = []
         self._results: list[ThreadedSink] = []
         self._blanked: ThreadedSink | None = None

@@ -213,7 +213,11 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
 
 
 def append_row(row: Mapping[str, object], path: Path) -> None:
-    """Add a row to a CSV file, which begins with the row's keys; raises OutputError when that fails."""
+    """Add a row to a CSV file, which begins with the row's keys; texts are no formulas in it.
+
+    Raises OutputError when that fails.
+    """
+    cells = {name: _cell(value) for name, value in row.items()}
 
     def append(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,7 +226,7 @@ def append_row(row: Mapping[str, object], path: Path) -> None:
             writer = csv.DictWriter(file, list(row), lineterminator="\n")
             if is_new:
                 writer.writeheader()
-            writer.writerow(row)
+            writer.writerow(cells)
 
     _write(path, append)
 
@@ -278,7 +282,7 @@ def _row(frame: FrameScore) -> dict[str, object]:
     return {
         "name": as_cell(frame.pair.name),
         "group": as_cell(frame.pair.group),
-        "family": frame.pair.family,
+        "family": as_cell(frame.pair.family),
         **{key: "" if math.isnan(value) else f"{value:.6f}" for key, value in scores.items()},
         "truth_pixels": frame.half.truth,
         "polyps": frame.detection.polyps,
@@ -287,6 +291,16 @@ def _row(frame: FrameScore) -> dict[str, object]:
         "found_operating": frame.detection.found,
         "false_outlines_operating": frame.detection.false_outlines,
     }
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return as_cell(value)
+    return value  # a figure, which may be negative
 
 
 def _fields(value: Figure | Outlines | OutlineRate) -> dict[str, Any]:

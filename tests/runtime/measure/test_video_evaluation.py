@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import InputError
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.measure.statistics import clopper_pearson, poisson_interval
 from rtpolyp.measure.video_evaluation import Observation, observe, untracked
 from rtpolyp.measure.video_score import VideoScore, score_video, to_dict
-from rtpolyp.measure.video_truth import Polyps, Truth, no_polyps
+from rtpolyp.measure.video_truth import Known, Polyps, Truth, no_polyps
 from rtpolyp.pipeline import segment
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.array_source import ArraySource
 from rtpolyp.video.image_files import ImageFiles
 from tests.runtime.red_disc import SPEC
+from tests.runtime.stub_engine import StubEngine
 
 SIZE = (128, 96)
 MUCOSA = (70, 80, 100)
@@ -53,10 +53,10 @@ def truth(*patterns: tuple[str, tuple[int, int]], count: int | None = None) -> T
     return Truth(frames(), count or len(patterns[0][0]))
 
 
-def observe_frames(source: ArraySource, **options: object) -> list[list[Observation]]:
+def observe_frames(source: ArraySource, **known: object) -> list[list[Observation]]:
     """What each frame alone shows."""
     with StubEngine(SPEC) as engine:
-        return observe(source, engine, trackers={"alone": lambda: untracked}, **options)["alone"]
+        return observe(source, engine, known=Known(**known), trackers={"alone": lambda: untracked})["alone"]
 
 
 def score(source: ArraySource, **options: object) -> VideoScore:
@@ -132,7 +132,7 @@ def test_a_still_outline_is_consistent_and_a_blink_is_not() -> None:
 def test_the_alert_comes_later_than_the_outline() -> None:
     pattern = (10 * "." + 20 * "#", LEFT)
     with StubEngine(SPEC) as engine:
-        seen = observe(clip(pattern), engine, truth=truth(pattern), alert_delay_ms=300)["tracked"]
+        seen = observe(clip(pattern), engine, known=Known(truth(pattern)), alert_delay_ms=300)["tracked"]
     result = score_video(seen)
     (outline,), (alert,) = result.polyps.first_outline_ms, result.polyps.first_alert_ms
     assert alert - outline == pytest.approx(300)
@@ -152,7 +152,7 @@ def test_nothing_passes_from_one_sequence_to_the_next() -> None:
 
 def test_each_sequence_gets_a_tracker_of_its_own() -> None:
     with StubEngine(SPEC) as engine:
-        cut = observe(clip(("###...", LEFT)), engine, sequences=list("aaabbb"))["tracked"]
+        cut = observe(clip(("###...", LEFT)), engine, known=Known(sequences=list("aaabbb")))["tracked"]
         alone = observe(clip(("...", LEFT)), engine)["tracked"]
     assert [len(frame.outlines) for frame in cut[1]] == [len(frame.outlines) for frame in alone[0]]
 
@@ -197,4 +197,4 @@ def test_observing_fails_on_sequences_that_do_not_fit() -> None:
 def test_observing_fails_on_images_that_stand_alone(tmp_path) -> None:
     assert cv2.imwrite(str(tmp_path / "a.png"), np.zeros((96, 128, 3), np.uint8))
     with StubEngine(SPEC) as engine, pytest.raises(InputError, match="not a video"):
-        observe(ImageFiles(tmp_path), engine, truth=no_polyps())
+        observe(ImageFiles(tmp_path), engine, known=Known(no_polyps()))
