@@ -16,6 +16,7 @@ from rtpolyp.measure.crops import CropScore, OutlineRate, crop_rates, outline_ra
 from rtpolyp.measure.evaluation import Evaluation, FrameScore
 from rtpolyp.measure.metrics import Detection, Overlap
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval, bootstrap_mean, clopper_pearson
+from rtpolyp.measure.structure_report import froc_of, structure_means
 from rtpolyp.printable import as_cell
 
 __all__ = [
@@ -186,6 +187,8 @@ def to_dict(evaluation: Evaluation, *, crops: Sequence[CropScore] = (), **contex
         "intervals_resample": units(evaluation),
         "figures": {f.key: _fields(f) for f in figures(evaluation)},
         "outlines": {o.key: _fields(o) for o in outlines(evaluation)},
+        "structure": {key: dataclasses.asdict(mean) for key, mean in structure_means(evaluation).items()},
+        "froc": [dataclasses.asdict(point) for point in froc_of(evaluation)],
         "parts": [dataclasses.asdict(part) for part in by_part],
         "macro_dice": float(np.mean([part.dice for part in by_part])) if by_part else None,
         "polyp_free_crop_frames": len({score.crop.pair.name for score in crops}),
@@ -274,6 +277,7 @@ def _row(frame: FrameScore) -> dict[str, object]:
         "iou_256_thresholds": frame.threshold_iou,
         "soft_dice_256_px": frame.soft_dice,
         "two_class_iou_256_px": frame.small.two_class_iou,
+        **dataclasses.asdict(frame.structure),
     }
     return {
         "name": as_cell(frame.pair.name),

@@ -16,7 +16,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.measure.dataset import images_by_stem
-from rtpolyp.measure.evaluation import SPECK
+from rtpolyp.measure.frame_score import SPECK
 from rtpolyp.measure.mask_classes import classes_in, say_classes
 
 __all__ = [
