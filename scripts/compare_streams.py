@@ -150,7 +150,7 @@ def _feed(clip: Path, pipe: Path) -> None:
 
 def make(clip: Path, wanted: Combination) -> str:
     """Make a clip; what ffmpeg says where it cannot."""
-    picture = f"testsrc2=size=320x240:rate={RATES[wanted.rate]}:duration={SECONDS}"
+    picture = f"testsrc2=size=160x128:rate={RATES[wanted.rate]}:duration={SECONDS}"
     command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", picture]
     if wanted.sound:
         command += ["-f", "lavfi", "-i", f"sine=sample_rate=48000:duration={SECONDS}", "-c:a", wanted.sound]

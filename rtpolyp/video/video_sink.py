@@ -74,7 +74,7 @@ class VideoSink:
         self._frames = 0
         self._end = 0.0  # seconds, of the last frame
         self._audio: AudioCopier | None = None
-        self._held: "av.Packet[av.VideoStream] | None" = None  # until it is known how long it lasts
+        self._held: av.Packet[av.VideoStream] | None = None  # until it is known how long it lasts
         self._broken = self._closed = False
         settings = settings or EncoderSettings()
         with self._translated(), contextlib.ExitStack() as stack:
