@@ -1,5 +1,6 @@
 """`python -m train.table`: the paper's Table 1, trained cell by cell and scored with intervals."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,6 +19,7 @@ from train.table.design_report import write_design_report
 from train.table.design_results import read_design
 from train.table.engine_rates import read_engine_rates
 from train.table.figure import write_figures
+from train.table.number_format import numerics_of
 from train.table.paper import ROWS
 from train.table.plan import plan
 from train.table.protocols import PROTOCOLS
@@ -148,7 +150,14 @@ def work_on_design(
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    run_cells(designed_cells(data), results, runs, Machine(save_minutes=save_minutes), budget_minutes)
+    run_cells(
+        designed_cells(data),
+        results,
+        runs,
+        Machine(save_minutes=save_minutes),
+        budget_minutes,
+        numerics_of=partial(numerics_of, results=results),
+    )
 
 
 if __name__ == "__main__":
