@@ -62,7 +62,7 @@ class DesignResults:
 
 
 def read_design(results: Path) -> DesignResults:
-    """Read what is finished. Raises InputError for broken cells, and for cells of other settings or formats."""
+    """Read what is finished. Raises InputError for broken cells, other settings and mixed formats."""
     cells = designed_cells(Path("data"))  # names are enough
     scored: dict[tuple[str, str, str], dict[int, Scored]] = {}
     for cell in cells:

@@ -18,7 +18,7 @@ BFLOAT16 = replace(FLOAT32, bfloat16=True)
 
 @functools.cache
 def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16; one with AVX2 alone takes ten times as long as in float32."""
+    """Whether this processor multiplies bfloat16; AVX2 alone takes ten times as long as in float32."""
     return "avx512_bf16" in this_processor().flags
 
 

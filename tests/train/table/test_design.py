@@ -13,6 +13,7 @@ from train.checkpoint import load_checkpoint
 from train.data import parse_source
 from train.experiment.start import Start
 from train.experiment.training import Machine
+from train.optimisation import Numerics
 from train.recipe import Recipe
 from train.table.cells import Cell
 from train.table.design import ABLATED, KVASIR, RANDOM, SEEDS, SEQUENCE, designed_cells
@@ -23,6 +24,12 @@ from train.table.run import run_cells
 from train.trainer import Trainer
 
 DATA = Path("/data")
+
+
+def in_float32(cell: Cell) -> Numerics:
+    return FLOAT32
+
+
 TINY = Recipe(steps=3, batch=2, sizes=((64, 1.0),), validate_every=3, lr_decoder=2e-2, lr_encoder=2e-2)
 
 
@@ -101,7 +108,7 @@ def test_both_arms_see_the_same_batches_and_begin_with_the_same_shared_weights(
 
 def test_results_are_small_and_lie_apart_from_the_runs(tiny_pair, tmp_path):
     results, runs = tmp_path / "results", tmp_path / "runs"
-    run_cells(tiny_pair, results, runs, Machine(), None, numerics_of=lambda cell: FLOAT32)
+    run_cells(tiny_pair, results, runs, Machine(), None, numerics_of=in_float32)
     files = sorted(str(file.relative_to(results)) for file in results.rglob("*") if file.is_file())
     assert files == [
         f"{cell.name}/{name}" for cell in reversed(tiny_pair) for name in ("cell.json", "clinic.half.csv")

@@ -55,12 +55,11 @@ def test_a_cell_in_a_format_that_is_slow_here_waits_for_another_processor(tmp_pa
 
 
 def test_cells_of_two_formats_are_not_compared(tmp_path):
-    plain, fused = write_cells(tmp_path, 2)
+    _, fused = write_cells(tmp_path, 2)
     file = tmp_path / fused.name / "cell.json"
-    file.write_text(
-        json.dumps(json.loads(file.read_text()) | {"numerics": {"channels_last": True, "bfloat16": True}})
-    )
+    content = json.loads(file.read_text()) | {"numerics": {"channels_last": True, "bfloat16": True}}
+    file.write_text(json.dumps(content))
     with pytest.raises(
-        InputError, match=f"{fused.name}/cell.json: its number format is not that of .*{plain.name}"
+        InputError, match="cell.json: its number format is not that of .*seed0/cell.json, and"
     ):
         read_design(tmp_path)
