@@ -60,6 +60,6 @@ def test_cells_of_two_formats_are_not_compared(tmp_path):
     content = json.loads(file.read_text()) | {"numerics": {"channels_last": True, "bfloat16": True}}
     file.write_text(json.dumps(content))
     with pytest.raises(
-        InputError, match="cell.json: its number format is not that of .*seed0/cell.json, and"
+        InputError, match=r"its number format is not that of .*seed0"
     ):
         read_design(tmp_path)
