@@ -59,7 +59,7 @@ class Trainer:
         self.optimiser = create_optimiser(self.network, recipe)
         self.scaler = torch.amp.GradScaler(batches.device.type, enabled=numerics.float16)
         self.loss_of = LOSSES[recipe.loss]
-        self.teachers = teachers
+        self.teachers = [numerics.place(teacher) for teacher in teachers]
         self.lessons = lessons
         self.step = 0  # optimiser steps done
         self.best_dice = -1.0  # best macro validation Dice so far
@@ -83,7 +83,7 @@ class Trainer:
         """
         images, target = (self.world.share(part) for part in self.batches.draw(self.step))
         self.learning_rate = set_learning_rate(self.optimiser, self.step, self.recipe, self.lr_scale)
-        soft = soft_masks(self.teachers, images, target) if self.teachers else None
+        soft = self._soft_masks(images, target) if self.teachers else None
         images = self.numerics.place(normalise(images, self.network.encoder.mean, self.network.encoder.std))
         self.optimiser.zero_grad()
         with _compilation(self.compiles):
@@ -101,6 +101,10 @@ class Trainer:
         self.scaler.update()
         self.step += 1
         self.average.update(self.step)
+
+    def _soft_masks(self, images: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        with self.numerics.autocast(images.device):
+            return soft_masks(self.teachers, self.numerics.place(images), target)
 
     @property
     def validates(self) -> bool:
