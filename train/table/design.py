@@ -14,10 +14,11 @@ from train.table.cells import Cell
 from train.table.paper import ROWS
 from train.table.plan import ablations_of, arms_of
 
-__all__ = ["ABLATED", "RECIPE", "RESULTS", "RUNS", "SEEDS", "TESTS", "designed_cells"]
+__all__ = ["ABLATED", "PICTURES", "RECIPE", "RESULTS", "RUNS", "SEEDS", "TESTS", "designed_cells"]
 
 RESULTS = Path("docs/results/paper")  # finished cells
 RUNS = Path("runs/paper")  # what training needs
+PICTURES = RUNS / "pictures"  # of the data sets' frames, so never committed
 ENCODER = "efficientnet-lite0"
 PROTOCOL = "paper"
 # "ours" as it was when the design was written, word for word: that one may be tuned further

@@ -41,6 +41,7 @@ def write_cells(folder: Path, count: int, shift: Callable[[Cell], float] = shift
             **settings_of(cell),
             "numerics": asdict(FLOAT32),
             "tests": {source.name: {"frames": IMAGES, "dice": float(dice.mean()), "iou": 0.5}},
+            "loss": {"step": [100, 250, 500], "value": [2.5, 1.0, 0.5]},
             "training_seconds": 600.0,
             "processor": "a processor",
             "torch": "2.14.1",

@@ -59,7 +59,5 @@ def test_cells_of_two_formats_are_not_compared(tmp_path):
     file = tmp_path / fused.name / "cell.json"
     content = json.loads(file.read_text()) | {"numerics": {"channels_last": True, "bfloat16": True}}
     file.write_text(json.dumps(content))
-    with pytest.raises(
-        InputError, match=r"its number format is not that of .*seed0"
-    ):
+    with pytest.raises(InputError, match=r"its number format is not that of .*seed0"):
         read_design(tmp_path)
