@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -39,6 +39,12 @@ class StageTimer:
             yield
         finally:
             self.add(stage, time.perf_counter() - start)
+
+    def histogram(self, stage: str) -> list[list[float]]:
+        """Of the newest durations, [upper edge in ms, count] for each millisecond that has any."""
+        with self._lock:
+            counts = Counter(int(1000 * seconds) + 1 for seconds in self._samples.get(stage, ()))
+        return [[upper, count] for upper, count in sorted(counts.items())]
 
     def samples(self) -> dict[str, list[float]]:
         """A copy of the newest durations in seconds, by stage, in order of first use."""

@@ -100,7 +100,6 @@ def rehearse(fault: str, clip: Path, folder: Path) -> dict[str, Any]:
             settings_for(engine.spec),
             outputs,
             LiveOptions(),
-            header={},
             display=eye,
         )
     gaps = [1000 * (after - before) for before, after in pairwise(eye.times)]

@@ -34,7 +34,8 @@ from rtpolyp.measure.video_truth import box_truth, read_sequences
 from rtpolyp.spec import EngineSpec, read_spec, write_spec
 from rtpolyp.video.json_sink import frames_in
 from train.command_line import run_command_line
-from train.prepare.coco import Drawing, draw, read_coco
+from train.prepare.coco import read_coco
+from train.prepare.drawing import Drawing, draw
 
 SLOW_SECONDS = 20.0
 WORDS = (

@@ -29,7 +29,7 @@ from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.measure.dataset import load_pairs
 from rtpolyp.measure.video_evaluation import Observation, observe, untracked
 from rtpolyp.measure.video_score import VideoScore, score_video, to_dict
-from rtpolyp.measure.video_truth import Polyps, Truth, no_polyps, regions
+from rtpolyp.measure.video_truth import Known, Polyps, Truth, no_polyps, regions
 from rtpolyp.phantom import render_phantom
 from rtpolyp.phantom.pan import pan
 from rtpolyp.terminal.command_line import run_app
@@ -81,7 +81,7 @@ def scores(engine: Engine, clips: Iterable[tuple[ArraySource, Truth]]) -> Iterat
     """Score clips, each a sequence of its own, with the tracker and without; yield the sums after each."""
     seen: dict[str, list[list[Observation]]] = {name: [] for name in TRACKERS}
     for source, truth in clips:
-        for name, sequences in observe(source, engine, truth=truth, trackers=TRACKERS).items():
+        for name, sequences in observe(source, engine, known=Known(truth), trackers=TRACKERS).items():
             seen[name] += sequences
         tracked, alone = (score_video(sequences) for sequences in seen.values())
         report = {"tracked": to_dict(tracked), "alone": to_dict(alone)}

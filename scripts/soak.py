@@ -148,7 +148,7 @@ def session(address: str, folder: Path, watcher: Watcher, stop: threading.Event)
         rungs = rungs_for(recipe, engine.spec.size, interval, max_age, resizing_backend=engine.backend)
         engines = Engines(engine, Ladder(rungs, interval, max_age))
         settings = settings_for(engine.spec)
-        return run_session(source, engines, settings, outputs, options, header={}, display=watcher, stop=stop)
+        return run_session(source, engines, settings, outputs, options, display=watcher, stop=stop)
 
 
 def seen(sights: list[Sight], begun: Sequence[float], cut: Cut) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from rtpolyp.inference.tensorrt.flavour import Library, load_flavour
 # one would wait for those of the other, and take several times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+PEERS = Path(__file__).resolve().parents[1] / ".venv-peers" / "bin" / "python"
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -24,6 +27,23 @@ def data_dir() -> Path:
             pytest.fail(f"{DATA} is missing, and CI must run the tests that need it")
         pytest.skip(f"real data sets are not at {DATA}")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def peers() -> Callable[..., None]:
+    """Runs a script of tests/peers by their own Python; skips without it, fails without it under CI=true."""
+    if not PEERS.is_file():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{PEERS} is missing, and CI must run the tests that need it")
+        pytest.skip(f"tests/peers/requirements.txt is not installed at {PEERS}")
+
+    def run(script: str, *arguments: object) -> None:
+        path = Path(__file__).parent / "peers" / script
+        command = [str(PEERS), str(path), *map(str, arguments)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert result.returncode == 0, result.stderr[-2000:]
+
+    return run
 
 
 @pytest.fixture(scope="session")

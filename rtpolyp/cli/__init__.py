@@ -1,6 +1,7 @@
 """The commands of `rtpolyp`, one file each."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 
 import cyclopts
 
@@ -16,12 +17,16 @@ FLAGS = {  # of parameters of the library that have another name on the command 
     "video": "--output",
 }
 
+DEFAULT_ADDRESS = "127.0.0.1:8080"
+ADDRESS = re.compile(r"[^\s/]*:\d+")  # HOST:PORT or :PORT; a source is a file, a number or a URL
+
 app = cyclopts.App(
     name="rtpolyp",
     help="Real-time polyp segmentation for colonoscopy video. Research software, not a medical device.",
     suppress_keyboard_interrupt=False,
 )
 app.command("rtpolyp.cli.run:run", help="Outline polyps on a video, an image or a folder of images.")
+app.command("rtpolyp.cli.report:report", help="Write a web page that says what a run saw.")
 app.command(
     "rtpolyp.cli.demo:demo", help="Render a phantom clip, outline its polyps, compare with the known masks."
 )
@@ -31,6 +36,9 @@ app.command(
     help="Score a network on images with masks, or on a video over time.",
 )
 app.command("rtpolyp.cli.compare:compare_runs", name="compare", help="Compare two runs on the same frames.")
+app.command(
+    "rtpolyp.cli.export:export", help="Write what a run found, or a data set's masks, for labelling tools."
+)
 app.command("rtpolyp.cli.bench:bench", help="Measure how fast this machine runs a network.")
 app.command("rtpolyp.cli.doctor:doctor", help="Say what works on this machine, what does not, and the fix.")
 app.register_install_completion_command(help="Complete commands and options in this shell from now on.")
@@ -38,4 +46,12 @@ app.register_install_completion_command(help="Complete commands and options in t
 
 def run_command_line(tokens: Sequence[str]) -> int:
     """Run one command of `rtpolyp`; return its exit code, 2 after a one-line error, 130 after Ctrl-C."""
-    return run_app(app, tokens, FLAGS)
+    return run_app(app, [*_with_addresses(tokens)], FLAGS)
+
+
+def _with_addresses(tokens: Sequence[str]) -> Iterator[str]:
+    """`--serve` may stand alone: then it gets its default address; what has no colon is another argument."""
+    for index, token in enumerate(tokens):
+        following = tokens[index + 1] if index + 1 < len(tokens) else ""
+        alone = token == "--serve" and not ADDRESS.fullmatch(following)
+        yield f"--serve={DEFAULT_ADDRESS}" if alone else token

@@ -200,6 +200,8 @@ class LiveFlags:
         Make everything outside the endoscope's picture black in recordings and snapshots.
     metrics
         Serve Prometheus' text at :PORT, of this machine only, or at HOST:PORT.
+    serve
+        Show the live page at HOST:PORT, 127.0.0.1:8080 where none is given; a file plays at its own pace.
     log
         Append one JSON line an event to this file.
     fallback_engine
@@ -214,6 +216,7 @@ class LiveFlags:
     snapshots: Path | None = None
     deidentify: Annotated[bool, Switch] = False
     metrics: str | None = None
+    serve: str | None = None
     log: Path | None = None
     fallback_engine: str | None = None
 
@@ -226,6 +229,7 @@ class LiveFlags:
             tone=self.tone,
             deidentify=self.deidentify,
             metrics=self.metrics,
+            serve=self.serve,
             fallback_engine=self.fallback_engine,
         )
 

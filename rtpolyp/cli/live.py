@@ -36,7 +36,7 @@ def live(
     """
     outputs, options = output.outputs(flags), flags.options(crop=picture.area())
     outputs.check_for_live()
-    writes = any((outputs.written(), options.metrics))
+    writes = any((outputs.written(), options.metrics, options.serve))
     with contextlib.ExitStack() as stack:
         lines: Any = stack.enter_context(LineWriter(sys.stdout))
         console = make_console(lines)

@@ -43,7 +43,7 @@ def run(
         A video file, an image, a folder or a glob of images; or live: a camera (0 or /dev/video0), the URL of
         a stream (rtsp://, http://, …), - for the standard input.
     """
-    if is_live(video) if live_flags.latest is None else live_flags.latest:
+    if live_flags.latest if live_flags.latest is not None else is_live(video) or live_flags.serve is not None:
         live(video, output, engine, picture, reading, live_flags)
         return 0
     live_flags.refuse_without_live()

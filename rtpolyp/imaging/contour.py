@@ -1,5 +1,7 @@
 """Outlines between the pixels: from a region's border to a smooth polygon, and back to pixels."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +65,8 @@ def smooth_outline(outline: NDArray[np.float32], tolerance: float) -> NDArray[np
     return np.asarray(thinned[:, 0], np.float32)
 
 
-def fill_polygon(polygon: NDArray[np.float32], mask: NDArray[np.bool_]) -> None:
-    """Set `mask: (H, W) bool` where a pixel's centre lies inside `polygon: (K, 2) float32` x, y.
+def fill_polygon(polygon: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> None:
+    """Set `mask: (H, W) bool` where a pixel's centre lies inside `polygon: (K, 2)` x, y.
 
     Even-odd rule in edge coordinates. cv2.fillPoly also fills every pixel that the line touches, which
     adds half the perimeter to the area.

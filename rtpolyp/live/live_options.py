@@ -26,6 +26,7 @@ class LiveOptions:
     tone: bool = False  # sound at each alert
     deidentify: bool = False  # everything outside the endoscope's picture is black in all that is written
     metrics: str | None = None  # HOST:PORT or :PORT of Prometheus' text
+    serve: str | None = None  # HOST:PORT or :PORT of the live page
     fallback_engine: str | Path | None = None  # a smaller network's bundle, for an engine that cannot keep up
 
     def __post_init__(self) -> None:

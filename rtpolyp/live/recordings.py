@@ -37,6 +37,7 @@ class Recordings:
         capacity: int,
         deidentify: bool,
     ) -> None:
+        self.deidentify = deidentify
         self._pictures: list[ThreadedSink] = []
         self._results: list[ThreadedSink] = []
         self._blanked: ThreadedSink | None = None
@@ -46,7 +47,9 @@ class Recordings:
             return ThreadedSink(str(path), sink, capacity, telemetry)
 
         try:
-            for path, takes, sink in open_sinks(outputs, source, header, counts=telemetry.counts):
+            for path, takes, sink in open_sinks(
+                outputs, source, header, counts=telemetry.counts, times=telemetry.histograms
+            ):
                 (self._pictures if takes == "pictures" else self._results).append(threaded(path, sink))
             raw = outputs.path("raw")
             if raw is not None and deidentify:

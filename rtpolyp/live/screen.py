@@ -34,10 +34,13 @@ class Screen:
         display: Display | None,
         snapshot: Callable[[Shown], None],
         tell: Tell,
+        changed: Callable[[Controls], Controls] = lambda controls: controls,
     ) -> None:
+        """`changed` gives the controls after what others than the keys ask for."""
         self.controls = controls  # replaced whole by each key
         self._pictures, self._telemetry = pictures, telemetry
         self._display, self._snapshot, self._tell = display, snapshot, tell
+        self._changed = changed
         self._frozen: Shown | None = None
         self._shown_at: float | None = None  # time.monotonic() of the last picture
 
@@ -46,6 +49,10 @@ class Screen:
         load_font()
         self._tell_settings()
         while not (stop.is_set() or self.controls.quit):
+            before = self.controls
+            self.controls = self._changed(before)
+            if _chosen(self.controls) != _chosen(before):
+                self._tell_settings()
             shown = self._pictures.get(POLL_SECONDS)
             if shown is not None:
                 self._show(shown)

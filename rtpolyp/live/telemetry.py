@@ -136,6 +136,16 @@ class Telemetry:
                 for name, time in self._times.items()
             }
 
+    def histograms(self) -> dict[Time, list[list[float]]]:
+        """Of each time that was taken, [upper edge in ms, count] for each millisecond that has any."""
+        per_bin = round(0.001 / BIN)
+        found: dict[Time, list[list[float]]] = {}
+        for name, time in self.times().items():
+            if time.count:
+                counts = [sum(time.bins[i : i + per_bin]) for i in range(0, BINS + 1, per_bin)]
+                found[name] = [[index + 1, count] for index, count in enumerate(counts) if count]
+        return found
+
     def summary_lines(self, seconds: float) -> list[str]:
         """What to print when a session of `seconds` ends, a few lines of plain text."""
         n, times = self.counts(), self.times()

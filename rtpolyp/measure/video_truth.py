@@ -15,9 +15,10 @@ from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.measure.dataset import images_by_stem
-from rtpolyp.measure.evaluation import SPECK
+from rtpolyp.measure.frame_score import SPECK
 
 __all__ = [
+    "Known",
     "Polyps",
     "Truth",
     "box_truth",
@@ -38,6 +39,14 @@ class Truth:
     frames: Iterator[Polyps]
     count: int | None  # frames that it knows; None: as many as the video has
     outlined: bool = True  # masks are outlines, not boxes, and a Dice means something
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a video's frames before an engine sees them."""
+
+    truth: Truth | None = None
+    sequences: Sequence[str] | None = None  # the name of each frame's; None: all are of one
 
 
 def read_truth(path: Path) -> Truth:

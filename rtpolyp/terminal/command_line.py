@@ -32,6 +32,14 @@ def run_app(app: cyclopts.App, tokens: Sequence[str], flags: Mapping[str, str] =
         except cyclopts.CycloptsError as exc:  # some of its lines are lists
             print(f"{name}: {exc}", file=errors)
             return 2
+        except MemoryError:
+            print(f"{name}: memory is used up; end other programs, or ask for less at once", file=errors)
+            return 2
+        except ImportError as exc:
+            if (library := _not_loaded(exc)) is None:
+                raise
+            print(f"{name}: {library}; give the program more memory, or install it again", file=errors)
+            return 2
         except KeyboardInterrupt:
             return 130
         return code or 0
@@ -42,6 +50,14 @@ def _with_flag(error: RtpolypError, flags: Mapping[str, str]) -> str:
         return str(error)
     flag = flags.get(error.parameter, "--" + error.parameter.replace("_", "-"))
     return flag + str(error).removeprefix(error.parameter)
+
+
+def _not_loaded(error: BaseException) -> str | None:
+    """What the system says of a compiled library that it cannot load; None for a module that is missing."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    text = str(error)
+    return printable(text) if "shared object" in text or "DLL load failed" in text else None
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

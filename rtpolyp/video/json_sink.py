@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,15 @@ class JsonSink:
     """Writes JSON Lines: a header `{"schema": 1, …}` with what the caller gives, a line a frame, a summary.
 
     A frame's line holds `index`, `name`, `pts` (in ticks of `time_base` seconds), `pts_seconds`, the
-    `threshold` it was made with (keys change it in a live session) and `polyps`, largest first, each with
-    `box` [x, y, w, h] and `contour` [[x, y], …] in frame pixels (edge coordinates, rounded to 0.1), `area` in
-    pixels, `confidence` from 0 to 1 and `track`, the same number in all frames that show this polyp (null
-    where images stand alone). The last line, `{"summary": {…}}`, holds the number of `frames` above and, of
-    `source`, what was lost and every remark, and as `session` what `counts` gives. Every line goes out at
-    once, so an interrupted run leaves whole lines. With `resume`, lines are added to those of an earlier run,
-    in place of its summary. Raises OutputError when the file cannot be written, InputError when an earlier
-    run's was of another engine or other settings.
+    `threshold` it was made with (keys change it in a live session), of an image its `size` [w, h], and
+    `polyps`, largest first, each with `box` [x, y, w, h] and `contour` [[x, y], …] in frame pixels (edge
+    coordinates, rounded to 0.1), `area` in pixels, `confidence` from 0 to 1 and `track`, the same number in
+    all frames that show this polyp (null where images stand alone). The last line, `{"summary": {…}}`, holds
+    the number of `frames` above and, of `source`, what was lost and every remark, as `session` what `counts`
+    gives, and as `times_ms` what `times` gives: histograms [[upper edge in milliseconds, count], …] by name.
+    Every line goes out at once, so an interrupted run leaves whole lines. With `resume`,
+    lines are added to those of an earlier run, in place of its summary. Raises OutputError when the file
+    cannot be written, InputError when an earlier run's was of another engine or other settings.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class JsonSink:
         source: Source | None = None,
         *,
         counts: Callable[[], Mapping[Any, int]] | None = None,
+        times: Callable[[], Mapping[Any, Sequence[Sequence[float]]]] | None = None,
         resume: bool = False,
     ) -> None:
         path = Path(path)
@@ -54,7 +56,7 @@ class JsonSink:
         prepare_file(path)
         self._path = path
         header = {"schema": SCHEMA, **header}
-        self._source, self._counts = source, counts
+        self._source, self._counts, self._times = source, counts, times
         self._is_closed = self._is_broken = False
         self._size = _lines_to_keep(path, header) if resume else 0  # bytes
         self._written = frames_in(path) if resume else set()
@@ -78,7 +80,7 @@ class JsonSink:
         """Append the frame's line; a frame that was not analysed has none."""
         if segmentation is None or frame.name in self._written:
             return
-        line = {
+        line: dict[str, Any] = {
             "index": frame.index,
             "name": frame.name,
             "pts": frame.pts,
@@ -87,6 +89,8 @@ class JsonSink:
             "threshold": segmentation.threshold,
             "polyps": [describe_polyp(polyp) for polyp in segmentation.polyps],
         }
+        if self._source is not None and not self._source.is_sequence:
+            line["size"] = frame.size  # images have each their own; a video's is in the header
         self._write_line(line)
         self._frames += 1
 
@@ -101,6 +105,8 @@ class JsonSink:
                 summary = {"frames": self._frames, **asdict(source.losses), "remarks": source.remarks.lines}
                 if self._counts is not None:
                     summary["session"] = dict(self._counts())
+                if self._times is not None and (times := dict(self._times())):
+                    summary["times_ms"] = times
                 self._write_line({"summary": summary})
 
     def __enter__(self) -> Self:

@@ -90,6 +90,7 @@ class _Run(NamedTuple):
     source: Source
     header: Mapping[str, Any]
     counts: Callable[[], Mapping[Any, int]] | None
+    times: Callable[[], Mapping[Any, Sequence[Sequence[float]]]] | None
     audio: bool
     resume: bool
 
@@ -111,7 +112,7 @@ def _open_pictures(path: Path, run: _Run) -> Sink:
 
 
 def _open_lines(path: Path, run: _Run) -> Sink:
-    return JsonSink(path, run.header, run.source, counts=run.counts, resume=run.resume)
+    return JsonSink(path, run.header, run.source, counts=run.counts, times=run.times, resume=run.resume)
 
 
 FORMATS = (
@@ -147,20 +148,21 @@ def open_sinks(
     header: Mapping[str, Any],
     *,
     counts: Callable[[], Mapping[Any, int]] | None = None,
+    times: Callable[[], Mapping[Any, Sequence[Sequence[float]]]] | None = None,
     resume: bool = False,
 ) -> list[OpenSink]:
     """Open the sinks that are asked for; the caller closes them.
 
-    `header` is what the JSON's first line says of source, engine and versions, `counts` gives what a live
-    session has counted, for its last one. With `resume`, what an earlier run wrote stays, and `source`, an
-    ImageFiles, leaves out the images that all outputs have. Raises OutputError or InputError where one cannot
-    be opened; the others are closed then.
+    `header` is what the JSON's first line says of source, engine and versions; `counts` gives what a live
+    session has counted, and `times` a run's histograms of times, for its last one. With `resume`, what an
+    earlier run wrote stays, and `source`, an ImageFiles, leaves out the images that all outputs have. Raises
+    OutputError or InputError where one cannot be opened; the others are closed then.
     """
     if resume:
         if not isinstance(source, ImageFiles):
             raise InputError(": is for folders of images, and this is none; leave it out", parameter="resume")
         source.leave_out(_finished(outputs))
-    run = _Run(source, header, counts, outputs.audio is not False, resume)
+    run = _Run(source, header, counts, times, outputs.audio is not False, resume)
     with ExitStack() as opened:
         sinks: list[OpenSink] = []
         for name, takes, open_one in FORMATS:

@@ -13,7 +13,7 @@ from train.__main__ import app
 from train.checkpoint import load_checkpoint
 from train.command_line import run_command_line
 from train.data import parse_source
-from train.loop import fit
+from train.loop import Options, fit
 from train.losses import LOSSES, structure_loss
 from train.networks import NetworkSpec
 from train.optimisation import Numerics
@@ -46,9 +46,7 @@ def test_a_run_cut_off_between_two_scales_ends_in_the_same_weights(optimiser, da
             recipe,
             [parse_source(data)],
             out,
-            pretrained=False,
-            numerics=Numerics(True, False),
-            **options,
+            Options(pretrained=False, numerics=Numerics(True, False), **options),
         )
 
     run(tmp_path / "whole")

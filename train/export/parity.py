@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from rtpolyp.errors import EngineError
-from rtpolyp.measure.evaluation import HALF
+from rtpolyp.measure.frame_score import HALF
 from train.augmentation.augment import normalise
 
 __all__ = ["EXACT", "HALF_WEIGHTS", "Difference", "Tolerance", "check", "compare", "reference"]

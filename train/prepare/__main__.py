@@ -31,7 +31,8 @@ def main(
     Parameters
     ----------
     folder
-        images/, and masks/ or annotations.json (COCO polygons); groups.csv with the columns file and patient.
+        images/, and masks/ or a labelling tool's files: COCO, CVAT, LabelMe or YOLO-seg, see docs/labels.md;
+        groups.csv with the columns file and patient.
     out
         The data set's folder; DIR-prepared beside DIR by default.
     val
@@ -41,8 +42,8 @@ def main(
     seed
         Draws the parts.
     polyp_classes
-        Colours of the masks (white, red, yellow, green, cyan, blue, magenta) or COCO categories that are
-        polyp; all by default.
+        Colours of the masks (white, red, yellow, green, cyan, blue, magenta) or labels of the outlines that
+        are polyp; all by default.
     unannotated_are_empty
         Take images without a mask or polygon as showing no polyp; by default they are refused.
     dataset

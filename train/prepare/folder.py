@@ -1,19 +1,33 @@
 """What a hospital's folder holds: which file annotates which image, and which patient it is from.
 
 images/NAME.jpg            or PNG, BMP, TIFF, WebP and the other kinds of rtpolyp.imaging.image_file
-masks/NAME.png             the same kinds; NAME_mask, mask_NAME, NAME-seg … are understood
-annotations.json           in place of masks/: COCO polygons
 groups.csv                 optional: columns file and patient
+
+and one of
+
+masks/NAME.png             the same kinds as images; NAME_mask, mask_NAME, NAME-seg … are understood
+annotations.json           COCO; or annotations/instances_*.json
+annotations.xml            CVAT, for images or for video; or *.xml, one for each part
+labels/NAME.txt            YOLO-seg, with data.yaml
+images/NAME.json           LabelMe
+
+Labelling tools put images and labels into a folder for each part: beside files of theirs, images are found in
+folders of images/, too.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import is_image_name, unread_pictures
 from rtpolyp.measure.groups import Group, read_groups
-from train.prepare.coco import Drawing, read_coco
+from train.prepare.coco import read_coco
+from train.prepare.cvat import read_cvat
+from train.prepare.drawing import Drawing, merged
+from train.prepare.labelme import read_labelme
+from train.prepare.yolo import read_yolo
 
 __all__ = ["Folder", "Pair", "read_folder"]
 
@@ -40,20 +54,15 @@ class Folder(NamedTuple):
 
 def read_folder(folder: Path, unannotated_are_empty: bool = False) -> Folder:
     """Pair the files of `folder`. Raises InputError where there is nothing to pair."""
-    masks, coco = folder / "masks", folder / "annotations.json"
     if not (folder / "images").is_dir():
         raise InputError(f"{folder}: no images/ in it. Put the images there, and their masks into masks/")
-    if masks.is_dir() == coco.is_file():
-        found = (
-            "both masks/ and annotations.json" if masks.is_dir() else "neither masks/ nor annotations.json"
-        )
-        raise InputError(f"{folder}: {found} in it. Give the masks in one of them")
+    form = _form(folder)
     problems: list[str] = []
     warnings: list[str] = []
-    images = _by_stem(folder / "images", problems, warnings)
-    annotations = _masks(masks, images, problems, warnings) if masks.is_dir() else read_coco(coco)
+    images = _by_stem(folder / "images", problems, warnings, nested=form != "masks/")
+    annotations = _annotations(folder, form, images, problems, warnings)
     if not images:
-        raise InputError(f"{folder / 'images'}: no images directly in it. Put .jpg or .png files there")
+        raise InputError(f"{folder / 'images'}: no images in it. Put .jpg or .png files there")
     if strays := sorted(annotations.keys() - images.keys()):
         warnings.append(f"annotations without an image ({len(strays)}): {_few(strays)}")
     pairs, bare = [], []
@@ -73,14 +82,68 @@ def read_folder(folder: Path, unannotated_are_empty: bool = False) -> Folder:
     return Folder(tuple(pairs), _groups(folder, images, problems), tuple(problems), tuple(warnings))
 
 
-def _by_stem(folder: Path, problems: list[str], warnings: list[str]) -> dict[str, Path]:
+def _form(folder: Path) -> str:
+    """Which of the forms above annotates the images."""
+    forms = {
+        "masks/": (folder / "masks").is_dir(),
+        "annotations.json": (folder / "annotations.json").is_file(),
+        "annotations/instances_*.json": any(folder.glob("annotations/instances_*.json")),
+        "*.xml": any(folder.glob("*.xml")),
+        "labels/*.txt": any((folder / "labels").rglob("*.txt")),
+    }
+    found = [name for name, there in forms.items() if there]
+    if len(found) > 1:
+        raise InputError(f"{folder}: both {found[0]} and {found[1]} in it. Give the masks in one of them")
+    if found:
+        return found[0]
+    if any((folder / "images").rglob("*.json")):
+        return "images/*.json"
+    raise InputError(
+        f"{folder}: no {', '.join(forms)} or images/*.json in it. "
+        "Put masks into masks/, or a labelling tool's files there"
+    )
+
+
+def _annotations(
+    folder: Path, form: str, images: dict[str, Path], problems: list[str], warnings: list[str]
+) -> Mapping[str, Path | Drawing | str]:
+    """Image stem → its annotation, or what is wrong with it."""
+    if form == "masks/":
+        return _masks(folder / "masks", images, problems, warnings)
+    if form == "*.xml":
+        return merged((path, read_cvat(path, images)) for path in sorted(folder.glob(form)))
+    if form == "labels/*.txt":
+        return read_yolo(folder, _unique(folder / "labels", "*.txt", problems), images)
+    if form == "images/*.json":
+        return read_labelme(_unique(folder / "images", "*.json", problems))
+    return merged((path, read_coco(path)) for path in sorted(folder.glob(form)))
+
+
+def _unique(folder: Path, pattern: str, problems: list[str]) -> list[Path]:
+    """The files of a folder and of those in it, one for each stem."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.rglob(pattern)):
+        if (first := files.setdefault(path.stem, path)) != path:
+            problems.append(
+                f"{path.relative_to(folder.parent)}: {first.relative_to(folder.parent)} has the same name"
+            )
+    return list(files.values())
+
+
+def _by_stem(
+    folder: Path, problems: list[str], warnings: list[str], *, nested: bool = False
+) -> dict[str, Path]:
     files: dict[str, Path] = {}
     others = []
+    folders = [folder, *(sorted(path for path in folder.rglob("*") if path.is_dir()) if nested else ())]
     problems += [
         f"{folder.name}/{path.name}: pictures of the kind {path.suffix} are not read; convert it to PNG"
-        for path in unread_pictures(folder)
+        for one in folders
+        for path in unread_pictures(one)
     ]
-    for path in sorted(folder.iterdir()):
+    for path in (path for one in folders for path in sorted(one.iterdir())):
+        if nested and (path.is_dir() or path.suffix == ".json"):
+            continue
         if not is_image_name(path):
             others.append(path.name)
         elif (first := files.setdefault(path.stem, path)) != path:

@@ -12,7 +12,7 @@ import numpy as np
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import read_image
 from rtpolyp.imaging.mask_file import Reading, read_mask_file
-from train.prepare.coco import draw
+from train.prepare.drawing import draw
 from train.prepare.duplicates import describe
 from train.prepare.folder import Pair
 

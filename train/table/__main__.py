@@ -13,7 +13,9 @@ from train.command_line import run_protocol
 from train.data import parse_source
 from train.experiment.start import Start
 from train.experiment.training import Machine
+from train.flags import EncoderFlags, MachineFlags
 from train.overrides import Overrides, given
+from train.recipe import RecipeChoice
 from train.table.design import PICTURES, RESULTS, RUNS, designed_cells
 from train.table.design_report import write_design_report
 from train.table.design_results import read_design
@@ -39,18 +41,14 @@ def table(
     net: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="")] = tuple(ROWS),
     protocol: str = "paper",
     encoder: str | None = None,
-    backbone_weights: str | None = None,
-    random_init: Annotated[bool, Parameter(negative="")] = False,
+    encoder_weights: EncoderFlags = EncoderFlags(),  # noqa: B008 – frozen
     init: Path | None = None,
     recipe: str = "ours",
     seeds: int = 5,
     budget_minutes: float | None = None,
     report_only: Annotated[bool, Parameter(negative="")] = False,
     frame: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="")] = (),
-    device: str = "cpu",
-    precision: str | None = None,
-    compile_network: Annotated[bool, Parameter(name="--compile", negative="")] = False,
-    save_minutes: float = 5.0,
+    machine: MachineFlags = MachineFlags(),  # noqa: B008
     overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008 – frozen
 ) -> None:
     """Train every network with and without information fusion from several seeds, and score the test parts.
@@ -70,11 +68,6 @@ def table(
         paper, or pranet: one model on all --data, its last weights, Dice and IoU as means of 256 thresholds.
     encoder
         Backbone of all networks, or paper: vgg16 for fcn, res2net50 for pranet, their own for the others.
-    backbone_weights
-        Its ImageNet weights: a path, or imagenet to fetch the published ones where no package installs them;
-        default: weights/ENCODER_imagenet beside the data, else a package's.
-    random_init
-        Start the encoder from random weights.
     init
         Begin with all weights of INIT/NETWORK/best.pt, runs on other data; sections of their own tell of it.
     recipe
@@ -87,14 +80,6 @@ def table(
         Train nothing: write the table of the cells that are finished.
     frame
         Name of a test image for the picture, repeatable; default: a poor, a median and a good one.
-    device
-        Where to train: cpu, cuda, cuda:1 …
-    precision
-        float32, bfloat16 or, on CUDA, float16; default: the fastest here, measured once for the table.
-    compile_network
-        Run the networks through torch.compile.
-    save_minutes
-        Minutes between checkpoints.
     """
     if protocol not in PROTOCOLS:
         raise InputError(f"protocol {protocol!r} is unknown; there are: {', '.join(PROTOCOLS)}")
@@ -102,12 +87,13 @@ def table(
         raise InputError("--data: none given. Give e.g. ../data/kvasir-seg:paper80-10-10, or --report-only")
     trainings = PROTOCOLS[protocol].trainings([parse_source(text) for text in data])
     if not report_only:
-        start = Start(random_init, backbone_weights, init)
-        cells = list(plan(protocol, net, encoder, trainings, seeds, start, recipe, given(overrides)))
-        machine = Machine(device, precision, compile_network, save_minutes)
-        run_cells(cells, out, out, machine, budget_minutes, lambda: write_report(read_lines(out), out))
+        start = Start(encoder_weights.random_init, encoder_weights.backbone_weights, init)
+        choice = RecipeChoice(recipe, given(overrides))
+        cells = list(plan(protocol, net, encoder, trainings, seeds, start, choice))
+        place = machine.machine()
+        run_cells(cells, out, out, place, budget_minutes, lambda: write_report(read_lines(out), out))
     write_report(read_lines(out), out)
-    write_figures(out, [source for sources in trainings for source in sources], frame, device)
+    write_figures(out, [source for sources in trainings for source in sources], frame, machine.device)
 
 
 @app.command(name="report")

@@ -15,7 +15,8 @@ import numpy as np
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.measure.dataset import Pair
-from rtpolyp.measure.evaluation import HALF, predict, read_pair
+from rtpolyp.measure.evaluation import predict, read_pair
+from rtpolyp.measure.frame_score import HALF
 from train.checkpoint import load_checkpoint
 from train.data import Source
 from train.experiment.torch_engine import engine_of

@@ -11,6 +11,7 @@ import pytest
 
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.measure.dataset import load_pairs
+from rtpolyp.measure.groups import read_groups
 from rtpolyp.spec import sha256_of
 from tests.train.prepare.clinic import SIZE, disc, view, write, write_clinic
 from tests.train.prepare.test_coco import SQUARE
@@ -94,6 +95,13 @@ def test_patients_stay_together(clinic, tmp_path):
     with (tmp_path / "out" / "groups.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert rows[3] == {"stem": "p03", "family": "", "group": "patient 1"}
+
+
+def test_patients_are_no_formulas(clinic, tmp_path):
+    write_patients(clinic, {f"p{index:02}.png": f"=P{index // 2}" for index in range(12)})
+    prepare(clinic, tmp_path / "out", THIRDS)
+    assert "'=P1" in (tmp_path / "out" / "groups.csv").read_text()
+    assert read_groups(tmp_path / "out" / "groups.csv")["p03"].name == "=P1"
 
 
 def test_near_duplicates_stay_together_across_patients(clinic, tmp_path):
@@ -201,10 +209,12 @@ def test_folders_without_images_or_masks_fail(tmp_path):
     with pytest.raises(InputError, match="clinic: no images/ in it"):
         prepare(tmp_path / "clinic", tmp_path / "out")
     (tmp_path / "clinic" / "images").mkdir(parents=True)
-    with pytest.raises(InputError, match=r"clinic: neither masks/ nor annotations\.json in it"):
+    with pytest.raises(
+        InputError, match=r"clinic: no masks/, annotations\.json, .* or images/\*\.json in it"
+    ):
         prepare(tmp_path / "clinic", tmp_path / "out")
     (tmp_path / "clinic" / "masks").mkdir()
-    with pytest.raises(InputError, match=r"images: no images directly in it"):
+    with pytest.raises(InputError, match=r"images: no images in it"):
         prepare(tmp_path / "clinic", tmp_path / "out")
     (tmp_path / "clinic" / "annotations.json").touch()
     with pytest.raises(InputError, match=r"clinic: both masks/ and annotations\.json in it"):

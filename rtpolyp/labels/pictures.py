@@ -1,0 +1,62 @@
+"""The pictures that labels belong to: their names, and their files beside the labels."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import cv2
+from PIL import Image
+
+from rtpolyp.errors import InputError
+from rtpolyp.labels.model import Labels
+from rtpolyp.video.contract import Source
+from rtpolyp.video.image_files import ImageFiles
+
+__all__ = ["copy_pictures", "pictures_of", "write_frames"]
+
+
+def pictures_of(source: Source) -> dict[str, tuple[str, tuple[int, int] | None]] | None:
+    """Frame name → the file's path in images/ and its size (width, height), of images; None of a video."""
+    if not isinstance(source, ImageFiles):
+        return None
+    found: dict[str, tuple[str, tuple[int, int] | None]] = {}
+    for name, file in zip(source.names, source.files, strict=True):
+        try:
+            with Image.open(file) as image:
+                size = image.size
+        except Exception as exc:  # whatever a decoder raises on foreign bytes
+            raise InputError(f"{file}: not a readable image; copy or export it again") from exc
+        found[name] = (name if name.endswith(file.suffix) else f"{name}{file.suffix}", size)
+    return found
+
+
+def copy_pictures(labels: Labels, files: Mapping[str, Path], out: Path) -> None:
+    """Copy the frames' files into `out/images`; raises OSError."""
+    for frame in labels.frames:
+        target = out / "images" / frame.file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(files[frame.file], target)
+
+
+def write_frames(labels: Labels, source: Source, out: Path) -> None:
+    """Write the frames of a video into `out/images` as PNGs.
+
+    Raises OSError, and InputError where the video is not the one that the labels are of.
+    """
+    wanted = {frame.index: frame for frame in labels.frames}
+    for frame in source:
+        found = wanted.pop(frame.index, None)
+        if found is None:
+            continue
+        if frame.size != found.size:
+            raise InputError(
+                f"{source.name}: {frame.size[0]}x{frame.size[1]} pixels, but the run saw "
+                f"{found.size[0]}x{found.size[1]}; give the video that was run on"
+            )
+        target = out / "images" / found.file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(cv2.imencode(".png", frame.to_bgr())[1].tobytes())
+    if wanted:
+        raise InputError(
+            f"{source.name}: has no frame {min(wanted)} of the run; give the video that was run on"
+        )
