@@ -8,7 +8,7 @@ only resuming needs); a bundle holds the latter as `weights.pt`, in half the byt
 import io
 import os
 import pickle
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from torch import nn
 from rtpolyp.errors import InputError, OutputError
 from train.data import TrainingFile
 from train.networks import NetworkSpec, create_network
+from train.networks.pranet import PraNetIF
 from train.optimisation import Numerics
 from train.recipe import Recipe
 
-__all__ = ["Checkpoint", "load_checkpoint", "load_network", "save_checkpoint"]
+__all__ = ["SECOND_LOOK", "Checkpoint", "load_checkpoint", "load_network", "save_checkpoint"]
 
 FORMAT = 2
+SECOND_LOOK = "second_look."  # what its weights' names begin with
 # what torch.load and plain types raise for a file that is broken, or that something else has written
 UNREADABLE = (
     OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, pickle.UnpicklingError
@@ -52,6 +54,11 @@ class Checkpoint:
     model: dict[str, torch.Tensor] | None = None  # the weights that the optimiser moves; last.pt only
     optimiser: dict[str, Any] | None = None  # last.pt only
     scaler: dict[str, Any] | None = None  # float16's loss scale; last.pt only
+
+    def without_second_look(self) -> "Checkpoint":
+        """The network as it was trained."""
+        weights = {name: weight for name, weight in self.ema.items() if not name.startswith(SECOND_LOOK)}
+        return replace(self, ema=weights)
 
     @property
     def seen(self) -> tuple[TrainingFile, ...]:
@@ -108,5 +115,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def load_network(checkpoint: Checkpoint) -> nn.Module:
     """The network with the checkpoint's averaged weights, in evaluation mode."""
     network = create_network(checkpoint.spec, pretrained=False)
+    if isinstance(network, PraNetIF) and any(name.startswith(SECOND_LOOK) for name in checkpoint.ema):
+        network.add_second_look()
     network.load_state_dict(checkpoint.ema)
     return network.eval()

@@ -35,10 +35,13 @@ def backbone_weights_for(
 def load_initial(text: str) -> Checkpoint:
     """The checkpoint `text` (a `.pt` file), or that of a bundle: a folder, or the name of a shipped one.
 
+    Without its second look: that is fitted to finished weights.
+
     Raises InputError or EngineError for what is missing or broken.
     """
     path = Path(text)
-    return load_checkpoint(path if path.suffix == ".pt" else load_bundle(text).model("weights"))
+    file = path if path.suffix == ".pt" else load_bundle(text).model("weights")
+    return load_checkpoint(file).without_second_look()
 
 
 def begin_with(network: nn.Module, spec: NetworkSpec, initial: Checkpoint) -> None:

@@ -18,6 +18,7 @@ from train.networks.layers import (
     resize,
     resize_like,
 )
+from train.networks.second_look import SecondLook
 
 __all__ = ["PraNet", "PraNetCoarse", "PraNetIF"]
 
@@ -119,7 +120,7 @@ class PraNetIF(Trunk):
     `stride4` adds the encoder's stride-4 features, at their own width, as the finest branch of the fusion;
     `fusion` is a key of FUSIONS.
     In training returns two logit maps (N, 1, H, W), the final one first, then S_g; in evaluation only the
-    final one. Sides must be multiples of 32.
+    final one, after the second look where there is one. Sides must be multiples of 32.
     """
 
     def __init__(self, encoder: nn.Module, stride4: bool = False, fusion: str = "full"):
@@ -127,16 +128,34 @@ class PraNetIF(Trunk):
         self.stride4 = stride4
         finest = [encoder.out_channels[-4]] if stride4 else []
         self.fusion = FUSIONS[fusion]([*finest, CHANNELS, CHANNELS, CHANNELS])
+        self.second_look: SecondLook | None = None
+
+    def add_second_look(self) -> SecondLook:
+        """Have a second look, with weights of its own, at what the network outlines in evaluation."""
+        self.second_look = SecondLook([*self.encoder.out_channels[-3:], CHANNELS, CHANNELS, CHANNELS])
+        return self.second_look
+
+    def evidence(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Normalised RGB `images: (N, 3, H, W) float32` → the final logits at input size, without a second
+        look, and the features that it reads."""
+        features, refined, coarse = self.trunk(images)
+        final = self._final(features, refined, coarse)
+        return resize(final, images.shape[-2:]), [*features[-3:], *refined]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""
-        features, refined, coarse = self.trunk(images)
-        fused = self.fusion([features[-4], *refined] if self.stride4 else refined)
-        final = fused + resize_like(coarse, fused)
-        size = images.shape[-2:]
         if self.training:
-            return resize(final, size), resize(coarse, size)
-        return resize(final, size)
+            features, refined, coarse = self.trunk(images)
+            size = images.shape[-2:]
+            return resize(self._final(features, refined, coarse), size), resize(coarse, size)
+        final, evidence = self.evidence(images)
+        return self.second_look(final, evidence) if self.second_look else final
+
+    def _final(
+        self, features: list[torch.Tensor], refined: list[torch.Tensor], coarse: torch.Tensor
+    ) -> torch.Tensor:
+        fused = self.fusion([features[-4], *refined] if self.stride4 else refined)
+        return fused + resize_like(coarse, fused)
 
     def fold(self) -> None:
         """As in the trunk, and the fusion with it."""
