@@ -27,10 +27,12 @@ OOM_SCORE = Path("/proc/self/oom_score_adj")
 FIRST_VICTIM = "600"  # of 1000: when memory runs out, the system ends this process before the pipeline
 
 
-def check_installed() -> None:
+def check_installed(parameter: str = "serve") -> None:
     """Raise InputError where the extra [serve] is not installed."""
     if missing := [name for name in LIBRARIES if importlib.util.find_spec(name) is None]:
-        raise InputError(f": needs {', '.join(missing)}; run pip install 'rtpolyp[serve]'", parameter="serve")
+        raise InputError(
+            f": needs {', '.join(missing)}; run pip install 'rtpolyp[serve]'", parameter=parameter
+        )
 
 
 def serve(
@@ -95,6 +97,7 @@ def run_server(app: Any, listener: socket.socket) -> None:
         ws="none",
         lifespan="on",
         http="h11",
+        timeout_graceful_shutdown=1,
     )
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 
