@@ -22,6 +22,6 @@ def serve(
     console = make_console()
 
     def say(url: str) -> None:
-        console.print(f"open {url}   (Ctrl-C ends it)", highlight=False, soft_wrap=True)
+        console.print(f"open {url}; Ctrl-C ends it", highlight=False, soft_wrap=True)
 
     serve_tryout(engine.recipe(optimise_for="throughput"), listen, on_url=say)

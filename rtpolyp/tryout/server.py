@@ -24,7 +24,7 @@ def serve_tryout(recipe: EngineRecipe, address: str = DEFAULT, *, on_url: Callab
 
     listening, listener = listen(Address.parse(address, "listen"), "listen")
     with listener:
-        on_url(listening.url)
+        on_url(listening.described())
         limits = Limits()
         app = tryout_app(Jobs(recipe, most_seconds=limits.job_seconds), limits)
         run_server(Guard(app, listening), listener)

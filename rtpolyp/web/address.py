@@ -49,6 +49,11 @@ class Address:
             name = f"{socket.gethostname()}:{self.port}"
         return f"http://{name}/" + (f"?token={self.token}" if self.token else "")
 
+    def described(self) -> str:
+        """The link, and who can use it."""
+        whom = "for this machine alone" if self.token is None else "for whoever has this link: keep its token"
+        return f"{self.url} ({whom})"
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches `host`."""

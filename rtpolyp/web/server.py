@@ -22,7 +22,7 @@ __all__ = ["check_installed", "run_server", "serve"]
 LIBRARIES = ("aiortc", "starlette", "uvicorn")
 MOST_CONNECTIONS = 128  # at once; further ones are answered 503
 IDLE_SECONDS = 10
-NICE = 5  # behind the pipeline, where the processor is short
+NICE = 10  # behind the pipeline, where the processor is short
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 FIRST_VICTIM = "600"  # of 1000: when memory runs out, the system ends this process before the pipeline
 
@@ -84,6 +84,8 @@ def run_server(app: Any, listener: socket.socket) -> None:
     """Serve an ASGI application on a socket that listens, until the process ends."""
     import uvicorn
 
+    from rtpolyp.web.impatient import Impatient
+
     logging.getLogger("aioice").setLevel(logging.CRITICAL)  # viewers that go away are no errors of ours
     logging.getLogger("aiortc").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
@@ -96,7 +98,7 @@ def run_server(app: Any, listener: socket.socket) -> None:
         timeout_keep_alive=IDLE_SECONDS,
         ws="none",
         lifespan="on",
-        http="h11",
+        http=Impatient,
         timeout_graceful_shutdown=1,
     )
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
