@@ -4,12 +4,10 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.inference.backends import BACKENDS
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
@@ -20,6 +18,7 @@ from rtpolyp.live.ladder import Ladder, rungs_for
 from rtpolyp.live.live_options import LiveOptions, LiveSummary
 from rtpolyp.live.session import frame_seconds, run_session
 from rtpolyp.pipeline import draw, segment, settings_for
+from rtpolyp.run_header import run_header
 from rtpolyp.settings import Settings
 from rtpolyp.timing import StageTimer
 from rtpolyp.video.contract import Display, LiveSource, Source
@@ -128,7 +127,7 @@ def _run_file(
     summary = FileSummary(outputs.written())
     start = time.perf_counter()
     with contextlib.ExitStack() as stack:
-        header = _header(source, engine, settings, crop)
+        header = run_header(source, engine, settings, crop)
 
         def times() -> dict[str, list[list[float]]]:
             return {"engine": summary.timer.histogram("engine")}
@@ -192,13 +191,8 @@ def run_live(
             input_options = InputOptions(audio=bool(outputs.audio))
             source = stack.enter_context(open_live(source, options=input_options))
         settings = settings or settings_for(engine.spec)
-        header = _header(source, engine, settings, options.crop)
-        if options.deidentify:
-            del header["source"]  # a file's name may be a patient's
         engines = Engines(engine, _ladder(engine, source, options))
-        return run_session(
-            source, engines, settings, outputs, options, header=header, display=display, stop=stop
-        )
+        return run_session(source, engines, settings, outputs, options, display=display, stop=stop)
 
 
 def open_live_engine(recipe: EngineRecipe) -> IsolatedEngine:
@@ -221,18 +215,3 @@ def _ladder(engine: IsolatedEngine, source: LiveSource, options: LiveOptions) ->
         fallback=options.fallback_engine,
     )
     return Ladder(rungs, interval, max_age)
-
-
-def _header(source: Source, engine: Engine, settings: Settings, crop: Crop) -> dict[str, Any]:
-    """What the first line of a JSON file says beside its schema version, and every snapshot's."""
-    return {
-        "rtpolyp": version("rtpolyp"),
-        "source": source.name,
-        "size": source.size,
-        "start_seconds": source.start_seconds,
-        "engine": engine.spec.name,
-        "backend": engine.description,
-        "sha256": engine.spec.sha256,
-        "settings": asdict(settings),
-        "crop": asdict(crop) if isinstance(crop, Rect) else crop,
-    }

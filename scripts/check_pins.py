@@ -6,32 +6,41 @@ The file says when its versions were resolved, in a line `# resolved on YYYY-MM-
 MOST_DAYS, 2 where there is no such line.
 """
 
-import argparse
 import datetime
 import re
 import sys
 from pathlib import Path
 
+from rtpolyp.terminal.command_line import make_app, run_app
+
 MOST_DAYS = 180
 RESOLVED = re.compile(r"^# resolved on (\d{4}-\d{2}-\d{2})$", re.MULTILINE)
 
 
-def main() -> int:
-    """Check and report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("pins", nargs="?", type=Path, default=Path("constraints.txt"))
-    parser.add_argument("--today", type=datetime.date.fromisoformat, default=datetime.date.today())
-    options = parser.parse_args()
-    found = RESOLVED.search(options.pins.read_text())
+app = make_app("python scripts/check_pins.py", __doc__, help_format="plaintext")
+
+
+@app.default
+def main(pins: Path = Path("constraints.txt"), /, *, today: datetime.date | None = None) -> int:
+    """Check and report.
+
+    Parameters
+    ----------
+    pins
+        The pinned dependencies.
+    today
+        The day to count from, in place of today.
+    """
+    found = RESOLVED.search(pins.read_text())
     if found is None:
-        print(f"{options.pins}: no line '# resolved on YYYY-MM-DD'; add the day of its versions")
+        print(f"{pins}: no line '# resolved on YYYY-MM-DD'; add the day of its versions")
         return 2
-    days = (options.today - datetime.date.fromisoformat(found[1])).days
+    days = ((today or datetime.date.today()) - datetime.date.fromisoformat(found[1])).days
     if days > MOST_DAYS:
-        print(f"{options.pins}: resolved {days} days ago, and {MOST_DAYS} are allowed; update the versions")
+        print(f"{pins}: resolved {days} days ago, and {MOST_DAYS} are allowed; update the versions")
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_app(app, sys.argv[1:]))

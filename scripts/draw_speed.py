@@ -9,18 +9,20 @@ them.
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
+from rich.console import Console
 
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import known_bundles
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.report import write_json, write_text
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.terminal.console import make_console, say_written
 from scripts.shipped.picture import draw
 from scripts.shipped.speed import Point, measure_points
@@ -28,7 +30,7 @@ from scripts.shipped.speed import Point, measure_points
 SIDES = (192, 256, 320)  # pixels, beside each bundle's own
 LARGEST_SPREAD = 0.1  # of the rounds of one rate
 
-app = App(name="python scripts/draw_speed.py", help=__doc__, version_flags=())
+app = make_app("python scripts/draw_speed.py", __doc__)
 
 
 @app.default
@@ -71,17 +73,11 @@ def main(
     processor = this_processor().name.lower().replace(" ", "-")
     results = results or Path(f"docs/results/speed-dice-{processor}.json")
     if measure:
-        names = engine or known_bundles()
         with console.status("") as status:
-            points = measure_points(names, side, data, log, rounds=rounds, seconds=seconds, say=status.update)
-        worst = max(points, key=lambda point: point.spread)
-        if worst.spread > LARGEST_SPREAD:
-            console.print(
-                f"doubtful: rounds of {worst.bundle} in {worst.precision} at {worst.side} px are up to "
-                f"{worst.spread:.0%} apart; measure on a quiet machine",
-                highlight=False,
-                soft_wrap=True,
+            points = measure_points(
+                engine or known_bundles(), side, data, log, rounds=rounds, seconds=seconds, say=status.update
             )
+        _doubt(points, console)
         report = {
             "command": " ".join(["python scripts/draw_speed.py", *sys.argv[1:]]),
             "machine": asdict(this_machine()),
@@ -93,6 +89,18 @@ def main(
         say_written([results], console)
     write_text(draw(*_read(results)), output)
     say_written([output], console)
+
+
+def _doubt(points: Sequence[Point], console: Console) -> None:
+    """Say so where rounds of one rate are far apart."""
+    worst = max(points, key=lambda point: point.spread)
+    if worst.spread > LARGEST_SPREAD:
+        console.print(
+            f"doubtful: rounds of {worst.bundle} in {worst.precision} at {worst.side} px are up to "
+            f"{worst.spread:.0%} apart; measure on a quiet machine",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _read(path: Path) -> tuple[list[Point], str]:

@@ -8,7 +8,6 @@ Each step is a process of its own with a time limit. One that fails says why, an
 found so far is written after each. The exit code is 0 when every step passed, and 1 when one did not.
 """
 
-import argparse
 import re
 import shlex
 import sys
@@ -17,17 +16,21 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated, get_args
 
+from cyclopts import Parameter
 from rich.console import Console
 
 from rtpolyp.inference.nvidia_card import Card, find_card
 from rtpolyp.inference.tensorrt.flavour import FLAVOURS, RTX_CAPABILITIES, Flavour
 from rtpolyp.measure.benchmark.machine import this_machine
-from scripts.gpu.cases import CASES, Case
+from rtpolyp.terminal.command_line import make_app, run_app
+from scripts.gpu.baseline import Framework
+from scripts.gpu.cases import CASES, Case, Device
 from scripts.gpu.report import write_results
 from scripts.gpu.step import ROOT, Outcome, Step, run_step
 
-BASELINES = ("pytorch-eager", "pytorch-graph", "onnxruntime")
+BASELINES = get_args(Framework)
 FIRST = 2  # cases that are measured before the contract suite: time may run out
 # Seconds a step may take: one that hangs must not use up the time of all others.
 CONVOLUTION, BASELINE, SUITE, BUILD, PLAN = 180, 240, 300, 420, 120
@@ -35,41 +38,56 @@ CONVOLUTION, BASELINE, SUITE, BUILD, PLAN = 180, 240, 300, 420, 120
 console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
-def main() -> int:
-    """Run the steps, print a line for each, write the results."""
-    options = parse()
-    cases = [with_side(case, options.side) for case in CASES[: options.cases]]
-    machine, deadline = this_machine(), time.monotonic() + 60 * options.minutes
+app = make_app("python scripts/gpu_check.py", __doc__, help_format="plaintext")
+
+
+@app.default
+def main(
+    *,
+    device: Device = "cuda",
+    cases: int = len(CASES),
+    only: str = "",
+    side: int | None = None,
+    seconds: float = 3.0,
+    minutes: float = 60.0,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = ROOT / "docs" / "results",
+) -> int:
+    """Run the steps, print a line for each, write the results.
+
+    Parameters
+    ----------
+    device
+        cpu rehearses the baselines.
+    cases
+        Only the first so many networks.
+    only
+        A regular expression: only the steps whose name has it.
+    side
+        Another input size for the networks with random weights, in pixels.
+    seconds
+        Of each measurement.
+    minutes
+        For all; what is left then is not run.
+    output
+        The folder of the results.
+    """
+    chosen = [with_side(case, side) for case in CASES[:cases]]
+    machine, deadline = this_machine(), time.monotonic() + 60 * minutes
     command = shlex.join(["python", "scripts/gpu_check.py", *sys.argv[1:]])
     outcomes: list[Outcome] = []
     written: list[Path] = []
     with tempfile.TemporaryDirectory() as folder:
-        for step in steps_for(cases, find_card(), options.device, options.seconds, Path(folder)):
-            if not re.search(options.only, step.name):
+        for step in steps_for(chosen, find_card(), device, seconds, Path(folder)):
+            if not re.search(only, step.name):
                 continue
             outcomes.append(attempt(step, outcomes, deadline - time.monotonic()))
-            written = write_results(options.output, machine, command, cases, outcomes)
+            written = write_results(output, machine, command, chosen, outcomes)
             console.print(line(outcomes[-1]))
     for path in written:
         console.print(f"wrote {path}")
     failed = sum(outcome.status != "passed" for outcome in outcomes)
     console.print(f"{len(outcomes) - failed} of {len(outcomes)} steps passed")
     return int(failed > 0)
-
-
-def parse() -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument(
-        "--device", choices=("cuda", "cpu"), default="cuda", help="cpu rehearses the baselines"
-    )
-    parser.add_argument("--cases", type=int, default=len(CASES), help="only the first so many networks")
-    parser.add_argument("--only", default="", metavar="REGEX", help="only the steps whose name has it")
-    parser.add_argument("--side", type=int, help="another input size for the networks with random weights")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--minutes", type=float, default=60.0, help="for all; what is left then is not run")
-    parser.add_argument("-o", "--output", type=Path, default=ROOT / "docs" / "results")
-    return parser.parse_args()
 
 
 def with_side(case: Case, side: int | None) -> Case:
@@ -140,4 +158,4 @@ def line(outcome: Outcome) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_app(app, sys.argv[1:]))

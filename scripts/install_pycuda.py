@@ -9,7 +9,6 @@ CUDA libraries that PyTorch pins stay as they are. It is linked by name against 
 it can be built on a machine without a driver.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -18,8 +17,13 @@ import sysconfig
 import tarfile
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
+
+from rtpolyp.errors import BackendError
 from rtpolyp.inference.nvidia_card import find_card
+from rtpolyp.terminal.command_line import make_app, run_app
 
 PYCUDA = "pycuda==2026.1"
 DRIVER = "libcuda.so.1"
@@ -43,16 +47,22 @@ LDFLAGS = ["-Wl,--no-as-needed", {library!r}]
 """
 
 
-def main() -> int:
-    """Build unless it is there; the exit code is 0 when pycuda works as far as the driver allows."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="say what is there, build nothing")
-    options = parser.parse_args()
+app = make_app("python scripts/install_pycuda.py", __doc__, help_format="plaintext")
+
+
+@app.default
+def main(*, check_only: Annotated[bool, Parameter(name="--check", negative="")] = False) -> int:
+    """Build unless it is there; the exit code is 0 when pycuda works as far as the driver allows.
+
+    Parameters
+    ----------
+    check_only
+        Say what is there, build nothing.
+    """
     good, state = check()
-    if not (good or options.check):
+    if not (good or check_only):
         if missing := missing_tools():
-            print(f"install_pycuda: {missing}", file=sys.stderr)
-            return 2
+            raise BackendError(missing)
         with tempfile.TemporaryDirectory() as folder:
             build(Path(folder))
         good, state = check()
@@ -133,4 +143,4 @@ def pip(*arguments: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_app(app, sys.argv[1:]))

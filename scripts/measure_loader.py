@@ -7,19 +7,21 @@ device, and on one batch that lies there ready. The ratio of their times is the 
 on learning; the aim on a GPU is 0.95. Machines differ and drift: quote the ratio with the device.
 """
 
-import argparse
 import json
 import math
 import statistics
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from cyclopts import Parameter
 
-from rtpolyp.errors import RtpolypError
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.measure.report import write_text
+from rtpolyp.terminal.command_line import make_app, run_app
 from train.batches import MARGIN, Batches
 from train.data import load_frames, parse_source
 from train.distributed import World
@@ -29,6 +31,32 @@ from train.recipe import recipe_for
 from train.trainer import Trainer
 
 BLOCK = 5  # steps of one turn
+
+
+app = make_app("python scripts/measure_loader.py", __doc__)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Training:
+    """What is trained."""
+
+    data: Annotated[tuple[str, ...], Parameter(negative="", consume_multiple=False)]
+    """DIR[:SPLIT], repeatable."""
+    net: str = "pranet-if"
+    """Network, see python -m train --list."""
+    encoder: str | None = None
+    """Its backbone; default: the network's."""
+    side: int = 352
+    """Of the input, in pixels."""
+    batch: int = 16
+    """Images of a step."""
+    precision: str | None = None
+    """float32, bfloat16 or float16; default: the fastest, measured."""
+    device: str = "cpu"
+    """cpu, cuda, cuda:1 …"""
+    rounds: int = 10
+    """Turns of each."""
 
 
 class Ready:
@@ -42,20 +70,20 @@ class Ready:
         return self.batch
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, object]:
+def measure(training: Training) -> dict[str, object]:
     """Train for a while; return seconds a step of both, and their ratio."""
-    device = World().device(arguments.device)
-    recipe = replace(recipe_for(arguments.net), batch=arguments.batch, sizes=((arguments.side, 1.0),))
-    spec = NetworkSpec(arguments.net, arguments.encoder)
-    sources = [parse_source(text) for text in arguments.data]
-    frames = load_frames(sources, "train", math.ceil(MARGIN * arguments.side))
+    device = World().device(training.device)
+    recipe = replace(recipe_for(training.net), batch=training.batch, sizes=((training.side, 1.0),))
+    spec = NetworkSpec(training.net, training.encoder)
+    sources = [parse_source(text) for text in training.data]
+    frames = load_frames(sources, "train", math.ceil(MARGIN * training.side))
     network = create_network(spec, pretrained=False).to(device)
-    numerics = fastest_numerics(network, recipe, device, arguments.precision)
+    numerics = fastest_numerics(network, recipe, device, training.precision)
     drawn = Batches(frames, recipe, device)
-    trainer = Trainer(network, spec, recipe, numerics, drawn)
+    trainer = Trainer(network, spec, numerics, drawn)
     candidates = {"drawn": drawn, "ready": Ready(drawn)}
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    for turn in range(arguments.rounds + 1):  # the first warms up
+    for turn in range(training.rounds + 1):  # the first warms up
         for name, batches in candidates.items():
             trainer.batches = batches
             start = time.perf_counter()
@@ -72,8 +100,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "network": asdict(spec),
-        "side": arguments.side,
-        "batch": arguments.batch,
+        "side": training.side,
+        "batch": training.batch,
         "numerics": asdict(numerics),
         "seconds a step, each turn": {name: [round(v, 4) for v in seconds[name]] for name in seconds},
         "seconds a step": {name: round(value, 4) for name, value in medians.items()},
@@ -81,31 +109,22 @@ def measure(arguments: argparse.Namespace) -> dict[str, object]:
     }
 
 
-def main() -> int:
-    """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", action="append", required=True, help="DIR[:SPLIT], repeatable")
-    parser.add_argument("--net", default="pranet-if")
-    parser.add_argument("--encoder", default=None)
-    parser.add_argument("--side", type=int, default=352, help="pixels")
-    parser.add_argument("--batch", type=int, default=16, help="images a step")
-    parser.add_argument("--precision", default=None, help="float32, bfloat16, float16; default: measured")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("-o", "--output", type=Path, default=None, help="JSON file")
-    arguments = parser.parse_args()
-    try:
-        result = measure(arguments)
-    except RtpolypError as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        return 2
-    text = json.dumps(result, indent=1, ensure_ascii=False)
+@app.default
+def main(
+    *, training: Training, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
+) -> None:
+    """Measure and print.
+
+    Parameters
+    ----------
+    output
+        Write the result, a JSON file.
+    """
+    text = json.dumps(measure(training), indent=1, ensure_ascii=False)
     print(text)
-    if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(text + "\n", encoding="utf-8")
-    return 0
+    if output is not None:
+        write_text(text + "\n", output)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_app(app, sys.argv[1:]))

@@ -2,7 +2,7 @@
 
 For tests and soaks of live sources, by GStreamer's RTSP server (Debian: apt-get install
 gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-bad), which only the
-system's Python can import:
+system's Python can import. That one has no cyclopts, so this script alone parses its options by argparse:
 
     /usr/bin/python3 scripts/rtsp_server.py clip.h264 --rate 30
 

@@ -1,112 +1,108 @@
 """`python -m train`: train a network on folders of images and masks."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from rtpolyp.terminal.command_line import make_app
 from train.checkpoint import load_network
 from train.command_line import run_command_line
 from train.complexity import giga_macs, parameter_count
 from train.data import parse_source
 from train.encoders import ENCODERS
 from train.explain import explain, load_images
+from train.flags import EncoderFlags, MachineFlags
 from train.initial import backbone_weights_for, load_initial
-from train.loop import fit
+from train.loop import Options, fit
 from train.networks import LIGHT_ENCODERS, NETWORKS, OWN_ENCODED, NetworkSpec, create_network
 from train.networks.own_encoder import OWN
 from train.overrides import Overrides, given
-from train.recipe import recipe_for
+from train.recipe import RecipeChoice
 
-app = App(name="python -m train", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+app = make_app("python -m train", __doc__)
+
+
+Teachers = Parameter(consume_multiple=True, negative="", show_default=False)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class NetworkFlags:
+    """Which network."""
+
+    net: str
+    """Network, see --list."""
+    encoder: str | None = None
+    """Its backbone; default: efficientnet-lite0, vgg16 of fcn, or the one that is part of the network, in
+    whose place efficientnet-lite0 … 2 and mobilenetv2 fit."""
+    stride4: bool | None = None
+    """Fuse the encoder's stride-4 features too; default: with light encoders."""
+    head: str | None = None
+    """Of fcn: fc (FCN-8s, the default on vgg16) or conv (1×1 scores, the default elsewhere)."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class LessonFlags:
+    """What it learns from beside its data."""
+
+    teachers: Annotated[
+        tuple[str, ...], Parameter(consume_multiple=True, negative="", show_default=False)
+    ] = ()
+    """Bundles, or best.pt of runs, whose masks are learned beside the true ones; see --distil."""
+    hard_crops: Annotated[Path | None, Parameter(name="--hard-crop-list")] = None
+    """Polyp-free crops that python -m train.generalise mine wrote; see --hard-crops."""
 
 
 @app.default
 def train(
     *,
-    net: str,
+    network: NetworkFlags,
     data: Annotated[list[str], Parameter(consume_multiple=False, negative="")],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    encoder: str | None = None,
-    backbone_weights: str | None = None,
-    random_init: Annotated[bool, Parameter(negative="")] = False,
     init: str | None = None,
-    teachers: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")] = (),
-    hard_crops: Annotated[Path | None, Parameter(name="--hard-crop-list")] = None,
-    stride4: bool | None = None,
-    head: str | None = None,
+    encoder_weights: EncoderFlags = EncoderFlags(),  # noqa: B008 – frozen
+    lessons: LessonFlags = LessonFlags(),
     recipe: str = "ours",
-    resume: Annotated[bool, Parameter(negative="")] = False,
-    save_minutes: float = 5.0,
-    device: str = "cpu",
-    precision: str | None = None,
-    compile_network: Annotated[bool, Parameter(name="--compile", negative="")] = False,
-    overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008 – frozen
+    resume: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    machine: MachineFlags = MachineFlags(),  # noqa: B008
+    overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008
 ) -> None:
     """Train a network; what it saves loads with `train.checkpoint.load_checkpoint`.
 
     Parameters
     ----------
-    net
-        Network, see --list.
     data
         DIR[:SPLIT], repeatable: a folder with images/ and masks/, and the stem of its split files.
     out
         Run folder: last.pt, best.pt, train.csv, val.csv, TensorBoard events.
-    encoder
-        Its backbone; default: efficientnet-lite0, vgg16 of fcn, or the one that is part of the network, in
-        whose place efficientnet-lite0 … 2 and mobilenetv2 fit.
-    backbone_weights
-        Its ImageNet weights: a path, or imagenet to fetch the published ones where no package installs them;
-        default: weights/ENCODER_imagenet beside the first --data, else a package's.
-    random_init
-        Start the encoder from random weights.
     init
         Begin with all weights of a bundle (a shipped one's name, or a folder) or of a run's best.pt.
-    teachers
-        Bundles, or best.pt of runs, whose masks are learned beside the true ones; see --distil.
-    hard_crops
-        Polyp-free crops that python -m train.generalise mine wrote; see --hard-crops.
-    stride4
-        Fuse the encoder's stride-4 features too; default: with light encoders.
-    head
-        Of fcn: fc (FCN-8s, the default on vgg16) or conv (1×1 scores, the default elsewhere).
     recipe
         What the options below begin with: ours, or the network's author's as published.
     resume
         Go on with the run in --out, if there is one.
-    save_minutes
-        Minutes between checkpoints.
-    device
-        Where to train: cpu, cuda, cuda:1 …
-    precision
-        float32, bfloat16 or, on CUDA, float16; default: the fastest here, measured.
-    compile_network
-        Run the network through torch.compile.
     """
-    is_light = net in OWN_ENCODED and encoder not in (None, OWN)
-    chosen = recipe_for(net, recipe, light=is_light).changed(**given(overrides))
+    is_light = network.net in OWN_ENCODED and network.encoder not in (None, OWN)
+    chosen = RecipeChoice(recipe, given(overrides)).of(network.net, light=is_light)
     sources = [parse_source(text) for text in data]
-    spec = NetworkSpec(net, encoder, stride4, head)
-    fit(
-        spec,
-        chosen,
-        sources,
-        out,
-        pretrained=False if random_init else backbone_weights_for(spec, sources, backbone_weights),
+    spec = NetworkSpec(network.net, network.encoder, network.stride4, network.head)
+    weights = encoder_weights.backbone_weights
+    options = Options(
+        pretrained=False if encoder_weights.random_init else backbone_weights_for(spec, sources, weights),
         init=init,
-        teachers=teachers,
-        hard_crops=hard_crops,
+        teachers=lessons.teachers,
+        hard_crops=lessons.hard_crops,
         resume=resume,
-        save_minutes=save_minutes,
-        device=device,
-        precision=precision,
-        compiles=compile_network,
+        **vars(machine.machine()),
     )
+    fit(spec, chosen, sources, out, options)
 
 
 @app.command(name="--list")

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,17 +20,17 @@ from train.batches import MARGIN, Batches
 from train.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
 from train.data import Frames, Source, load_frames
 from train.distributed import join_world
-from train.hard_crops import read_hard_crops
+from train.hard_crops import HardCrop, read_hard_crops
 from train.initial import begin_with, load_initial
 from train.journal import Journal
 from train.leaks import check_groups, check_unseen
 from train.networks import NetworkSpec, create_network
 from train.optimisation import Numerics, fastest_numerics
 from train.recipe import Recipe
-from train.trainer import Trainer
+from train.trainer import Lineage, Trainer
 from train.validate import Validation, validate
 
-__all__ = ["fit"]
+__all__ = ["Options", "fit"]
 
 log = logging.getLogger(__name__)
 
@@ -39,36 +39,38 @@ Loader = Callable[..., Frames]  # called as train.data.load_frames is
 REPORT_EVERY = 20  # steps between looks at the loss; each waits for the device
 
 
+@dataclass(frozen=True)
+class Options:
+    """How a run begins, what it learns from beside its data, and where and how it computes."""
+
+    pretrained: bool | Path | Literal["imagenet"] = True  # the encoder, see `create_network`
+    init: str | None = None  # bundle or checkpoint to begin with, see `train.initial`
+    initialise: Callable[[nn.Module], None] | None = None  # changes new weights in place, before `init`
+    teachers: Sequence[str] = ()  # bundles or checkpoints of the same kind
+    hard_crops: Path | None = None  # a list that `train.generalise mine` wrote
+    load: Loader = load_frames  # decodes a part of the sources
+    resume: bool = False  # go on with the run that the folder holds
+    save_minutes: float = 5.0  # between checkpoints
+    device: str = "cpu"
+    precision: str | None = None  # float32, bfloat16 or float16; None: the fastest
+    numerics: Numerics | None = None  # None: measured, within `precision`
+    compiles: bool = False  # run the network through `torch.compile`
+
+
 def fit(
     spec: NetworkSpec,
     recipe: Recipe,
     sources: Sequence[Source],
     folder: Path,
-    *,
-    pretrained: bool | Path | Literal["imagenet"] = True,
-    init: str | None = None,
-    initialise: Callable[[nn.Module], None] | None = None,
-    teachers: Sequence[str] = (),
-    hard_crops: Path | None = None,
-    load: Loader = load_frames,
-    resume: bool = False,
-    save_minutes: float = 5.0,
-    device: str = "cpu",
-    precision: str | None = None,
-    numerics: Numerics | None = None,
-    compiles: bool = False,
+    options: Options = Options(),
 ) -> Path:
     """Train on the sources' train parts, choose on their val parts, and return the path of `best.pt`.
 
     `folder` receives `last.pt` (every `save_minutes`, on SIGINT and SIGTERM, at the end), `best.pt` (averaged
-    weights with the best macro Dice), `train.csv`, `val.csv` and TensorBoard events. With `resume` a run that
-    `folder` holds goes on; its recipe, network and files must be the same, except that the recipe may have
-    more steps. `init` names the bundle or checkpoint to begin with, see `train.initial`, and `initialise`
-    changes the new network's weights in place before that; a resumed run has begun and looks at neither.
-    `teachers` are bundles or checkpoints of the same kind to learn from, and
-    `hard_crops` is a list that `train.generalise mine` wrote; both are needed again to resume. `load` decodes
-    a part of the sources. `numerics` are measured unless given, within one `precision` where that is
-    given; a resumed run keeps its own. `compiles` runs the network through `torch.compile`.
+    weights with the best macro Dice), `train.csv`, `val.csv` and TensorBoard events. A run that is resumed
+    must have the same recipe, network, teachers and files, except that the recipe may have more steps; it has
+    begun, so it looks at neither `init`, which a new one validates as step 0, nor `initialise`, and keeps its
+    own numerics.
 
     In processes that `torchrun` has started, each calls this alike and takes an equal share of every batch.
 
@@ -77,52 +79,42 @@ def fit(
     KeyboardInterrupt after a signal, when everything is saved.
     """
     world = join_world()
-    where = world.device(device)
+    where = world.device(options.device)
     recipe = recipe.for_frames(sum(len(source.pairs("train")) for source in sources))
     share = replace(recipe, batch=world.images(recipe.batch))
-    resumed = world.agree(world.on_first(_find_run, folder, spec, recipe, precision, resume))
+    resumed = world.agree(world.on_first(_find_run, folder, spec, recipe, options.precision, options.resume))
     torch.manual_seed(recipe.seed)
-    initial = load_initial(init) if init and not resumed else None
-    if resumed or (
-        initial and initial.spec.encoder == spec.encoder
-    ):  # a deeper one begins partly as ImageNet's
-        pretrained = False
-    network = create_network(spec, pretrained=pretrained)
-    if initialise and not resumed:
-        initialise(network)
-    network.to(where)
+    initial = load_initial(options.init) if options.init and not resumed else None
+    network = _create(spec, options, initial, resumed is not None).to(where)
     if initial:
-        check_unseen(sources, initial.seen, f"what --init {init} begins with")
+        check_unseen(sources, initial.seen, f"what --init {options.init} begins with")
         begin_with(network, spec, initial)
-    taught_by = [load_initial(text) for text in teachers]
-    for text, teacher in zip(teachers, taught_by, strict=True):
+    taught_by = [load_initial(text) for text in options.teachers]
+    for text, teacher in zip(options.teachers, taught_by, strict=True):
         check_unseen(sources, teacher.seen, f"the teacher {text}")
-    kept, held_out = _load_data(sources, recipe, load)
-    if hard_crops and recipe.picture_crop:
-        raise InputError(f"{hard_crops}: lists parts of whole frames. Leave picture_crop or the list out")
-    hard = read_hard_crops(hard_crops) if hard_crops else ()
-    lessons = (*map(_digest, taught_by), *([sha256_of(hard_crops)] if hard_crops else []))
-    if resumed and resumed.lessons != lessons:
-        raise InputError(
-            f"{folder}: was trained with other teachers or hard crops. Give the same, or another -o"
-        )
-    if resumed and resumed.files != kept.files:
-        raise InputError(f"{folder}: was trained on other files. Give the same --data, or another -o")
+    kept, held_out = _load_data(sources, recipe, options.load)
+    hard = _read_hard_crops(options.hard_crops, recipe)
+    digests = [sha256_of(options.hard_crops)] if options.hard_crops else []
+    lessons = (*map(_digest, taught_by), *digests)
     if resumed:
-        numerics = resumed.numerics
+        _check_same(resumed, folder, lessons, kept)
+    numerics = resumed.numerics if resumed else options.numerics
     if not numerics:
-        numerics = world.agree(world.on_first(fastest_numerics, network, share, where, precision))
+        numerics = world.agree(world.on_first(fastest_numerics, network, share, where, options.precision))
     log.info("training with %s", numerics)
     batches = Batches(kept, recipe, where, hard)
     before = [initial, *taught_by] if initial else taught_by
     earlier = tuple(dict.fromkeys(file for checkpoint in before for file in checkpoint.seen))
-    networks = [load_network(teacher).to(where).requires_grad_(False) for teacher in taught_by]
-    trainer = Trainer(network, spec, recipe, numerics, batches, earlier, world, compiles, networks, lessons)
+    teachers = [load_network(teacher).to(where).requires_grad_(False) for teacher in taught_by]
+    lineage = Lineage(earlier, teachers, lessons)
+    trainer = Trainer(network, spec, numerics, batches, lineage, world, options.compiles)
     if resumed:
         trainer.restore(resumed)
     run = _Run(trainer, held_out, folder)
     with _stop_signals() as signals, run.journal or nullcontext():
-        run.train(signals, save_minutes)
+        if initial:
+            world.on_first(run.start)
+        run.train(signals, options.save_minutes)
         world.on_first(run.summarise)
     return run.best
 
@@ -168,6 +160,10 @@ class _Run:
                     )
                 raise KeyboardInterrupt
             trainer.forget()  # only now: validating and saving is no part of a step's time
+
+    def start(self) -> None:
+        """Score the weights of `--init`, so that what training gains or loses is seen."""
+        self.journal.start(self._score(self.trainer.average.network))
 
     def summarise(self) -> None:
         """Score the best weights once more, and tell them and why the run ended."""
@@ -223,6 +219,33 @@ def _find_run(
             f"{last}: this run has other settings: {listed}. Give the same (steps may grow), or another -o"
         )
     return found
+
+
+def _create(spec: NetworkSpec, options: Options, initial: Checkpoint | None, resumed: bool) -> nn.Module:
+    """The network as it begins, but for what `init` brings."""
+    pretrained = options.pretrained
+    if resumed or (initial and initial.spec.encoder == spec.encoder):  # a deeper one is partly ImageNet's
+        pretrained = False
+    network = create_network(spec, pretrained=pretrained)
+    if options.initialise and not resumed:
+        options.initialise(network)
+    return network
+
+
+def _read_hard_crops(file: Path | None, recipe: Recipe) -> Sequence[HardCrop]:
+    if file and recipe.picture_crop:
+        raise InputError(f"{file}: lists parts of whole frames. Leave picture_crop or the list out")
+    return read_hard_crops(file) if file else ()
+
+
+def _check_same(resumed: Checkpoint, folder: Path, lessons: tuple[str, ...], kept: Frames) -> None:
+    """Refuse to go on with other teachers, hard crops or files."""
+    if resumed.lessons != lessons:
+        raise InputError(
+            f"{folder}: was trained with other teachers or hard crops. Give the same, or another -o"
+        )
+    if resumed.files != kept.files:
+        raise InputError(f"{folder}: was trained on other files. Give the same --data, or another -o")
 
 
 def _digest(checkpoint: Checkpoint) -> str:

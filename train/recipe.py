@@ -1,14 +1,15 @@
 """How a network is trained: one frozen dataclass, every field a command line option."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from train.losses import LOSSES
 
-__all__ = ["OPTIMISERS", "RECIPES", "Recipe", "recipe_for"]
+__all__ = ["OPTIMISERS", "RECIPES", "Recipe", "RecipeChoice", "recipe_for"]
 
 SAMPLINGS = ("uniform", "square-root", "equal")
 DONORS = ("any", "same")
@@ -183,7 +184,7 @@ class Recipe:
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise InputError(f"{name} {value!r} is unknown; there are: {', '.join(choices)}")
+        raise InputError(f"{name} {value!r} is unknown; {known_names(value, choices)}")
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
@@ -243,6 +244,18 @@ def recipe_for(network: str, whose: str = "ours", *, light: bool = False) -> Rec
     _check_choice("recipe", whose, tuple(RECIPES))
     plain = network.removesuffix("-if")
     if plain not in RECIPES[whose]:
-        known = ", ".join(f"{name}, {name}-if" for name in RECIPES[whose])
-        raise InputError(f"network {network!r} has no recipe; there are: {known}")
+        known = [f"{name}{twin}" for name in RECIPES[whose] for twin in ("", "-if")]
+        raise InputError(f"network {network!r} has no recipe; {known_names(network, known)}")
     return OURS if light and whose == "ours" else RECIPES[whose][plain]
+
+
+@dataclass(frozen=True)
+class RecipeChoice:
+    """A kind of recipe, and what is changed in it, for whichever network."""
+
+    name: str = "ours"  # or "author"
+    changes: Mapping[str, Any] = field(default_factory=dict)  # fields of Recipe
+
+    def of(self, network: str, *, light: bool) -> Recipe:
+        """The recipe of a network, see `recipe_for`; raises InputError for an unknown name or value."""
+        return recipe_for(network, self.name, light=light).changed(**self.changes)

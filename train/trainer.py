@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -17,39 +18,44 @@ from train.distributed import World
 from train.losses import LOSSES
 from train.networks import NetworkSpec
 from train.optimisation import Numerics, WeightAverage, clip_gradients, create_optimiser, set_learning_rate
-from train.recipe import Recipe
 
-__all__ = ["Trainer"]
+__all__ = ["Lineage", "Trainer"]
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What a network comes from and learns from, beside its batches."""
+
+    earlier: tuple[TrainingFile, ...] = ()  # what its initial weights were trained on
+    teachers: Sequence[nn.Module] = ()  # in evaluation mode, on its device
+    lessons: tuple[str, ...] = ()  # hashes that name teachers and hard crops in checkpoints
 
 
 class Trainer:
     """A network on its way: `advance` does one step, `means` tells about the steps since the last look.
 
-    `network` lies on the device of `batches`. Each process of `world` has a trainer of its own: all take the
-    same steps, each on its share of the batch. `compiles` runs the network through `torch.compile`.
-    `teachers` are networks in evaluation mode on that device, whose masks it learns beside the true ones;
-    `lessons` are hashes that name them in checkpoints.
+    `network` lies on the device of `batches`, whose recipe it follows. Beside the true masks it learns those
+    of the `lineage`'s teachers. Each process of `world` has a trainer of its own: all take the same steps,
+    each on its share of the batch. `compiles` runs the network through `torch.compile`.
     """
 
     def __init__(
         self,
         network: nn.Module,
         spec: NetworkSpec,
-        recipe: Recipe,
         numerics: Numerics,
         batches: Batches,
-        earlier: tuple[TrainingFile, ...] = (),
+        lineage: Lineage = Lineage(),
         world: World = World(),  # noqa: B008 – frozen
         compiles: bool = False,
-        teachers: Sequence[nn.Module] = (),
-        lessons: tuple[str, ...] = (),
     ):
         self.network = numerics.place(network).train()
         self.spec = spec
-        self.recipe = recipe
+        self.recipe = recipe = batches.recipe
         self.numerics = numerics
         self.batches = batches
-        self.earlier = earlier  # what the network's initial weights were trained on
+        self.lineage = lineage
+        self.teachers = [numerics.place(teacher) for teacher in lineage.teachers]
         self.world = world
         self.compiles = compiles
         self.forward = world.parallel(self.network)
@@ -59,8 +65,6 @@ class Trainer:
         self.optimiser = create_optimiser(self.network, recipe)
         self.scaler = torch.amp.GradScaler(batches.device.type, enabled=numerics.float16)
         self.loss_of = LOSSES[recipe.loss]
-        self.teachers = teachers
-        self.lessons = lessons
         self.step = 0  # optimiser steps done
         self.best_dice = -1.0  # best macro validation Dice so far
         self.stale = 0  # validations since then
@@ -83,7 +87,7 @@ class Trainer:
         """
         images, target = (self.world.share(part) for part in self.batches.draw(self.step))
         self.learning_rate = set_learning_rate(self.optimiser, self.step, self.recipe, self.lr_scale)
-        soft = soft_masks(self.teachers, images, target) if self.teachers else None
+        soft = self._soft_masks(images, target) if self.teachers else None
         images = self.numerics.place(normalise(images, self.network.encoder.mean, self.network.encoder.std))
         self.optimiser.zero_grad()
         with _compilation(self.compiles):
@@ -101,6 +105,10 @@ class Trainer:
         self.scaler.update()
         self.step += 1
         self.average.update(self.step)
+
+    def _soft_masks(self, images: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        with self.numerics.autocast(images.device):
+            return soft_masks(self.teachers, self.numerics.place(images), target)
 
     @property
     def validates(self) -> bool:
@@ -162,8 +170,8 @@ class Trainer:
             mean=tuple(self.network.encoder.mean),
             std=tuple(self.network.encoder.std),
             files=self.batches.frames.files,
-            earlier=self.earlier,
-            lessons=self.lessons,
+            earlier=self.lineage.earlier,
+            lessons=self.lineage.lessons,
             data=self.batches.frames.places,
             best_dice=self.best_dice,
             stale=self.stale,
@@ -182,7 +190,7 @@ class Trainer:
         self.average.network.load_state_dict(checkpoint.ema)
         self.optimiser.load_state_dict(checkpoint.optimiser)
         self.scaler.load_state_dict(checkpoint.scaler)
-        self.earlier = checkpoint.earlier
+        self.lineage = replace(self.lineage, earlier=checkpoint.earlier)
         self.step = checkpoint.step
         self.best_dice = checkpoint.best_dice
         self.stale = checkpoint.stale if checkpoint.recipe.steps == self.recipe.steps else 0

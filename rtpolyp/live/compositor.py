@@ -24,7 +24,7 @@ from rtpolyp.settings import Settings
 from rtpolyp.video.contract import Outage
 from rtpolyp.video.frame import Frame
 
-__all__ = ["Compositor", "Inputs", "Shown", "Tell"]
+__all__ = ["Compositor", "Inputs", "Screens", "Shown", "Tell", "Timing"]
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,14 @@ class Inputs:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """How long a picture and a result last."""
+
+    interval_seconds: float  # between two frames
+    max_age_seconds: float  # of a frame, until its result is not drawn any more
+
+
+@dataclass(frozen=True)
 class Shown:
     """One picture for the screen, and what it was made from."""
 
@@ -63,35 +71,37 @@ class Shown:
     repeated: bool  # no new frame has come since the last picture
 
 
+@dataclass(frozen=True)
+class Screens:
+    """Who sees the pictures."""
+
+    own: Latest[Shown]
+    published: Latest[Shown] | None = None  # what leaves this machine's screen: as recordings have it
+
+
 class Compositor:
     """Draws results and badges on the newest frame, at the latest 1.5 frame intervals after the last picture.
 
-    Runs on a thread of its own, which waits for `frames` and for nothing else. Each picture goes to `screen`
+    Runs on a thread of its own, which waits for `frames` and for nothing else. Each picture goes to `screens`
     and to the `recordings`, which leave out what does not grow in time. A result is drawn while the frame it
-    was computed from left the decoder at most `max_age_seconds` before the moment of drawing, so that it
-    expires on a picture that stands still as well.
+    was computed from left the decoder at most `timing.max_age_seconds` ago, so that it expires on a picture
+    that stands still as well.
     """
 
     def __init__(
         self,
         frames: Latest[Frame],
-        screen: Latest[Shown],
+        screens: Screens,
         inputs: Inputs,
         recordings: Recordings,
         *,
         tell: Tell,
         telemetry: Telemetry,
-        interval: float,
-        max_age_seconds: float,
-        deidentify: bool = False,
-        published: Latest[Shown] | None = None,
+        timing: Timing,
     ) -> None:
-        """`published` takes what leaves this machine's screen: the picture as recordings have it."""
-        self._published = published
-        self._frames, self._screen, self._inputs = frames, screen, inputs
-        self._interval, self._max_age, self._deidentify = interval, max_age_seconds, deidentify
-        self._recordings = recordings
-        self._status = AiStatus(max_age_seconds)
+        self._frames, self._screens, self._inputs = frames, screens, inputs
+        self._recordings, self._timing = recordings, timing
+        self._status = AiStatus(timing.max_age_seconds)
         self._tell, self._telemetry = tell, telemetry
         self._told_ai, self._told_outage, self._told_failures = AiState("starting"), False, 0
         self.error: Exception | None = None  # a bug, which ended the plane
@@ -112,7 +122,7 @@ class Compositor:
             while newest is not None:
                 begun = time.monotonic()
                 self._show(newest, begun, repeated=frame is None)
-                due = begun + REPEAT_AFTER * self._interval
+                due = begun + REPEAT_AFTER * self._timing.interval_seconds
                 frame = self._frames.get(max(0.0, due - time.monotonic()))
                 if frame is None and self._frames.closed:
                     return
@@ -120,7 +130,7 @@ class Compositor:
         except Exception as exc:  # the session closes everything in order, then raises it
             self.error = exc
         finally:
-            self._screen.close()
+            self._screens.own.close()
 
     def _show(self, frame: Frame, now: float, *, repeated: bool) -> None:
         controls, outage = self._inputs.controls(), self._inputs.outage()
@@ -128,23 +138,26 @@ class Compositor:
         newest = self._inputs.analysis()
         ai = self._status(self._inputs.ai_state(), newest, frame, now)
         self._tell_changes(ai, outage)
-        fresh = newest is not None and now - newest.captured_at <= self._max_age
+        fresh = newest is not None and now - newest.captured_at <= self._timing.max_age_seconds
         analysis = newest if fresh else None
         badges = self._badges(controls, analysis, outage, ai, now)
         drawn = annotate(frame, analysis, settings, badges)
-        self._screen.put(Shown(drawn, frame, analysis, settings, ai, badges, repeated))
-        if not self._recordings.videos and self._published is None:
+        self._screens.own.put(Shown(drawn, frame, analysis, settings, ai, badges, repeated))
+        if not self._recordings.videos and self._screens.published is None:
             return
         clean = frame
-        if self._deidentify:
+        if self._recordings.deidentify:
             clean = self._blanked(frame)
             drawn = annotate(clean, analysis, settings, badges)
-        if self._published is not None:
-            self._published.put(Shown(drawn, clean, analysis, settings, ai, badges, repeated))
+        if self._screens.published is not None:
+            self._screens.published.put(Shown(drawn, clean, analysis, settings, ai, badges, repeated))
         if not self._recordings.videos:
             return
         if repeated and outage is not None:  # recorded at its own time; both are copies by now
-            drawn, clean = _restamped(drawn, now), _restamped(clean, now) if self._deidentify else clean
+            drawn, clean = (
+                _restamped(drawn, now),
+                _restamped(clean, now) if self._recordings.deidentify else clean,
+            )
         self._recordings.write_picture(drawn, clean, analysis.segmentation if analysis is not None else None)
 
     def _blanked(self, frame: Frame) -> Frame:
@@ -189,7 +202,7 @@ class Compositor:
         videos = self._recordings.videos
         if videos:
             badges.append(onscreen.RESEARCH_USE)
-        if None in videos and self._deidentify and self._inputs.border() is None:
+        if None in videos and self._recordings.deidentify and self._inputs.border() is None:
             badges.append(NO_BORDER)
         elif None in videos:
             badges.append(onscreen.RECORDING)

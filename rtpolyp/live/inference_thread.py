@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,22 @@ from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.network_scaler import NetworkScaler
 from rtpolyp.video.planes import plane_view
 
-__all__ = ["InferenceThread"]
+__all__ = ["Calls", "InferenceThread"]
 
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 0.5  # more than the rest of a frame takes; a native library may hang for longer
 ENGINE_RAISED = AiState("off", "engine error")
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What the AI plane asks the session, and what it tells it; every call answers at once."""
+
+    settings: Callable[[], Settings]
+    picture: Callable[[], Rect | None]  # the endoscope's, in frame pixels; None until it is found
+    on_result: Callable[[Frame, Segmentation], None]
+    on_alert: Callable[[Alert], None]
 
 
 class InferenceThread:
@@ -43,22 +53,17 @@ class InferenceThread:
         self,
         frames: Latest[Frame],
         engines: Engines,
-        settings: Callable[[], Settings],
-        picture: Callable[[], Rect | None],
+        calls: Calls,
         *,
         alerts: AlertPolicy,
         telemetry: Telemetry,
-        on_result: Callable[[Frame, Segmentation], None],
-        on_alert: Callable[[Alert], None],
     ) -> None:
         self.results: Latest[FrameAnalysis] = Latest()
         self.state = AiState("starting", "waiting for the first result")
         self.error: Exception | None = None  # a bug, which ended the plane; the picture goes on
         self._frames, self._engines = frames, engines
-        self._settings, self._picture = settings, picture
         self._tracker, self._departures, self._quality = PolypTracker(), Departures(), FrameQuality()
-        self._alerts, self._telemetry = alerts, telemetry
-        self._on_result, self._on_alert = on_result, on_alert
+        self._calls, self._alerts, self._telemetry = calls, alerts, telemetry
         self._restarts = 0  # that the telemetry knows
         self._told = AlertCounters()  # what the telemetry knows
         self._view: View | None = None
@@ -77,7 +82,7 @@ class InferenceThread:
         try:
             next_index = 0
             while (frame := self._frames.get()) is not None:
-                picture = self._picture()
+                picture = self._calls.picture()
                 if picture is not None and frame.index >= next_index:
                     next_index = frame.index + self._engines.stride
                     self._look(frame, picture)
@@ -114,7 +119,7 @@ class InferenceThread:
         self.state = self._engines.state
 
     def _publish(self, frame: Frame, view: View, probability: NDArray[np.uint8]) -> None:
-        pts_seconds, settings = frame.pts_seconds, self._settings()
+        pts_seconds, settings = frame.pts_seconds, self._calls.settings()
         smoothed, polyps = self._tracker(probability, pts_seconds, view, settings)
         y, u, v = (plane_view(frame.native, index) for index in range(3))
         quality = self._quality(y, u, v, pts_seconds, view.crop)
@@ -124,7 +129,7 @@ class InferenceThread:
         exits = self._departures(polyps, pts_seconds, view.crop)
         latency = time.monotonic() - frame.captured_at
         self.results.put(FrameAnalysis(found, alert, exits, quality, frame.captured_at, latency))
-        self._on_result(frame, found)
+        self._calls.on_result(frame, found)
         self._count(alert)
 
     def _count(self, alert: Alert) -> None:
@@ -134,5 +139,5 @@ class InferenceThread:
         self._telemetry.count("activations_suppressed", counters.suppressed - self._told.suppressed)
         if alert.started:
             self._telemetry.time("alert_delay", counters.delay_seconds - self._told.delay_seconds)
-            self._on_alert(alert)
+            self._calls.on_alert(alert)
         self._told = replace(counters)

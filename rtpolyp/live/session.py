@@ -4,17 +4,15 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from rtpolyp.errors import RtpolypError
 from rtpolyp.live.alert_tone import AlertTone
 from rtpolyp.live.broadcasting import Broadcasting
-from rtpolyp.live.compositor import Compositor, Inputs, Shown, Tell
+from rtpolyp.live.compositor import Compositor, Inputs, Screens, Shown, Tell, Timing
 from rtpolyp.live.controls import Controls
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.event_log import EventLog
-from rtpolyp.live.inference_thread import InferenceThread
+from rtpolyp.live.inference_thread import Calls, InferenceThread
 from rtpolyp.live.latest import Latest
 from rtpolyp.live.live_options import LiveOptions, LiveSummary
 from rtpolyp.live.metrics import serve_metrics
@@ -24,6 +22,7 @@ from rtpolyp.live.snapshot_writer import SnapshotWriter
 from rtpolyp.live.source_reader import SourceReader
 from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.live.worker import run_together
+from rtpolyp.run_header import run_header
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import Alert, AlertPolicy
 from rtpolyp.video.contract import Display, LiveSource
@@ -45,19 +44,17 @@ def run_session(
     outputs: Outputs,
     options: LiveOptions,
     *,
-    header: Mapping[str, Any],
     display: Display | None = None,
     stop: threading.Event | None = None,
 ) -> LiveSummary:
     """Show `source` with what `engines` find, until `stop` is set, the display's key for it, or its end.
 
     To be called on the main thread where there is a display. The session owns the engines from now on and
-    closes them; the source stays the caller's. After `stop` it ends within two seconds. `header` is what
-    JSON lines and snapshots say of source, engine and versions. Raises InputError or OutputError for what
-    cannot be opened; an output that fails later ends alone and stands in the summary.
+    closes them; the source stays the caller's. After `stop` it ends within two seconds. Raises InputError or
+    OutputError for what cannot be opened; an output that fails later ends alone and stands in the summary.
     """
     with contextlib.ExitStack() as stack:
-        session = _Session(source, engines, settings, outputs, options, header, display, stack)
+        session = _Session(source, engines, settings, outputs, options, display, stack)
         return session.run(stop or threading.Event())
 
 
@@ -77,11 +74,13 @@ class _Session:
         settings: Settings,
         outputs: Outputs,
         options: LiveOptions,
-        header: Mapping[str, Any],
         display: Display | None,
         stack: contextlib.ExitStack,
     ) -> None:
         stack.callback(engines.close)
+        header = run_header(source, engines.current, settings, options.crop)
+        if options.deidentify:
+            del header["source"]  # a file's name may be a patient's
         self._source, self._engines = source, engines
         self._outputs, self._options = outputs, options
         self._telemetry = telemetry = Telemetry()
@@ -127,12 +126,14 @@ class _Session:
         self._inference = InferenceThread(
             self._for_ai,
             self._engines,
-            lambda: self._screen.controls.settings,
-            lambda: self._reader.picture,
+            Calls(
+                settings=lambda: self._screen.controls.settings,
+                picture=lambda: self._reader.picture,
+                on_result=self._recordings.write_result,
+                on_alert=self._alert,
+            ),
             alerts=AlertPolicy(options.alert_delay_ms),
             telemetry=telemetry,
-            on_result=self._recordings.write_result,
-            on_alert=self._alert,
         )
         inputs = Inputs(
             controls=lambda: self._screen.controls,
@@ -143,15 +144,12 @@ class _Session:
         )
         self._compositor = Compositor(
             self._for_picture,
-            pictures,
+            Screens(pictures, self._broadcasting.pictures if self._broadcasting else None),
             inputs,
             self._recordings,
             tell=self._tell,
             telemetry=telemetry,
-            interval=frame_seconds(source),
-            max_age_seconds=options.max_age_ms / 1000,
-            deidentify=options.deidentify,
-            published=self._broadcasting.pictures if self._broadcasting else None,
+            timing=Timing(frame_seconds(source), options.max_age_ms / 1000),
         )
 
     def run(self, stop: threading.Event) -> LiveSummary:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import IMAGE_SUFFIXES
+from rtpolyp.printable import from_cell
 
 __all__ = ["Group", "read_groups"]
 
@@ -77,7 +78,7 @@ def _read_table(path: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
     for number, line in enumerate(lines[1:], 2):
         if len(line) < len(header):
             raise InputError(f"{path}: row {number} has {len(line)} of {len(header)} columns; complete it")
-        rows.append(dict(zip(header, (cell.strip() for cell in line), strict=False)))
+        rows.append(dict(zip(header, (from_cell(cell.strip()) for cell in line), strict=False)))
     return header, rows
 
 

@@ -16,6 +16,7 @@ from rtpolyp.measure.crops import CropScore, OutlineRate, crop_rates, outline_ra
 from rtpolyp.measure.evaluation import Evaluation, FrameScore
 from rtpolyp.measure.metrics import Detection, Overlap
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval, bootstrap_mean, clopper_pearson
+from rtpolyp.measure.structure_report import froc_of, structure_means
 from rtpolyp.printable import as_cell
 
 __all__ = [
@@ -186,6 +187,8 @@ def to_dict(evaluation: Evaluation, *, crops: Sequence[CropScore] = (), **contex
         "intervals_resample": units(evaluation),
         "figures": {f.key: _fields(f) for f in figures(evaluation)},
         "outlines": {o.key: _fields(o) for o in outlines(evaluation)},
+        "structure": {key: dataclasses.asdict(mean) for key, mean in structure_means(evaluation).items()},
+        "froc": [dataclasses.asdict(point) for point in froc_of(evaluation)],
         "parts": [dataclasses.asdict(part) for part in by_part],
         "macro_dice": float(np.mean([part.dice for part in by_part])) if by_part else None,
         "polyp_free_crop_frames": len({score.crop.pair.name for score in crops}),
@@ -210,7 +213,11 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
 
 
 def append_row(row: Mapping[str, object], path: Path) -> None:
-    """Add a row to a CSV file, which begins with the row's keys; raises OutputError when that fails."""
+    """Add a row to a CSV file, which begins with the row's keys; texts are no formulas in it.
+
+    Raises OutputError when that fails.
+    """
+    cells = {name: _cell(value) for name, value in row.items()}
 
     def append(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +226,7 @@ def append_row(row: Mapping[str, object], path: Path) -> None:
             writer = csv.DictWriter(file, list(row), lineterminator="\n")
             if is_new:
                 writer.writeheader()
-            writer.writerow(row)
+            writer.writerow(cells)
 
     _write(path, append)
 
@@ -270,11 +277,12 @@ def _row(frame: FrameScore) -> dict[str, object]:
         "iou_256_thresholds": frame.threshold_iou,
         "soft_dice_256_px": frame.soft_dice,
         "two_class_iou_256_px": frame.small.two_class_iou,
+        **dataclasses.asdict(frame.structure),
     }
     return {
         "name": as_cell(frame.pair.name),
         "group": as_cell(frame.pair.group),
-        "family": frame.pair.family,
+        "family": as_cell(frame.pair.family),
         **{key: "" if math.isnan(value) else f"{value:.6f}" for key, value in scores.items()},
         "truth_pixels": frame.half.truth,
         "polyps": frame.detection.polyps,
@@ -283,6 +291,16 @@ def _row(frame: FrameScore) -> dict[str, object]:
         "found_operating": frame.detection.found,
         "false_outlines_operating": frame.detection.false_outlines,
     }
+
+
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return as_cell(value)
+    return value  # a figure, which may be negative
 
 
 def _fields(value: Figure | Outlines | OutlineRate) -> dict[str, Any]:

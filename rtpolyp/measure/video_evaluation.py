@@ -18,7 +18,7 @@ from rtpolyp.inference.engine import Engine
 from rtpolyp.measure.evaluation import Progress
 from rtpolyp.measure.metrics import overlap
 from rtpolyp.measure.temporal import estimate_flow, warped_iou
-from rtpolyp.measure.video_truth import Polyps, Truth
+from rtpolyp.measure.video_truth import Known, Polyps, Truth
 from rtpolyp.pipeline import segment, settings_for
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import DELAY_MS, AlertPolicy
@@ -29,6 +29,7 @@ from rtpolyp.video.planes import plane_view
 
 __all__ = ["Observation", "Tracker", "observe", "untracked"]
 
+NOTHING = Known()
 FLOW_SIDE = 256  # pixels, longer side of the pictures between which motion is estimated
 
 
@@ -57,21 +58,21 @@ def observe(
     engine: Engine,
     settings: Settings | None = None,
     *,
-    truth: Truth | None = None,
-    sequences: Sequence[str] | None = None,
+    known: Known = NOTHING,
     trackers: Mapping[str, Callable[[], Tracker]] | None = None,
     alert_delay_ms: float = DELAY_MS,
     progress: Progress | None = None,
 ) -> dict[str, list[list[Observation]]]:
     """Run `engine` once over a video; return what each of `trackers` shows, by sequence.
 
-    `settings` is the operating point, the bundle's own by default. `truth` gives the polyps of each frame.
-    `sequences` names the sequence of each; by default all are of one, and nothing passes from one to the
-    next. `trackers` make a tracker for each sequence; the default, "tracked", is PolypTracker and shows what
-    `pipeline.segment` does. Raises InputError when truth or sequences do not fit the video.
+    `settings` is the operating point, the bundle's own by default. `known` gives the polyps of each frame and
+    the sequence that it is of; nothing passes from one sequence to the next. `trackers` make a tracker for
+    each sequence; the default, "tracked", is PolypTracker and shows what `pipeline.segment` does. Raises
+    InputError when truth or sequences do not fit the video.
     """
     if not source.is_sequence:
         raise InputError(f"{source.name}: not a video; give one, or a folder with images/ and masks/")
+    truth, sequences = known.truth, known.sequences
     settings = settings or settings_for(engine.spec)
     trackers = trackers or {"tracked": PolypTracker}
     seen: dict[str, list[list[Observation]]] = {name: [] for name in trackers}

@@ -17,7 +17,7 @@ from rtpolyp.video.file_faults import read_error
 from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.faults import InputFault
 from rtpolyp.video.picture_decoder import PictureDecoder
-from rtpolyp.video.picture_limit import limit_pixels
+from rtpolyp.video.picture_limit import limit_pixels, probing_limits
 from rtpolyp.video.stream_choice import (
     NoPictureError,
     choose_audio,
@@ -56,7 +56,7 @@ class Decoder:
         self.broken: str | None = None  # what cut the stream short, once iteration is over
         self.losses = Losses()
         self._path = path
-        self.container = _open(path)
+        self.container = _open(path, options)
         try:
             self.stream, choice = choose_video(self.container, options.stream)
             limit_pixels(self.stream, options.max_pixels)
@@ -139,9 +139,9 @@ class Decoder:
         return False  # other containers promise nothing that can be relied on
 
 
-def _open(path: Path) -> av.container.InputContainer:
+def _open(path: Path, options: InputOptions) -> av.container.InputContainer:
     try:
-        return open_file(path)
+        return open_file(path, probing_limits(options.max_pixels))
     except InputFault as exc:
         raise InputError(f"{path}: {exc.fault.reason}; {exc.fault.remedy}") from exc
     except PermissionError as exc:

@@ -13,6 +13,8 @@ __all__ = ["PictureDecoder"]
 NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS
 SUSPECT_SECONDS = 2.0  # after damage, for so long a hole in the times counts as lost pictures
 RHYTHM = 9  # intervals, of which the median is the usual one
+MOST_TIMES = 1000  # waiting for their pictures: more than any codec holds back
+MOST_LOSSES = 100_000  # packets without a picture, in a row, that are counted: a sender may give no other
 
 
 class PictureDecoder:
@@ -38,8 +40,9 @@ class PictureDecoder:
             stream.codec_context.copy_opaque = True
         self._losses = losses
         self._times: list[int] = []  # heap, of packets whose pictures are to come
-        self._early: list[int] | None = [] if from_start else None  # pts, of packets before the first picture
-        self._failed: list[int] = []  # pts, of packets that cannot be decoded
+        # pts of packets before the first picture, and of those that cannot be decoded
+        self._early: deque[int] | None = deque(maxlen=MOST_LOSSES) if from_start else None
+        self._failed: deque[int] = deque(maxlen=MOST_LOSSES)
         self._rhythm: deque[int] = deque(maxlen=RHYTHM)
         self._last: int | None = None  # pts of the last picture
         self._suspect: float | None = None  # seconds, of the last damage
@@ -49,6 +52,8 @@ class PictureDecoder:
         dts = packet.dts
         if packet.size and self._sorts and dts is not None:
             heapq.heappush(self._times, dts)
+            if len(self._times) > MOST_TIMES:
+                heapq.heappop(self._times)
             packet.opaque = dts
         if packet.size and self._early is not None and packet.pts is not None and not packet.is_discard:
             self._early.append(packet.pts)
@@ -97,7 +102,7 @@ class PictureDecoder:
         usual = median_low(self._rhythm) if self._rhythm else pts - last
         if self._suspect is not None and float(last * packet.time_base) < self._suspect + SUSPECT_SECONDS:
             self._losses.lost_pictures += max(0, round((pts - last) / usual) - 1)
-            self._failed = [failed for failed in self._failed if failed > pts]
+            self._failed = deque((failed for failed in self._failed if failed > pts), MOST_LOSSES)
         if round((pts - last) / usual) <= 1:
             self._rhythm.append(pts - last)
 

@@ -6,6 +6,8 @@ __all__ = ["Remarks"]
 
 log = logging.getLogger(__name__)
 
+MOST_LINES = 100  # a sender that is another one whenever it is asked would fill memory and log
+
 
 class Remarks:
     """Whole lines on an input whose output is not what one would expect without them."""
@@ -20,8 +22,8 @@ class Remarks:
             log.warning("%s: %s", self._name, text)
 
     def note(self, text: str) -> bool:
-        """Keep it for the results, where somebody else says it; whether it is new."""
-        is_new = text not in self.lines
+        """Keep it for the results, where somebody else says it; whether it is new, and has room."""
+        is_new = text not in self.lines and len(self.lines) < MOST_LINES
         if is_new:
             self.lines.append(text)
         return is_new

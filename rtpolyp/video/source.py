@@ -57,7 +57,7 @@ def open_live(
     """
     address, options = str(address), options or InputOptions()
     if address == STDIN:
-        return LiveStream(feed_of_stdin(), options)
+        return LiveStream(feed_of_stdin(options), options)
     if is_camera(address):
         return LiveStream(feed_of_camera(address, options), options)
     if is_live(address):
@@ -65,7 +65,7 @@ def open_live(
     path = local_path(address)
     if _kind(path) != "video":
         raise InputError(f"{path}: images have no pace of their own; give a video, a camera or a stream")
-    return LiveStream(feed_of_file(path, repeat=repeat), options)
+    return LiveStream(feed_of_file(path, options, repeat=repeat), options)
 
 
 def _kind(path: Path) -> Literal["video", "images"]:

@@ -5,6 +5,7 @@ from av.stream import Discard, Disposition
 
 __all__ = ["NoPictureError", "choose_audio", "choose_video", "clock_may_leap", "discard_others"]
 
+MOST_LISTED = 16  # streams, in one line
 CLOCK_MAY_BE_SET_ANEW = 0x200  # AVFMT_TS_DISCONT: MPEG's transport and program streams
 
 
@@ -86,7 +87,8 @@ def _rank(stream: av.VideoStream) -> tuple[int, bool, int]:
 
 
 def _list(streams: list[av.VideoStream]) -> str:
-    return ", ".join(
+    shown = [
         f"{stream.index} ({stream.width}x{stream.height})" if stream.codec_context else f"{stream.index}"
-        for stream in streams
-    )
+        for stream in streams[:MOST_LISTED]
+    ]
+    return ", ".join(shown) + (" …" if len(streams) > MOST_LISTED else "")

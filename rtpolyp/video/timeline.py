@@ -17,6 +17,8 @@ BACK_SECONDS_LIVE = Fraction(1)
 BACK_SECONDS_FILE = Fraction(1, 10)
 LATE_SECONDS = Fraction(5)  # for so long after such a reset, sound may still come from before it
 HELD_PACKETS = 256  # of sound that wait for the picture's clock to be set anew as well: some five seconds
+HELD_BYTES = 64 * 2**20  # of sound that waits for the first picture, which a file may not have
+PACKET_BYTES = 1024  # that a packet takes beside its content
 
 Packet: TypeAlias = "av.Packet[av.stream.Stream]"
 
@@ -33,7 +35,7 @@ class Timeline:
     """
 
     def __init__(self, *, live: bool, may_leap: bool = True, base: Fraction | None = None) -> None:
-        self.resets: list[float] = []  # seconds on this clock, where the sender's was set anew
+        self.last_reset: float | None = None  # seconds on this clock, where the sender's was set anew
         self.first_offset: Fraction | None = None  # seconds, from the sender's first clock to this one
         self._live, self._may_leap, self._base = live, may_leap, base
         self._began: float | None = None  # monotonic, of the first picture ever
@@ -46,6 +48,7 @@ class Timeline:
         self._arrived = Fraction(0)  # seconds of wall clock, of the last picture
         self._sound_end: Fraction | None = None  # seconds
         self._held: list[Packet] = []  # sound
+        self._held_bytes = 0  # of what waits for the first picture
 
     def reopened(self, *, may_leap: bool = True) -> None:
         """The input was opened, at first or again: its clock is another one."""
@@ -62,7 +65,9 @@ class Timeline:
             return [self._place_picture(packet, arrived), *self._release()]
         sent = _sent(packet)
         if self._offset is None:
-            self._held += [] if self._live else [packet]
+            if not self._live and self._held_bytes < HELD_BYTES:
+                self._held.append(packet)
+                self._held_bytes += packet.size + PACKET_BYTES
         elif sent is None:
             return []
         elif len(self._held) < HELD_PACKETS and (self._held or self._is_foreign(sent)):
@@ -92,7 +97,7 @@ class Timeline:
             if self._offset is not None:
                 if not self._live and packet.pts is not None:
                     first = packet.pts * packet.time_base
-                self.resets.append(float(max(elapsed, self._end)))
+                self.last_reset = float(max(elapsed, self._end))
             self._before, self._offset = self._offset, max(elapsed, self._end) - first
             if self.first_offset is None:
                 self.first_offset = self._offset
@@ -133,7 +138,7 @@ class Timeline:
         """The offset for sound that was `sent`: after a reset some may still be from before it."""
         assert self._offset is not None
         end, before = self._sound_end, self._before
-        if end is None or before is None or self._last - (self.resets or [0.0])[-1] > LATE_SECONDS:
+        if end is None or before is None or self._last - (self.last_reset or 0.0) > LATE_SECONDS:
             return self._offset
         return min(self._offset, before, key=lambda offset: abs(sent + offset - end))
 

@@ -3,7 +3,6 @@
 python -m scripts.gpu.baseline --net pranet-if --encoder res2net50 --side 352 --backend pytorch-graph
 """
 
-import argparse
 import itertools
 import sys
 import tempfile
@@ -11,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,29 +18,27 @@ from rtpolyp.errors import BackendError
 from rtpolyp.inference.engine import Engine, Prediction, Timing
 from rtpolyp.inference.onnxruntime import OnnxRuntimeCudaEngine, OnnxRuntimeEngine
 from rtpolyp.spec import EngineSpec
-from scripts.gpu.cases import Case, add_case, bundle_of, case_of, source_of
+from scripts.gpu.cases import Case, Device, bundle_of, source_of
 from scripts.gpu.figures import measured
-from scripts.gpu.step import step_main
+from scripts.gpu.step import step_app, step_main
 
-BACKENDS = ("pytorch-eager", "pytorch-graph", "onnxruntime")
+Framework = Literal["pytorch-eager", "pytorch-graph", "onnxruntime"]
 
 
-def main() -> dict[str, Any]:
+app = step_app(__doc__)
+
+
+@app.default
+def main(*, case: Case, backend: Framework, device: Device = "cuda", seconds: float = 3.0) -> dict[str, Any]:
     """Open and measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    add_case(parser)
-    parser.add_argument("--backend", choices=BACKENDS, required=True)
-    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--seconds", type=float, default=3.0)
-    options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        open_baseline(case_of(options), options.backend, options.device, Path(folder)) as engine,
+        open_baseline(case, backend, device, Path(folder)) as engine,
     ):
-        return measured(engine, options.seconds)
+        return measured(engine, seconds)
 
 
-def open_baseline(case: Case, backend: str, device: str, folder: Path) -> Engine:
+def open_baseline(case: Case, backend: Framework, device: Device, folder: Path) -> Engine:
     """The network on a backend, as an engine."""
     if backend != "onnxruntime":
         return TorchEngine(case, device, graph=backend == "pytorch-graph")
@@ -149,4 +146,4 @@ def halve(network: Any) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(step_main(main))
+    sys.exit(step_main(app))

@@ -1,14 +1,21 @@
 """The networks that are measured, each of them as a bundle and as a PyTorch module."""
 
-import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cyclopts import Parameter
 
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 
+if TYPE_CHECKING:  # needs torch
+    from train.export.plan_source import PlanSource
+
 SIDE = 352  # pixels: the paper's input
+Device = Literal["cuda", "cpu"]
 
 
+@Parameter(name="*")
 @dataclass(frozen=True)
 class Case:
     """A bundle with its trained weights, or a network with random ones: for speed those are the same."""
@@ -54,18 +61,6 @@ CASES = (
 )
 
 
-def add_case(parser: argparse.ArgumentParser) -> None:
-    """The options that `Case.arguments` gives."""
-    parser.add_argument("--net", required=True)
-    parser.add_argument("--encoder")
-    parser.add_argument("--side", type=int)
-
-
-def case_of(options: argparse.Namespace) -> Case:
-    """The case that was given."""
-    return Case(options.net, options.encoder, options.side)
-
-
 def bundle_of(case: Case, folder: Path) -> Bundle:
     """The trained bundle, or one of random weights written into `folder`."""
     if case.trained:
@@ -79,11 +74,11 @@ def bundle_of(case: Case, folder: Path) -> Bundle:
     return Bundle(folder, replace(made.spec, files={"fp32": "model.onnx"}))
 
 
-def source_of(case: Case):
-    """A train.export.plan_source.PlanSource; needs torch."""
+def source_of(case: Case) -> "PlanSource":
+    """The network as a PyTorch module; needs torch."""
     from train.export import plan_source
 
-    if not case.trained:
+    if case.side is not None:
         return plan_source.untrained(case.net, case.encoder, case.side)
     bundle = load_bundle(case.net)
     return plan_source.of_bundle(bundle, bundle.spec.width)

@@ -3,7 +3,6 @@
 python -m scripts.gpu.convolution --flavour tensorrt
 """
 
-import argparse
 import sys
 import tempfile
 from dataclasses import asdict
@@ -21,23 +20,25 @@ from rtpolyp.inference.nvidia_card import find_card
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
 from rtpolyp.inference.tensorrt.build import BuildConfig, Built, build_plan
 from rtpolyp.inference.tensorrt.engine import TensorRtEngine
-from rtpolyp.inference.tensorrt.flavour import FLAVOURS, Library, load_flavour
+from rtpolyp.inference.tensorrt.flavour import Flavour, Library, load_flavour
 from rtpolyp.inference.tensorrt.plan import Plan, PlanSpec, this_platform
 from rtpolyp.inference.tensorrt.typed_onnx import typed_graph
 from rtpolyp.measure.parity import Parity, compare_masks
 from rtpolyp.spec import EngineSpec
-from scripts.gpu.step import step_main
+from scripts.gpu.step import step_app, step_main
 
 SIDE = 64
 SPEC = EngineSpec("convolution", "none", "none", SIDE, SIDE, 0.5, 0.0, 0.0, files={"fp32": "model.onnx"})
 LEVELS = 2  # of 255: what FP16 may round
 
 
-def main() -> dict[str, Any]:
+app = step_app(__doc__)
+
+
+@app.default
+def main(*, flavour: Flavour) -> dict[str, Any]:
     """Build, run, compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--flavour", choices=FLAVOURS, required=True)
-    library, card = load_flavour(parser.parse_args().flavour), find_card()
+    library, card = load_flavour(flavour), find_card()
     if card is None:
         raise EngineError(f"{library.name} {library.version} is installed, but no NVIDIA card is visible")
     graph = one_convolution()
@@ -132,4 +133,4 @@ def plan_of(built: Built, typed: bytes, library: Library, capability: str, folde
 
 
 if __name__ == "__main__":
-    sys.exit(step_main(main))
+    sys.exit(step_main(app))

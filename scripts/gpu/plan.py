@@ -5,7 +5,6 @@ python -m scripts.gpu.plan --engine engines/pranet-if.sm90.fp16.288x288.b1.engin
 --engine may also be a folder with that one plan in it.
 """
 
-import argparse
 import sys
 import time
 from dataclasses import asdict
@@ -25,35 +24,32 @@ from rtpolyp.inference.tensorrt.flavour import installed_flavours
 from rtpolyp.inference.tensorrt.plan import SUFFIX, Plan, read_plan
 from rtpolyp.measure.parity import check_parity, compare_masks, probabilities
 from rtpolyp.measure.plan_gate import phantom_frames
-from scripts.gpu.cases import add_case, case_of
+from scripts.gpu.cases import Case
 from scripts.gpu.figures import measured
-from scripts.gpu.step import step_main
+from scripts.gpu.step import step_app, step_main
 
 LEAST_DICE = 0.995  # masks of the plan against those of the FP32 graph in ONNX Runtime
 ROUNDS = 3  # of slots and bare loop in turns, so that a change of the clock meets both
 BLOCK = 100  # runs between two looks at the clock
 
 
-def main() -> dict[str, Any]:
+app = step_app(__doc__)
+
+
+@app.default
+def main(*, case: Case, engine: Path, seconds: float = 3.0) -> dict[str, Any]:
     """Open, compare, measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    add_case(parser)
-    parser.add_argument("--engine", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=3.0)
-    options = parser.parse_args()
-    plan = read_plan(the_plan(options.engine), untrained=True)
+    plan = read_plan(the_plan(engine), untrained=True)
     start = time.perf_counter()
-    with TensorRtEngine(plan) as engine:
+    with TensorRtEngine(plan) as opened:
         result: dict[str, Any] = {"open_seconds": time.perf_counter() - start}
-        if case_of(options).trained:
-            result["parity"] = parity(engine, options.net)
-        result |= measured(engine, options.seconds)
+        if case.trained:
+            result["parity"] = parity(opened, case.net)
+        result |= measured(opened, seconds)
         rates = []
         for _ in range(ROUNDS):
-            flight = measured(engine, options.seconds / ROUNDS, in_flight=engine.capacity)
-            rates.append(
-                (flight["figures"]["throughput"]["median"], bare_loop(plan, options.seconds / ROUNDS))
-            )
+            flight = measured(opened, seconds / ROUNDS, in_flight=opened.capacity)
+            rates.append((flight["figures"]["throughput"]["median"], bare_loop(plan, seconds / ROUNDS)))
     slots, bare = (float(np.median(column)) for column in zip(*rates, strict=True))
     ratio = float(np.median([slot / loop for slot, loop in rates]))
     built = {"built_for": plan.spec.built_for, "build_seconds": plan.spec.build_seconds}
@@ -106,4 +102,4 @@ def bare_loop(plan: Plan, seconds: float) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(step_main(main))
+    sys.exit(step_main(app))

@@ -10,14 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from rtpolyp.errors import RtpolypError
+from cyclopts import App, CycloptsError
 
-__all__ = ["ROOT", "Outcome", "Status", "Step", "run_step", "step_main"]
+from rtpolyp.errors import RtpolypError
+from rtpolyp.terminal.command_line import PREFIX
+
+__all__ = ["ROOT", "Outcome", "Status", "Step", "run_step", "step_app", "step_main"]
 
 ROOT = Path(__file__).resolve().parents[2]
 Status = Literal["passed", "failed", "not run"]
@@ -87,14 +89,20 @@ def run_step(step: Step, limit: float) -> Outcome:
     return outcome
 
 
-def step_main(work: Callable[[], dict[str, Any]]) -> int:
+def step_app(help_text: str | None) -> App:
+    """The command line of a step; its one command returns a JSON object."""
+    return App(help=help_text, help_format="plaintext", version_flags=())
+
+
+def step_main(app: App) -> int:
     """A step's main: its result as the last line, or an error of ours as one line and exit code 2."""
     try:
-        result = work()
-    except RtpolypError as exc:
-        print(exc, file=sys.stderr)
+        result = app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
+    except (RtpolypError, CycloptsError) as exc:
+        print(f"{PREFIX}{exc}", file=sys.stderr)
         return 2
-    print(json.dumps(result))
+    if result is not None:  # --help has none
+        print(json.dumps(result))
     return 0
 
 

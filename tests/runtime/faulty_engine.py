@@ -15,8 +15,8 @@ from typing import NoReturn
 import numpy as np
 
 from rtpolyp.errors import EngineError
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.spec import EngineSpec
+from tests.runtime.stub_engine import StubEngine
 
 HANG_SECONDS = 5.0
 

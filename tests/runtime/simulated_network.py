@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rtpolyp.inference.stub import redness
 from rtpolyp.inference.tensorrt.device import Device, Enqueue, Memory, NetworkOnDevice
 from rtpolyp.inference.tensorrt.streams import OpenNetwork, StreamEngine
 from rtpolyp.spec import EngineSpec
 from tests.runtime.simulated_device import POISON, SimulatedDevice, SimulatedStream
+from tests.runtime.stub_engine import redness
 
 SIDE = 32
 SPEC = EngineSpec("simulated", "none", "none", SIDE, SIDE, 0.5, 0.0, 0.0)

@@ -13,7 +13,6 @@ from rtpolyp import pipeline
 from rtpolyp.errors import EngineError, InputError
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.picture import PICTURE_FRAMES
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.pipeline import AHEAD, draw, segment, settings_for
 from rtpolyp.timing import StageTimer
 from rtpolyp.tracking.smoothing import TemporalSmoother
@@ -21,6 +20,7 @@ from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.array_source import ArraySource
 from rtpolyp.video.source import open_source
 from tests.runtime.red_disc import SPEC, disc, disc_clip
+from tests.runtime.stub_engine import StubEngine
 
 SIZE = (160, 128)
 ENDS_WITHIN_SECONDS = 1.0  # what a failure anywhere may take to end the run

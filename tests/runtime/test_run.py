@@ -8,12 +8,12 @@ import pytest
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.isolated.engine import EngineRecipe
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.run import RunInterrupted, run_file, run_live
 from rtpolyp.settings import Settings
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
 from tests.runtime.red_disc import SPEC, disc_clip
+from tests.runtime.stub_engine import StubEngine
 from tests.runtime.tiny_bundle import write_tiny_bundle
 
 FRAMES = 8

@@ -5,11 +5,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.phantom import render_phantom
 from scripts import score_stretches
 from scripts.score_stretches import phantom, scores
 from tests.runtime.red_disc import SPEC
+from tests.runtime.stub_engine import StubEngine
 
 
 def test_the_phantoms_truth_comes_with_its_frames(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from train.data import Source
-from train.loop import fit
+from train.loop import Options, fit
 from train.networks import NetworkSpec
 from train.optimisation import Numerics
 from train.recipe import Recipe
@@ -16,4 +16,4 @@ FLOAT32, BFLOAT16 = Numerics(channels_last=True, bfloat16=False), Numerics(chann
 
 
 def run(source: Source, out: Path, numerics: Numerics = FLOAT32, recipe: Recipe = RECIPE, **options) -> Path:
-    return fit(SPEC, recipe, [source], out, pretrained=False, numerics=numerics, **options)
+    return fit(SPEC, recipe, [source], out, Options(pretrained=False, numerics=numerics, **options))

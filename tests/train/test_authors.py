@@ -13,7 +13,7 @@ from train.__main__ import app
 from train.checkpoint import load_checkpoint
 from train.command_line import run_command_line
 from train.data import parse_source
-from train.loop import fit
+from train.loop import Options, fit
 from train.losses import LOSSES, structure_loss
 from train.networks import NetworkSpec
 from train.optimisation import Numerics
@@ -46,9 +46,7 @@ def test_a_run_cut_off_between_two_scales_ends_in_the_same_weights(optimiser, da
             recipe,
             [parse_source(data)],
             out,
-            pretrained=False,
-            numerics=Numerics(True, False),
-            **options,
+            Options(pretrained=False, numerics=Numerics(True, False), **options),
         )
 
     run(tmp_path / "whole")
@@ -102,4 +100,4 @@ def test_every_field_of_an_authors_recipe_can_be_overridden(data, tmp_path):
 
 def test_an_unknown_recipe_is_one_line_and_exit_code_2(data, tmp_path, capsys):
     assert run_command_line(app, command("pranet-if", data, tmp_path / "run", "--recipe", "mine")) == 2
-    assert capsys.readouterr().err == "error: recipe 'mine' is unknown; there are: ours, author\n"
+    assert capsys.readouterr().err == "rtpolyp: recipe 'mine' is unknown; there are: ours, author\n"

@@ -17,7 +17,7 @@ from train.data import Source, parse_source
 from train.export.bundle import _fingerprints
 from train.export.heldout import load_held_out
 from train.initial import begin_with, load_initial
-from train.loop import fit
+from train.loop import Options, fit
 from train.networks import NetworkSpec, create_network
 from train.optimisation import Numerics
 from train.recipe import Recipe
@@ -39,7 +39,7 @@ def clinic(folder: Path, seed: int) -> Source:
 def run(source: Source, out: Path, recipe: Recipe = STILL, **options) -> Checkpoint:
     """Train; return what `last.pt` holds."""
     numerics = Numerics(channels_last=False, bfloat16=False)
-    fit(SPEC, recipe, [source], out, pretrained=False, numerics=numerics, **options)
+    fit(SPEC, recipe, [source], out, Options(pretrained=False, numerics=numerics, **options))
     return load_checkpoint(out / "last.pt")
 
 

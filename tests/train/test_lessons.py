@@ -14,7 +14,7 @@ from train.checkpoint import load_checkpoint
 from train.data import Source, load_frames, parse_source
 from train.export.heldout import load_frames_of, load_held_out
 from train.hard_crops import HardCrop, write_hard_crops
-from train.loop import fit
+from train.loop import Options, fit
 from train.networks import NetworkSpec
 from train.recipe import Recipe
 
@@ -38,7 +38,7 @@ def sources(tmp_path_factory) -> list[Source]:
 
 
 def run(sources: list[Source], out: Path, recipe: Recipe = RECIPE, **options) -> Path:
-    return fit(SPEC, recipe, sources, out, pretrained=False, numerics=FLOAT32, **options)
+    return fit(SPEC, recipe, sources, out, Options(pretrained=False, numerics=FLOAT32, **options))
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tests.train import tiny_encoder
 from tests.train.polyps import write_polyps
 from train.data import Source, load_frames, parse_source
 from train.leaks import check_groups
-from train.loop import fit
+from train.loop import Options, fit
 from train.networks import NetworkSpec
 from train.recipe import Recipe
 
@@ -68,5 +68,5 @@ def test_polyp_free_frames_alone_are_refused(normal, tmp_path, monkeypatch):
             Recipe(steps=1, batch=4, sizes=((64, 1.0),)),
             [normal],
             tmp_path / "run",
-            pretrained=False,
+            Options(pretrained=False),
         )

@@ -59,7 +59,7 @@ def trainer_of(
     torch.manual_seed(0)
     where = torch.device(device)
     network = (network or Dot()).to(where)
-    return Trainer(network, SPEC, recipe, numerics, Batches(frames, recipe, where), **options)
+    return Trainer(network, SPEC, numerics, Batches(frames, recipe, where), **options)
 
 
 EVERYTHING = replace(RECIPE, polyp_free_crops=0.25, interlace=1, blur=1, noise=1, jpeg=1, clip_value=0.5)

@@ -14,10 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.errors import InputError
+from rtpolyp.printable import as_markdown
 from rtpolyp.spec import EngineSpec, read_spec, sha256_of, write_spec
+from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_command_line
 
 __all__ = ["CARD", "record", "write_model_card"]
@@ -136,7 +138,7 @@ def _render(spec: EngineSpec, folder: Path) -> str:
         spec=spec,
         data="\n".join(_data_lines(spec.training["sources"])),
         seen=len(spec.trained_on),
-        recipe="\n".join(f"- {key}: {_text(value)}" for key, value in spec.training.items()),
+        recipe="\n".join(f"- {key}: {as_markdown(_text(value))}" for key, value in spec.training.items()),
         processor=validation["processor"],
         polyp_free=validation["polyp_free"],
         validation="\n".join(_validation_table(validation["precisions"])),
@@ -151,7 +153,7 @@ def _data_lines(sources: Sequence[str]) -> Iterator[str]:
     for source in sources:
         folder, _, split = source.partition(":")
         what, terms = DATA.get(folder, ("not described here", "unknown: ask who made it"))
-        yield f"| {folder} | {split} | {what} | {terms} |"
+        yield f"| {as_markdown(folder)} | {as_markdown(split)} | {what} | {terms} |"
 
 
 def _validation_table(precisions: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -172,16 +174,17 @@ def _validation_table(precisions: Mapping[str, Mapping[str, Any]]) -> Iterator[s
     yield "|---|" + "---|" * len(precisions)
     for source in next(iter(precisions.values()))["dice_by_source"]:
         row = (_figure(values["dice_by_source"][source], ".4f") for values in precisions.values())
-        yield f"| {source} | " + " | ".join(row) + " |"
+        yield f"| {as_markdown(source)} | " + " | ".join(row) + " |"
     agreement = (_figure(values["agreement"], ".4f") for values in precisions.values())
     yield "| masks against FP32's | " + " | ".join(agreement) + " |"
 
 
 def _test_lines(test: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for name, report in test.items():
-        yield f"### {name}: {report['frames']} frames, {report['frames_with_polyp']} with a polyp"
+        frames = f"{report['frames']} frames, {report['frames_with_polyp']} with a polyp"
+        yield f"### {as_markdown(name)}: {frames}"
         yield ""
-        yield f"{report['source']}."
+        yield f"{as_markdown(report['source'])}."
         yield ""
         yield from ("| convention | Dice | IoU |", "|---|---|---|")
         for key, figure in report["figures"].items():
@@ -220,7 +223,7 @@ def _text(value: object) -> str:
     return _figure(value, ".4g") if value is None or isinstance(value, float) else str(value)
 
 
-app = App(name="python -m train.export.model_card", help=__doc__, version_flags=())
+app = make_app("python -m train.export.model_card", __doc__)
 
 
 @app.default

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from rtpolyp.imaging.postprocess import threshold_level
-from rtpolyp.measure.evaluation import SPECK
+from rtpolyp.measure.frame_score import SPECK
 from rtpolyp.measure.metrics import MATCH_IOU
 
 __all__ = ["PLAIN", "OperatingPoint", "Outcome", "choose_operating_point", "outcome_at"]

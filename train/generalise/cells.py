@@ -30,7 +30,7 @@ from train.generalise.hospitals import Fold
 from train.generalise.ingredients import BASELINE
 from train.generalise.mining import mine
 from train.hard_crops import write_hard_crops
-from train.loop import fit
+from train.loop import Options, fit
 from train.networks import NetworkSpec
 from train.optimisation import Numerics
 from train.recipe import Recipe
@@ -148,13 +148,15 @@ def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics:
             recipe,
             sources,
             where,
-            teachers=list(map(str, _teachers(cell, out))),
-            hard_crops=_hard_crops(cell, out, machine) if cell.mines else None,
-            load=store.load,
-            resume=True,
-            numerics=numerics,
-            **begins,
-            **asdict(machine),
+            Options(
+                teachers=list(map(str, _teachers(cell, out))),
+                hard_crops=_hard_crops(cell, out, machine) if cell.mines else None,
+                load=store.load,
+                resume=True,
+                numerics=numerics,
+                **begins,
+                **vars(machine),
+            ),
         )
 
     if cell.branches:

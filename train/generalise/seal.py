@@ -7,6 +7,7 @@ from typing import Any
 
 from rtpolyp.errors import InputError
 from rtpolyp.measure.report import append_row
+from rtpolyp.printable import from_cell
 
 __all__ = ["check_unopened", "log_opening"]
 
@@ -42,6 +43,6 @@ def _opening(log: Path, fold: str, recipe: str, seed: int) -> dict[str, str] | N
         return None
     with log.open(newline="", encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
-            if (row["fold"], row["recipe"], row["seed"]) == (fold, recipe, str(seed)):
+            if (from_cell(row["fold"]), from_cell(row["recipe"]), row["seed"]) == (fold, recipe, str(seed)):
                 return row
     return None

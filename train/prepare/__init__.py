@@ -21,6 +21,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rtpolyp.errors import InputError, OutputError
+from rtpolyp.printable import as_cell
 from train.prepare.archives import DATASETS, lists_of, read_archive
 from train.prepare.duplicates import find_clusters
 from train.prepare.folder import Folder, Pair, read_folder
@@ -141,9 +142,9 @@ def _convert(
     problems = [*problems, *(result for result in results if isinstance(result, str))]
     if problems:
         more = [f"… and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
-        lines = "\n  ".join([*problems[:LISTED], *more])
         raise InputError(
-            f"{folder}: nothing is written until this is corrected ({len(problems)}):\n  {lines}"
+            f"{folder}: nothing is written until this is corrected ({len(problems)}):",
+            listed=[*problems[:LISTED], *more],
         )
     return [result for result in results if isinstance(result, Frame)]
 
@@ -163,6 +164,6 @@ def _write(staging: Path, frames: Sequence[Frame], division: Division, report: R
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("stem", "family", "group"))
         for frame, family, group in zip(frames, division.families, division.groups, strict=True):
-            rows.writerow((frame.name, family, group))
+            rows.writerow(map(as_cell, (frame.name, family, group)))
     text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
     (staging / REPORT).write_text(text + "\n", encoding="utf-8")

@@ -1,23 +1,30 @@
 """`python -m train.table`: the paper's Table 1, trained cell by cell and scored with intervals."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import cv2
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
+from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_protocol
 from train.data import parse_source
 from train.experiment.start import Start
 from train.experiment.training import Machine
+from train.flags import EncoderFlags, MachineFlags
 from train.overrides import Overrides, given
-from train.table.design import RESULTS, RUNS, designed_cells
+from train.recipe import RecipeChoice
+from train.table.design import PICTURES, RESULTS, RUNS, designed_cells
 from train.table.design_report import write_design_report
 from train.table.design_results import read_design
 from train.table.engine_rates import read_engine_rates
 from train.table.figure import write_figures
+from train.table.gain_pictures import write_gain_pictures
+from train.table.number_format import numerics_of
 from train.table.paper import ROWS
 from train.table.plan import plan
 from train.table.protocols import PROTOCOLS
@@ -25,7 +32,7 @@ from train.table.report import write_report
 from train.table.results import read_lines
 from train.table.run import run_cells
 
-app = App(name="python -m train.table", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+app = make_app("python -m train.table", __doc__)
 
 
 @app.default
@@ -36,18 +43,14 @@ def table(
     net: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="")] = tuple(ROWS),
     protocol: str = "paper",
     encoder: str | None = None,
-    backbone_weights: str | None = None,
-    random_init: Annotated[bool, Parameter(negative="")] = False,
+    encoder_weights: EncoderFlags = EncoderFlags(),  # noqa: B008 – frozen
     init: Path | None = None,
     recipe: str = "ours",
     seeds: int = 5,
     budget_minutes: float | None = None,
     report_only: Annotated[bool, Parameter(negative="")] = False,
     frame: Annotated[tuple[str, ...], Parameter(consume_multiple=False, negative="")] = (),
-    device: str = "cpu",
-    precision: str | None = None,
-    compile_network: Annotated[bool, Parameter(name="--compile", negative="")] = False,
-    save_minutes: float = 5.0,
+    machine: MachineFlags = MachineFlags(),  # noqa: B008
     overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008 – frozen
 ) -> None:
     """Train every network with and without information fusion from several seeds, and score the test parts.
@@ -67,11 +70,6 @@ def table(
         paper, or pranet: one model on all --data, its last weights, Dice and IoU as means of 256 thresholds.
     encoder
         Backbone of all networks, or paper: vgg16 for fcn, res2net50 for pranet, their own for the others.
-    backbone_weights
-        Its ImageNet weights: a path, or imagenet to fetch the published ones where no package installs them;
-        default: weights/ENCODER_imagenet beside the data, else a package's.
-    random_init
-        Start the encoder from random weights.
     init
         Begin with all weights of INIT/NETWORK/best.pt, runs on other data; sections of their own tell of it.
     recipe
@@ -84,37 +82,30 @@ def table(
         Train nothing: write the table of the cells that are finished.
     frame
         Name of a test image for the picture, repeatable; default: a poor, a median and a good one.
-    device
-        Where to train: cpu, cuda, cuda:1 …
-    precision
-        float32, bfloat16 or, on CUDA, float16; default: the fastest here, measured once for the table.
-    compile_network
-        Run the networks through torch.compile.
-    save_minutes
-        Minutes between checkpoints.
     """
     if protocol not in PROTOCOLS:
-        raise InputError(f"protocol {protocol!r} is unknown; there are: {', '.join(PROTOCOLS)}")
+        raise InputError(f"protocol {protocol!r} is unknown; {known_names(protocol, PROTOCOLS)}")
     if not data and not report_only:
         raise InputError("--data: none given. Give e.g. ../data/kvasir-seg:paper80-10-10, or --report-only")
     trainings = PROTOCOLS[protocol].trainings([parse_source(text) for text in data])
     if not report_only:
-        start = Start(random_init, backbone_weights, init)
-        cells = list(plan(protocol, net, encoder, trainings, seeds, start, recipe, given(overrides)))
-        machine = Machine(device, precision, compile_network, save_minutes)
-        run_cells(cells, out, out, machine, budget_minutes, lambda: write_report(read_lines(out), out))
+        start = Start(encoder_weights.random_init, encoder_weights.backbone_weights, init)
+        choice = RecipeChoice(recipe, given(overrides))
+        cells = list(plan(protocol, net, encoder, trainings, seeds, start, choice))
+        place = machine.machine()
+        run_cells(cells, out, out, place, budget_minutes, lambda: write_report(read_lines(out), out))
     write_report(read_lines(out), out)
-    write_figures(out, [source for sources in trainings for source in sources], frame, device)
+    write_figures(out, [source for sources in trainings for source in sources], frame, machine.device)
 
 
 @app.command(name="report")
 def report_design(*, results: Path = RESULTS) -> None:
-    """Write the report of the design in docs/paper.md and its forest plot, from what is finished.
+    """Write the report of the design in docs/paper.md and its pictures, from what is finished.
 
     Parameters
     ----------
     results
-        The folder of the finished cells, beside which both are written.
+        The folder of the finished cells, beside which all are written.
     """
     write_design_report(read_design(results), read_engine_rates(results / "engines.json"), results)
 
@@ -148,7 +139,34 @@ def work_on_design(
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    run_cells(designed_cells(data), results, runs, Machine(save_minutes=save_minutes), budget_minutes)
+    run_cells(
+        designed_cells(data),
+        results,
+        runs,
+        Machine(save_minutes=save_minutes),
+        budget_minutes,
+        numerics_of=partial(numerics_of, results=results),
+    )
+
+
+@app.command(name="pictures")
+def draw_design(*, data: Path, results: Path = RESULTS, runs: Path = RUNS, out: Path = PICTURES) -> None:
+    """Draw the images on which fusion helps each network of the design most and least, from what is finished.
+
+    Parameters
+    ----------
+    data
+        The folder that holds kvasir-seg and cvc-612.
+    results
+        The folder of the finished cells.
+    runs
+        Where the weights of finished cells lie.
+    out
+        Where the pictures go, one for each test part; they show frames of the data sets.
+    """
+    finished = read_design(results)
+    sources = dict.fromkeys(cell.sources[0] for cell in designed_cells(data))
+    write_gain_pictures(finished, list(sources), runs, out)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import torch
 from rtpolyp.errors import InputError
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.evaluation import Evaluation, FrameScore, evaluate_engine
+from rtpolyp.printable import as_cell
 from rtpolyp.spec import sha256_of
 from train.checkpoint import load_checkpoint
 from train.data import Source
@@ -29,7 +30,7 @@ from train.experiment.initialisation import draw_by_name
 from train.experiment.start import Start
 from train.experiment.torch_engine import TorchEngine, engine_of
 from train.experiment.training import Machine, curve, recipe_as_json, training_seconds
-from train.loop import fit
+from train.loop import Options, fit
 from train.networks import NetworkSpec
 from train.optimisation import Numerics
 from train.recipe import Recipe
@@ -54,7 +55,6 @@ class Cell:
     recipe: Recipe  # with the cell's seed
     sources: tuple[Source, ...]  # trained on together; each is scored on its own test part
     start: Start
-    numerics: Numerics | None = None  # None: measured once for all cells of a table
 
     @property
     def name(self) -> str:
@@ -80,13 +80,15 @@ def run_cell(
         cell.recipe,
         cell.sources,
         run,
-        pretrained=cell.start.pretrained(cell.spec, cell.sources),
-        init=cell.start.init_of(cell.spec),
-        initialise=partial(draw_by_name, seed=cell.recipe.seed),
-        load=store.load,
-        resume=True,
-        numerics=numerics,
-        **asdict(machine),
+        Options(
+            pretrained=cell.start.pretrained(cell.spec, cell.sources),
+            init=cell.start.init_of(cell.spec),
+            initialise=partial(draw_by_name, seed=cell.recipe.seed),
+            load=store.load,
+            resume=True,
+            numerics=numerics,
+            **vars(machine),
+        ),
     )
     checkpoint = load_checkpoint(run / "last.pt")
     replace_file(run / WEIGHTS, partial(save_weights, checkpoint))
@@ -106,7 +108,7 @@ def run_cell(
         "tests": tests,
         "loss": _rounded(run / "train.csv", "loss"),
         "validation_dice": _rounded(run / "val.csv", "dice"),
-        "training_seconds": round(training_seconds(run), 1),
+        "training_seconds": round(training_seconds(run), 3),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         "processor": this_processor().name,
         "torch": torch.__version__,
@@ -120,8 +122,7 @@ def run_cell(
 
 def is_finished(cell: Cell, results: Path) -> bool:
     """Whether `results` holds this cell's scores; raises InputError when they are of another training."""
-    settings = settings_of(cell) | ({"numerics": asdict(cell.numerics)} if cell.numerics else {})
-    return has_finished(results / cell.name / "cell.json", SCHEMA, settings)
+    return has_finished(results / cell.name / "cell.json", SCHEMA, settings_of(cell))
 
 
 def read_cells(results: Path) -> list[tuple[Path, dict[str, Any]]]:
@@ -159,8 +160,8 @@ def _rows(frames: Iterable[FrameScore], protocol: str) -> list[dict[str, Any]]:
     figures = PROTOCOLS[protocol].figures
     return [
         {
-            "name": frame.pair.name,
-            "group": "" if frame.pair.group == frame.pair.name else frame.pair.group,
+            "name": as_cell(frame.pair.name),
+            "group": "" if frame.pair.group == frame.pair.name else as_cell(frame.pair.group),
             **dict(zip(("dice", "iou"), figures(frame), strict=True)),
         }
         for frame in frames

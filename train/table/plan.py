@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from train.data import Source
 from train.experiment.start import Start
 from train.networks import OWN_ENCODED, NetworkSpec
 from train.networks.own_encoder import OWN
-from train.recipe import recipe_for
+from train.recipe import RecipeChoice
 from train.table.cells import Cell
 from train.table.paper import ROWS
 
@@ -50,17 +50,16 @@ def plan(
     trainings: Sequence[tuple[Source, ...]],
     seeds: int,
     start: Start,
-    recipe: str,
-    overrides: dict[str, Any],
+    recipe: RecipeChoice,
 ) -> Iterator[Cell]:
     """The cells in the order of their training: by data, then seed by seed, so that pairs are complete early.
 
-    Both arms of a row share one recipe, `recipe` with `overrides`, whose seed is the first. Raises InputError
+    Both arms of a row share one recipe, whose seed is the first. Raises InputError
     for an unknown row or recipe and for values that cannot work.
     """
     if unknown := [row for row in rows if row not in ROWS]:
         raise InputError(
-            f"network {unknown[0]!r} is no row; there are: {', '.join(ROWS)}, each with and without IF"
+            f"network {unknown[0]!r} is no row; {known_names(unknown[0], ROWS)}, each with and without IF"
         )
     if seeds < 1:
         raise InputError(f"seeds: {seeds} cannot work. Give 1 or more")
@@ -68,7 +67,7 @@ def plan(
         for index in range(seeds):
             for row in rows:
                 is_light = row in OWN_ENCODED and encoder not in (None, OWN, "paper")
-                shared = recipe_for(row, recipe, light=is_light).changed(**overrides)
+                shared = recipe.of(row, light=is_light)
                 shared = replace(shared, seed=shared.seed + index)
                 for arm, spec in arms_of(row, encoder).items():
                     yield Cell(protocol, row, arm, spec, shared, sources, start)

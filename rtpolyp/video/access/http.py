@@ -2,8 +2,10 @@
 
 import base64
 import http.client
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from rtpolyp.video.access.deadline import DeadlineSocket
 from rtpolyp.video.access.hosts import Hosts, place_of
 from rtpolyp.video.live.faults import CHECK, CREDENTIALS, InputFault
 
@@ -11,6 +13,8 @@ __all__ = ["Reply", "fetch", "redirected_http"]
 
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 5
+HEADER_SECONDS = 10.0
+BODY_SECONDS = 60.0  # a part of a playlist lasts some ten
 REFUSED = {
     401: ("user name or password refused (401)", CREDENTIALS),
     403: ("forbidden to this user (403)", CREDENTIALS),
@@ -19,7 +23,7 @@ REFUSED = {
 
 
 class Reply:
-    """An answer, whose body libav can read as a file, of `limit` bytes at most."""
+    """An answer, whose body libav can read as a file: `limit` bytes and BODY_SECONDS at most."""
 
     def __init__(self, connection: http.client.HTTPConnection, limit: int) -> None:
         self._connection, self._left = connection, limit
@@ -90,8 +94,13 @@ def _get(address: str, timeout: float, limit: int) -> Reply:
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     connection = kind(*place_of(url), timeout=timeout)
     try:
+        connection.connect()
+        sock: Any = DeadlineSocket(connection.sock, timeout, HEADER_SECONDS)
+        connection.sock = sock
         connection.request("GET", path, headers=headers)
-        return Reply(connection, limit)
+        reply = Reply(connection, limit)
+        sock.allow(BODY_SECONDS)
+        return reply
     except BaseException:
         connection.close()
         raise

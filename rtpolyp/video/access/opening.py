@@ -20,15 +20,17 @@ __all__ = ["open_file", "open_stdin", "open_url"]
 Timeouts = tuple[float, float]  # seconds: until an input is open, and for each packet
 
 
-def open_file(path: Path) -> av.container.InputContainer:
+def open_file(path: Path, settings: Mapping[str, str]) -> av.container.InputContainer:
     """Open a video file, or a local playlist with parts in its own folder; raises as `av.open` does.
+
+    `settings` are options of libav, here and below.
 
     Raises InputFault for a playlist that names anything else.
     """
     name = f"file:{path}"  # the prefix keeps libav from reading a name like "a:b.mp4" as an address
     if is_playlist(path.name):
-        return _open_playlist(name, LocalParts(path), {}, None)
-    return _open(name, whitelist(None))
+        return _open_playlist(name, LocalParts(path), settings, None)
+    return _open(name, {**settings, **whitelist(None)})
 
 
 def open_stdin(settings: Mapping[str, str]) -> av.container.InputContainer:

@@ -12,8 +12,11 @@ from rtpolyp.video.access.hosts import Hosts
 from rtpolyp.video.access.opening import open_file, open_stdin, open_url
 from rtpolyp.video.address import STDIN, redact
 from rtpolyp.video.input_options import InputOptions
+from rtpolyp.video.picture_limit import probing_limits
 
 __all__ = ["Feed", "feed_of_file", "feed_of_stdin", "feed_of_url"]
+
+ANALYSIS = "500000"  # microseconds that suffice to tell a stream's traits
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,9 @@ def feed_of_url(address: str, options: InputOptions) -> Feed:
     """
     hosts = Hosts(options.allowed_hosts)
     timeouts = options.open_seconds, options.stall_seconds
-    # Half a second suffices to tell a stream's traits. No `nobuffer`: it discards what was read for that, and
-    # with it the first key frame, which delays the first picture by a group of pictures.
-    settings = {"analyzeduration": "500000"}
+    # No `nobuffer`: it discards what was read for ANALYSIS, and with it the first key frame, which delays the
+    # first picture by a group of pictures.
+    settings = {"analyzeduration": ANALYSIS, **probing_limits(options.max_pixels)}
     if address.lower().startswith(("rtsp:", "rtsps:")):
         settings["rtsp_transport"] = "tcp"
     if address.lower().startswith("udp:"):
@@ -50,21 +53,22 @@ def feed_of_url(address: str, options: InputOptions) -> Feed:
     return Feed(redact(address), open_input, address)
 
 
-def feed_of_stdin() -> Feed:
+def feed_of_stdin(options: InputOptions) -> Feed:
     """The standard input, to its end; it cannot be opened twice."""
+    settings = {"analyzeduration": ANALYSIS, **probing_limits(options.max_pixels)}
 
     def open_input() -> av.container.InputContainer:
-        return open_stdin({"analyzeduration": "500000"})
+        return open_stdin(settings)
 
     return Feed("standard input", open_input, STDIN, waits=True, at_end="end")
 
 
-def feed_of_file(path: Path, *, repeat: bool = False) -> Feed:
+def feed_of_file(path: Path, options: InputOptions, *, repeat: bool = False) -> Feed:
     """A video file, played at its own pace: once, or again and again."""
     at_end: Literal["repeat", "end"] = "repeat" if repeat else "end"
     return Feed(
         path.name,
-        lambda: open_file(path),
+        lambda: open_file(path, probing_limits(options.max_pixels)),
         os.fspath(path),
         path,
         waits=True,

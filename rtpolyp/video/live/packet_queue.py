@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import av
 
-__all__ = ["Arrival", "PacketQueue"]
+__all__ = ["LIMIT_BYTES", "LIMIT_PACKETS", "Arrival", "PacketQueue"]
 
 PREFETCH = 16  # packets read ahead where the input waits
 LIMIT_BYTES = 64 * 1024 * 1024  # where it does not: some 20 s of 1080p
+LIMIT_PACKETS = 8192  # as well: empty ones cost a kilobyte each, too
 LAG_SECONDS = 0.5  # a decoder that is further behind leaps to the newest key frame
 
 
@@ -59,7 +60,8 @@ class PacketQueue:
             while self.waits and len(self._arrivals) >= PREFETCH and not self._closed:
                 self._changed.wait()
             self._last_put = time.monotonic()
-            if self._bytes + packet.size > LIMIT_BYTES and not self.waits:
+            too_much = self._bytes + packet.size > LIMIT_BYTES or len(self._arrivals) >= LIMIT_PACKETS
+            if too_much and not self.waits:
                 self.dropped += len(self._arrivals)
                 self._arrivals.clear()
                 self._bytes = self._leap = 0

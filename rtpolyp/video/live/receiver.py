@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import av
 
@@ -16,7 +17,7 @@ from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.live.connection import Connection
 from rtpolyp.video.live.faults import CHECK, InputFault, explain
 from rtpolyp.video.live.feed import Feed
-from rtpolyp.video.live.packet_queue import Arrival
+from rtpolyp.video.live.packet_queue import LIMIT_BYTES, LIMIT_PACKETS, Arrival
 from rtpolyp.video.picture_decoder import PictureDecoder
 from rtpolyp.video.remarks import Remarks
 from rtpolyp.video.stream_choice import clock_may_leap
@@ -53,6 +54,7 @@ class Receiver:
         self._said_at = -math.inf  # monotonic, of the last line about an outage
         self._attempts = 0  # to open the input, since the last picture
         self._untapped: list[av.Packet[av.stream.Stream]] | None = []  # of before the tap was there
+        self._untapped_bytes = 0
 
     def pictures(self) -> Generator[av.VideoFrame, None, None]:
         """Conformed frames in display order, with pts in TIME_BASE where the sender gave any."""
@@ -125,10 +127,18 @@ class Receiver:
         placed = self._timeline.place(packet, arrival.at) if packet.size else self._timeline.rest()
         for ready in placed:
             if self._untapped is not None:
-                self._untapped.append(ready)
+                self._keep(ready, self._untapped)
             elif self.tap is not None:
                 self.tap.packet(ready)
         return packet.stream.type == "video"
+
+    def _keep(self, packet: "av.Packet[av.stream.Stream]", untapped: list[Any]) -> None:
+        """For the tap, which waits for a key frame where the beginning is missing."""
+        self._untapped_bytes += packet.size
+        if self._untapped_bytes > LIMIT_BYTES or len(untapped) >= LIMIT_PACKETS:
+            untapped.clear()
+            self._untapped_bytes = packet.size
+        untapped.append(packet)
 
     def _decoded_now(self, arrival: Arrival) -> list[av.VideoFrame]:
         """Decode a packet, even one that is marked as corrupt: a counter that jumps marks whole ones, too."""

@@ -8,7 +8,7 @@ import pytest
 from rtpolyp.errors import EngineError
 from rtpolyp.inference.nvidia_card import Card
 from scripts.gpu.cases import CASES, Case
-from scripts.gpu.step import Outcome, Step, run_step, step_main
+from scripts.gpu.step import Outcome, Step, run_step, step_app, step_main
 from scripts.gpu_check import attempt, flavours_for, steps_for
 
 
@@ -87,13 +87,20 @@ def test_a_step_needs_what_it_needs():
     assert (late.status, late.reason) == ("not run", "the time was up")
 
 
-def test_an_error_of_ours_is_one_line_and_exit_code_2(capsys):
-    def refuses():
-        raise EngineError("a.engine: refused")
+def test_an_error_of_ours_is_one_line_and_exit_code_2(capsys, monkeypatch):
+    app = step_app("A step.")
 
-    assert step_main(refuses) == 2
+    @app.default
+    def work(*, value: int = 0) -> dict[str, int]:
+        if not value:
+            raise EngineError("a.engine: refused")
+        return {"value": value}
+
+    monkeypatch.setattr("sys.argv", ["step"])
+    assert step_main(app) == 2
     assert capsys.readouterr().err == "a.engine: refused\n"
-    assert step_main(lambda: {"value": 1}) == 0
+    monkeypatch.setattr("sys.argv", ["step", "--value", "1"])
+    assert step_main(app) == 0
     assert capsys.readouterr().out == '{"value": 1}\n'
 
 

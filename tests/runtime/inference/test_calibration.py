@@ -7,7 +7,7 @@ import pytest
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.calibration import CalibrationKey, cache_folder, choose, measure, recall, remember
 from rtpolyp.inference.processor import Processor, this_processor
-from rtpolyp.inference.stub import StubEngine
+from tests.runtime.stub_engine import StubEngine
 
 PROCESSOR = Processor("EPYC", ("avx2", "fma"), 2)
 KEY = CalibrationKey(PROCESSOR, "openvino 1", "ab12", (288, 288), "latency", None, 1)

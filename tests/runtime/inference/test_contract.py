@@ -16,9 +16,9 @@ from rtpolyp.inference.isolated.engine import IsolatedEngine
 from rtpolyp.inference.local_engine import LocalEngine, SlotEngine
 from rtpolyp.inference.onnxruntime import OnnxRuntimeCudaEngine, OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
-from rtpolyp.inference.stub import StubEngine
 from tests.runtime.on_card import LEVELS, tensorrt_engine
 from tests.runtime.simulated_tensorrt import simulated_engine
+from tests.runtime.stub_engine import StubEngine
 from tests.runtime.tiny_bundle import red_square
 
 WAIT_SECONDS = 20.0  # for what takes milliseconds: a failure, not a measurement

@@ -2,9 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.library.model import Model
 from tests.runtime.red_disc import SPEC
+from tests.runtime.stub_engine import StubEngine
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import pytest
 from rtpolyp import load
 from rtpolyp.errors import EngineError, InputError
 from rtpolyp.imaging.geometry import Rect
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.library.model import Model
 from rtpolyp.phantom import render_phantom
 from rtpolyp.pipeline import segment
 from rtpolyp.video.source import open_source
 from tests.runtime.clips import make_clip
 from tests.runtime.red_disc import SPEC, disc
+from tests.runtime.stub_engine import StubEngine
 
 SIZE = 320, 240
 AS_A_FILE_RUN = (

@@ -17,7 +17,7 @@ from tests.runtime.red_disc import disc
 
 SIZE = 321, 241  # odd
 SHOW = """
-    from rtpolyp.inference.stub import StubEngine
+    from tests.runtime.stub_engine import StubEngine
     from rtpolyp.library.model import Model
     from tests.runtime.red_disc import SPEC, disc
     with Model(StubEngine(SPEC)) as model:

@@ -8,10 +8,10 @@ import pytest
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.pipeline import segment
 from rtpolyp.video.source import open_source
 from tests.runtime.red_disc import SPEC, disc, disc_clip, textured_disc
+from tests.runtime.stub_engine import StubEngine
 
 SIZE = 320, 240
 

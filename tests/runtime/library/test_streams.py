@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import EngineError, InputError
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.library.model import Model
 from rtpolyp.video.source import open_source
 from tests.runtime.clips import Clip, code_of, make_clip
 from tests.runtime.red_disc import SPEC, disc, disc_clip, textured_disc
+from tests.runtime.stub_engine import StubEngine
 from tests.runtime.video.senders import http_sender, http_url
 
 SIZE = 320, 240

@@ -8,7 +8,6 @@ from pathlib import Path
 from unittest.mock import patch
 
 from rtpolyp.errors import InputError
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.event_log import EventLog
 from rtpolyp.live.live_options import LiveOptions, LiveSummary
@@ -16,6 +15,7 @@ from rtpolyp.live.session import run_session
 from rtpolyp.settings import Settings
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
+from tests.runtime.stub_engine import StubEngine
 
 RATE = 5  # frames/s: what a busy machine delays a thread by is a fraction of its interval
 INTERVAL = 1 / RATE  # seconds
@@ -83,7 +83,6 @@ def rehearse(source, engine, folder, watcher=None, *, ladder=None, **changes) ->
             settings,
             Outputs(**paths),
             LiveOptions(**options),
-            header={"source": source.name},
             display=watcher,
         )
     return watcher, summary

@@ -6,12 +6,12 @@ import time
 import pytest
 
 from rtpolyp.inference.isolated.engine import IsolatedEngine
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.video import outputs
 from tests.runtime.faulty_engine import Faulty
 from tests.runtime.live.rehearsal import INTERVAL, LARGEST_GAP, RATE, Watcher, gaps, played, rehearse
 from tests.runtime.live.scripted import Pause, Scripted
 from tests.runtime.red_disc import SPEC
+from tests.runtime.stub_engine import StubEngine
 
 DEADLINE_SECONDS = 1.0
 FAULT_AT = 5  # the request; request 0 warms the engine up

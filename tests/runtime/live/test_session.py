@@ -183,7 +183,7 @@ def test_stop_ends_it_in_time_even_when_the_engine_hangs(tmp_path):
     engine = Plain(SPEC, hang_at=range(3, 100))
     begun = time.monotonic()
     outputs, options = Outputs(video=tmp_path / "out.mp4"), LiveOptions(crop="off")
-    run_session(Scripted(30, rate=RATE), Engines(engine), SETTINGS, outputs, options, header={}, stop=stop)
+    run_session(Scripted(30, rate=RATE), Engines(engine), SETTINGS, outputs, options, stop=stop)
     assert time.monotonic() - begun < 1.5 + END_SECONDS
 
 
@@ -195,7 +195,7 @@ def test_an_output_that_cannot_be_opened_fails_and_closes_the_rest(tmp_path):
     engine, before = Plain(SPEC), sink_threads()
     outputs = Outputs(video=tmp_path / "out.mp4", json=tmp_path / "missing" / "out.jsonl")
     with pytest.raises(OutputError, match="no folder"):
-        run_session(Scripted(1, rate=RATE), Engines(engine), SETTINGS, outputs, LiveOptions(), header={})
+        run_session(Scripted(1, rate=RATE), Engines(engine), SETTINGS, outputs, LiveOptions())
     with pytest.raises(EngineError, match="closed"):
         engine.submit(np.zeros((1, SPEC.height, SPEC.width, 3), np.uint8))
     assert sink_threads() <= before
@@ -220,7 +220,7 @@ def test_a_slow_engine_is_replaced_by_a_smaller_one(tmp_path):
     outputs = Outputs(json=tmp_path / "out.jsonl")
     options = LiveOptions(crop="off", max_age_ms=1000 * max_age)
     done = Watcher(done=lambda watcher: len(watcher.times) > 20)
-    run_session(Scripted(30, rate=RATE), engines, SETTINGS, outputs, options, header={}, display=done)
+    run_session(Scripted(30, rate=RATE), engines, SETTINGS, outputs, options, display=done)
     assert opened == ["small"]
     assert engines.current.spec == SMALL
     assert (engines.state.state, engines.state.reason) == ("reduced", "input 96x64")
@@ -236,7 +236,7 @@ def test_an_engine_that_does_not_open_leaves_the_first_at_work(tmp_path, caplog)
     outputs = Outputs(json=tmp_path / "out.jsonl")
     options = LiveOptions(crop="off", max_age_ms=1000 * max_age)
     done = Watcher(done=lambda watcher: len(watcher.times) > 20)
-    run_session(Scripted(30, rate=RATE), engines, SETTINGS, outputs, options, header={}, display=done)
+    run_session(Scripted(30, rate=RATE), engines, SETTINGS, outputs, options, display=done)
     assert engines.current is first
     assert engines.state.state == "on"
     assert "small: no such bundle; going on as before" in caplog.text

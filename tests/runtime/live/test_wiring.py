@@ -78,7 +78,7 @@ def test_the_fallback_takes_over_from_a_slow_network_and_hands_back(tmp_path):
     options = LiveOptions(crop="off", max_age_ms=MAX_AGE_MS)
     settings = Settings(threshold=0.5, minimum_area=0.001, minimum_confidence=0.0)
     source, display = Scripted(40, rate=RATE, draw=textured_disc), Watcher(done=look)
-    run_session(source, engines, settings, outputs, options, header={}, display=display)
+    run_session(source, engines, settings, outputs, options, display=display)
     assert opened == ["small", "large"]
     assert [(state.state, state.reason) for state in states] == [
         ("on", ""),

@@ -48,3 +48,8 @@ def test_what_is_no_table_fails_in_one_line(tmp_path, content, reason):
     with pytest.raises(InputError, match=reason) as caught:
         read_groups(tmp_path / "groups.csv")
     assert "\n" not in str(caught.value)
+
+
+def test_an_apostrophe_before_a_formula_is_not_part_of_a_name(tmp_path):
+    (tmp_path / "groups.csv").write_text("stem,family,group\n'=a,'-,'@P1\n'b,,'c\n")
+    assert read_groups(tmp_path / "groups.csv") == {"=a": Group("@P1", "-"), "'b": Group("'c", "")}

@@ -7,8 +7,8 @@ import pytest
 
 from rtpolyp.errors import EngineError
 from rtpolyp.inference.bundle import Bundle
-from rtpolyp.inference.stub import StubEngine, redness
 from rtpolyp.measure.parity import Parity, check_parity, compare_masks, probabilities
+from tests.runtime.stub_engine import StubEngine, redness
 from tests.runtime.tiny_bundle import red_square
 
 

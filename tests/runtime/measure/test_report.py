@@ -157,3 +157,16 @@ def test_append_row_fails(tmp_path: Path) -> None:
 def test_write_text_fails(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"cannot be written \(Is a directory\)"):
         write_text("text", tmp_path)
+
+
+def test_rows_hold_no_formulas(tmp_path: Path):
+    path = tmp_path / "log.csv"
+    append_row({"recipe": "=1+1", "gain": "-0.12", "seed": 3, "note": "a\nb"}, path)
+    assert path.read_text() == "recipe,gain,seed,note\n'=1+1,-0.12,3,a\\nb\n"
+
+
+def test_frames_in_a_csv_are_no_formulas(tmp_path: Path):
+    path = tmp_path / "frames.csv"
+    write_csv(evaluation([("=cmd|' /C calc'!A0", "@SUM(A1)")]), path)
+    (row,) = csv.DictReader(path.read_text().splitlines())
+    assert not {value[0] for value in row.values() if value} & set("=+@")

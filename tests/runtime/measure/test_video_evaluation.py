@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import InputError
-from rtpolyp.inference.stub import StubEngine
-from rtpolyp.measure.statistics import poisson_interval
+from rtpolyp.measure.statistics import clopper_pearson, poisson_interval
 from rtpolyp.measure.video_evaluation import Observation, observe, untracked
 from rtpolyp.measure.video_score import VideoScore, score_video, to_dict
-from rtpolyp.measure.video_truth import Polyps, Truth, no_polyps
+from rtpolyp.measure.video_truth import Known, Polyps, Truth, no_polyps
 from rtpolyp.pipeline import segment
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.array_source import ArraySource
 from rtpolyp.video.image_files import ImageFiles
 from tests.runtime.red_disc import SPEC
+from tests.runtime.stub_engine import StubEngine
 
 SIZE = (128, 96)
 MUCOSA = (70, 80, 100)
@@ -53,10 +53,10 @@ def truth(*patterns: tuple[str, tuple[int, int]], count: int | None = None) -> T
     return Truth(frames(), count or len(patterns[0][0]))
 
 
-def observe_frames(source: ArraySource, **options: object) -> list[list[Observation]]:
+def observe_frames(source: ArraySource, **known: object) -> list[list[Observation]]:
     """What each frame alone shows."""
     with StubEngine(SPEC) as engine:
-        return observe(source, engine, trackers={"alone": lambda: untracked}, **options)["alone"]
+        return observe(source, engine, known=Known(**known), trackers={"alone": lambda: untracked})["alone"]
 
 
 def score(source: ArraySource, **options: object) -> VideoScore:
@@ -77,6 +77,7 @@ def test_polyps_are_found_where_an_outline_meets_them() -> None:
     polyps = result.polyps
     assert (polyps.annotated, polyps.found, polyps.appearances, polyps.missed) == (9, 6, 1, 0)
     assert polyps.sensitivity == pytest.approx(6 / 9)
+    assert (polyps.sensitivity_per_polyp, polyps.per_polyp) == (1, clopper_pearson(1, 1))
     assert (result.outlines, result.false_outlines, result.outlined) == (8, 2, 6)
     assert polyps.first_outline_ms == pytest.approx((100,))
     assert polyps.flicker_per_second == pytest.approx(4 / 0.9)  # two interruptions in nine frames
@@ -95,6 +96,8 @@ def test_two_polyps_at_once_are_two_appearances() -> None:
     result = score(clip(patterns[0], ("......", RIGHT)), truth=truth(*patterns))
     assert (result.polyps.appearances, result.polyps.missed, result.polyps.annotated) == (2, 1, 10)
     assert result.polyps.seconds == pytest.approx(1.0)
+    assert result.polyps.sensitivity_per_polyp == 0.5
+    assert to_dict(result)["polyps"]["sensitivity_per_polyp"] == 0.5
 
 
 def test_polyp_free_frames_give_area_and_activations() -> None:
@@ -104,6 +107,8 @@ def test_polyp_free_frames_give_area_and_activations() -> None:
     free = result.polyp_free
     assert (free.frames, free.outlined, free.seconds) == (29, 18, pytest.approx(2.9))
     assert [stay.count for stay in free.activations] == [3, 0, 0]
+    assert [(stay.minimum_frames, stay.count) for stay in free.activations_by_frames] == [(1, 3), (6, 2)]
+    assert free.activations_by_frames[0].per_examination is None
     first = free.activations[0]
     assert first.per_minute == pytest.approx(60 * 3 / 2.9)
     assert first.interval == pytest.approx([60 / 2.9 * end for end in poisson_interval(3)])
@@ -127,7 +132,7 @@ def test_a_still_outline_is_consistent_and_a_blink_is_not() -> None:
 def test_the_alert_comes_later_than_the_outline() -> None:
     pattern = (10 * "." + 20 * "#", LEFT)
     with StubEngine(SPEC) as engine:
-        seen = observe(clip(pattern), engine, truth=truth(pattern), alert_delay_ms=300)["tracked"]
+        seen = observe(clip(pattern), engine, known=Known(truth(pattern)), alert_delay_ms=300)["tracked"]
     result = score_video(seen)
     (outline,), (alert,) = result.polyps.first_outline_ms, result.polyps.first_alert_ms
     assert alert - outline == pytest.approx(300)
@@ -147,7 +152,7 @@ def test_nothing_passes_from_one_sequence_to_the_next() -> None:
 
 def test_each_sequence_gets_a_tracker_of_its_own() -> None:
     with StubEngine(SPEC) as engine:
-        cut = observe(clip(("###...", LEFT)), engine, sequences=list("aaabbb"))["tracked"]
+        cut = observe(clip(("###...", LEFT)), engine, known=Known(sequences=list("aaabbb")))["tracked"]
         alone = observe(clip(("...", LEFT)), engine)["tracked"]
     assert [len(frame.outlines) for frame in cut[1]] == [len(frame.outlines) for frame in alone[0]]
 
@@ -192,4 +197,4 @@ def test_observing_fails_on_sequences_that_do_not_fit() -> None:
 def test_observing_fails_on_images_that_stand_alone(tmp_path) -> None:
     assert cv2.imwrite(str(tmp_path / "a.png"), np.zeros((96, 128, 3), np.uint8))
     with StubEngine(SPEC) as engine, pytest.raises(InputError, match="not a video"):
-        observe(ImageFiles(tmp_path), engine, truth=no_polyps())
+        observe(ImageFiles(tmp_path), engine, known=Known(no_polyps()))

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.table import Table
 
-from rtpolyp.printable import as_cell, printable
+from rtpolyp.printable import as_cell, as_markdown, from_cell, printable
 from rtpolyp.terminal.console import make_console
 
 HOSTILE = "a\x1b[31m[bold]b[/bold]\x1b]0;title\x07\u202e:smile:\r"
@@ -47,4 +47,20 @@ def test_brackets_are_no_markup(text: str):
 )
 def test_a_cell_is_no_formula(text: str, cell: str):
     assert as_cell(text) == cell
+    assert from_cell(cell) == printable(text)
     assert printable(cell) == cell
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("kvasir-seg", "kvasir-seg"),
+        ("a|b", r"a\|b"),
+        ("<img src=x>", r"\<img src=x\>"),
+        ("[x](javascript:y)", r"\[x\](javascript:y)"),
+        ("`rm`\n# title", r"\`rm\`\\n# title"),
+        ("&lt;", r"\&lt;"),
+    ],
+)
+def test_a_report_in_markdown_holds_no_markup(text: str, shown: str):
+    assert as_markdown(text) == shown

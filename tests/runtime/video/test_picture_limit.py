@@ -1,5 +1,10 @@
 """Pictures that declare more pixels than the limit are refused before one is decoded."""
 
+import struct
+import subprocess
+import sys
+import zlib
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -59,6 +64,44 @@ def test_a_decoder_refuses_what_a_stream_grows_to(tmp_path: Path):
         first = next(grown.demux())
         with pytest.raises(av.InvalidDataError):
             codec.decode(first)
+
+
+LOOKED_AT = """
+import resource, sys
+from rtpolyp.errors import InputError
+from rtpolyp.video.source import open_source
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    open_source(sys.argv[1])
+except InputError as exc:
+    print(exc, file=sys.stderr)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_a_picture_that_hides_its_size_takes_no_memory_while_it_is_looked_at(tmp_path: Path):
+    """A PNG of 144 megapixels in a container that says 64x64."""
+    side = 12_000
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(bytes((side + 1) * side), 1)),
+        (b"IEND", b""),
+    ]
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+        for name, body in chunks
+    )
+    path = tmp_path / "hidden.mov"
+    with av.open(path, "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "rgb24"
+        packet = av.Packet(data)
+        packet.stream, packet.pts, packet.dts, packet.time_base = stream, 0, 0, Fraction(1, 25)
+        container.mux(packet)
+    command = [sys.executable, "-c", LOOKED_AT, path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "hidden.mov: holds no frame that can be decoded" in done.stderr
+    assert int(done.stdout) < 60  # MiB; a picture takes 137
 
 
 def test_an_image_is_refused(tmp_path: Path):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from rtpolyp.video import timeline as timeline_module
 from rtpolyp.video.timeline import TIME_BASE, Timeline
 
 NOW = 1000.0  # seconds: the monotonic clock when the first packet comes
@@ -13,7 +14,7 @@ NOW = 1000.0  # seconds: the monotonic clock when the first packet comes
 def packet(pts, dts=None, kind="video", time_base=Fraction(1, 25), duration=1):
     dts = pts if dts is None else dts
     return SimpleNamespace(
-        pts=pts, dts=dts, duration=duration, time_base=time_base, stream=SimpleNamespace(type=kind)
+        pts=pts, dts=dts, duration=duration, time_base=time_base, stream=SimpleNamespace(type=kind), size=1
     )
 
 
@@ -96,7 +97,7 @@ def test_a_file_goes_on_without_a_gap_where_its_clock_goes_back():
     assert placed(timeline, *pictures(100, 101, 102, 50, 51)) == [
         ("video", seconds) for seconds in (0.0, 0.04, 0.08, 0.12, 0.16)
     ]
-    assert timeline.resets == [0.12]
+    assert timeline.last_reset == 0.12
     assert timeline.first_offset == -4
 
 
@@ -109,14 +110,14 @@ def test_a_leap_ahead_is_a_new_clock_only_where_the_container_may_hold_one(may_l
 def test_a_pause_in_a_file_is_kept():
     timeline = Timeline(live=False)
     assert placed(timeline, *pictures(0, 1, 200))[-1] == ("video", 8.0)
-    assert timeline.resets == []
+    assert timeline.last_reset is None
 
 
 def test_reordered_pictures_are_no_reset():
     timeline = Timeline(live=False)
     packets = [packet(2, 0), packet(6, 1), packet(4, 2), packet(3, 3), packet(5, 4)]
     assert [seconds for _, seconds in placed(timeline, *packets)] == [0.08, 0.24, 0.16, 0.12, 0.2]
-    assert timeline.resets == []
+    assert timeline.last_reset is None
 
 
 def test_pictures_whose_first_decoding_times_are_missing_are_no_reset():
@@ -127,7 +128,7 @@ def test_pictures_whose_first_decoding_times_are_missing_are_no_reset():
         -0.08,
         -0.12,
     ]
-    assert timeline.resets == []
+    assert timeline.last_reset is None
 
 
 @pytest.mark.parametrize("sound_first", [True, False])
@@ -149,6 +150,13 @@ def test_sound_before_the_first_picture_of_a_file_waits_for_it():
         ("audio", -0.4),
         ("audio", 0.04),
     ]
+
+
+def test_sound_of_a_file_without_pictures_does_not_fill_memory(monkeypatch):
+    monkeypatch.setattr(timeline_module, "HELD_BYTES", 3 * (timeline_module.PACKET_BYTES + 1))
+    timeline = Timeline(live=False)
+    placed(timeline, *sounds(*range(100)))
+    assert len(placed(timeline, *pictures(0))) == 1 + 3
 
 
 def test_a_files_packets_without_timestamps_are_left_without():

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.session import run_session
@@ -19,6 +18,7 @@ from rtpolyp.video.outputs import Outputs
 from tests.runtime.live.scripted import Scripted
 from tests.runtime.red_disc import SPEC, textured_disc
 from tests.runtime.report.examinations import frame, polyp, write_lines
+from tests.runtime.stub_engine import StubEngine
 
 pytestmark = pytest.mark.browser
 
@@ -58,8 +58,10 @@ class Session:
         self.url = f"http://127.0.0.1:{self.port}/"
         self.json = folder / "out.jsonl"
         self._stop = threading.Event()
+        source = Scripted(600, rate=8, draw=textured_disc_in_place, size=(320, 256))
+        source.name = NAME
         self._arguments = (
-            Scripted(600, rate=8, draw=textured_disc_in_place, size=(320, 256)),
+            source,
             Engines(Plain(SPEC)),
             Settings(threshold=0.5, minimum_area=0.001, minimum_confidence=0.0),
             Outputs(json=self.json),
@@ -78,7 +80,7 @@ class Session:
         self._thread.join()
 
     def _run(self) -> None:
-        run_session(*self._arguments, header={"source": NAME, "engine": "stub"}, stop=self._stop)
+        run_session(*self._arguments, stop=self._stop)
 
     def _await(self) -> None:
         end = time.monotonic() + WAIT_MS / 1000

@@ -11,6 +11,7 @@ import pytest
 
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.measure.dataset import load_pairs
+from rtpolyp.measure.groups import read_groups
 from rtpolyp.spec import sha256_of
 from tests.train.prepare.clinic import SIZE, disc, view, write, write_clinic
 from tests.train.prepare.test_coco import SQUARE
@@ -96,6 +97,13 @@ def test_patients_stay_together(clinic, tmp_path):
     assert rows[3] == {"stem": "p03", "family": "", "group": "patient 1"}
 
 
+def test_patients_are_no_formulas(clinic, tmp_path):
+    write_patients(clinic, {f"p{index:02}.png": f"=P{index // 2}" for index in range(12)})
+    prepare(clinic, tmp_path / "out", THIRDS)
+    assert "'=P1" in (tmp_path / "out" / "groups.csv").read_text()
+    assert read_groups(tmp_path / "out" / "groups.csv")["p03"].name == "=P1"
+
+
 def test_near_duplicates_stay_together_across_patients(clinic, tmp_path):
     write(clinic / "images" / "p01.png", np.roll(view(0), 2, axis=1))
     write_patients(clinic, {f"p{index:02}": f"P{index:02}" for index in range(12)})
@@ -171,7 +179,7 @@ def test_everything_wrong_is_listed_at_once_and_nothing_is_written(clinic, tmp_p
     write_patients(clinic, {f"p{index:02}.png": "P" for index in range(11)})
     assert run_command_line(app, [str(clinic), "-o", str(tmp_path / "out")]) == 2
     first, *lines = capsys.readouterr().err.splitlines()
-    assert first == f"error: {clinic}: nothing is written until this is corrected (9):"
+    assert first == f"rtpolyp: {clinic}: nothing is written until this is corrected (9):"
     assert lines == [
         "  images/p05.png: p05.jpg has the same name",
         "  masks/p06_mask.png: p06 has two masks",
@@ -198,7 +206,7 @@ def test_of_many_problems_twenty_are_listed(tmp_path):
 
 
 def test_folders_without_images_or_masks_fail(tmp_path):
-    with pytest.raises(InputError, match="clinic: no images/ in it"):
+    with pytest.raises(InputError, match="clinic: no such folder"):
         prepare(tmp_path / "clinic", tmp_path / "out")
     (tmp_path / "clinic" / "images").mkdir(parents=True)
     with pytest.raises(

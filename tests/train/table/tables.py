@@ -6,6 +6,7 @@ from train.command_line import run_command_line
 from train.table.__main__ import app
 
 NUMERICS = '{"channels_last": false, "bfloat16": false}\n'
+CELLS = [f"clinic.half/{net}.tiny.random/seed{seed}" for seed in (0, 1) for net in ("fcn", "fcn-if")]
 TINY = {
     "net": "fcn", "encoder": "tiny", "random_init": True, "seeds": 2, "steps": 4, "sizes": (64, 1),
     "batch": 2, "lr_decoder": 0.02, "lr_encoder": 0.02,

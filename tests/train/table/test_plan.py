@@ -7,7 +7,7 @@ from train.complexity import parameter_count
 from train.data import Source
 from train.experiment.start import Start
 from train.networks import create_network
-from train.recipe import recipe_for
+from train.recipe import RecipeChoice, recipe_for
 from train.table.paper import ROWS
 from train.table.plan import arms_of, plan
 
@@ -15,7 +15,9 @@ KVASIR, CVC = ((Source(Path("/data") / name, "split"),) for name in ("kvasir-seg
 
 
 def names(*rows: str, seeds: int = 2, **overrides: object) -> list[str]:
-    cells = plan("paper", rows, "efficientnet-lite0", [KVASIR, CVC], seeds, Start(), "ours", overrides)
+    cells = plan(
+        "paper", rows, "efficientnet-lite0", [KVASIR, CVC], seeds, Start(), RecipeChoice("ours", overrides)
+    )
     return [cell.name for cell in cells]
 
 
@@ -46,7 +48,7 @@ def test_the_papers_encoders_differ_by_row():
 def test_a_light_encoder_takes_the_place_of_a_networks_own_and_begins_with_imagenet():
     assert names("unetpp")[0] == "kvasir-seg.split/unetpp.efficientnet-lite0.ImageNet/seed0"
     ours, own = (
-        next(plan("paper", ["unetpp"], encoder, [KVASIR], 1, Start(), "ours", {}))
+        next(plan("paper", ["unetpp"], encoder, [KVASIR], 1, Start(), RecipeChoice()))
         for encoder in ("efficientnet-lite0", "paper")
     )
     assert ours.recipe == recipe_for("pranet")  # a pretrained encoder learns slower than the decoder
@@ -56,7 +58,7 @@ def test_a_light_encoder_takes_the_place_of_a_networks_own_and_begins_with_image
 
 @pytest.mark.parametrize("row", ROWS)
 def test_both_arms_share_recipe_and_trunk(row):
-    plain, fused = plan("paper", [row], "efficientnet-lite0", [KVASIR], 1, Start(), "author", {})
+    plain, fused = plan("paper", [row], "efficientnet-lite0", [KVASIR], 1, Start(), RecipeChoice("author"))
     assert plain.recipe == fused.recipe
     assert plain.spec.encoder == fused.spec.encoder
     with torch.device("meta"):

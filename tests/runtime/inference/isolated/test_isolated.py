@@ -18,10 +18,10 @@ from rtpolyp.errors import EngineError, EngineUnavailable, InputError
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.inference.isolated import engine as isolated
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
-from rtpolyp.inference.stub import StubEngine
 from tests.runtime import faulty_engine
 from tests.runtime.faulty_engine import Faulty, OpensThen
 from tests.runtime.processes import WAIT_SECONDS, gone, shared_memory_names, wait_until
+from tests.runtime.stub_engine import StubEngine
 from tests.runtime.tiny_bundle import red_square
 
 CLOSE_SECONDS = 2.0  # promised

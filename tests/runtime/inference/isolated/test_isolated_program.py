@@ -19,7 +19,7 @@ from functools import partial
 import numpy as np
 from pathlib import Path
 from rtpolyp.inference.isolated.engine import IsolatedEngine
-from rtpolyp.inference.stub import StubEngine
+from tests.runtime.stub_engine import StubEngine
 from rtpolyp.spec import read_spec
 from tests.runtime import faulty_engine
 

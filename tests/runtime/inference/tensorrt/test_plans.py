@@ -15,11 +15,11 @@ from rtpolyp.errors import BackendError, CorruptPlan, EngineError, ForeignPlan, 
 from rtpolyp.inference import open_engine, selection
 from rtpolyp.inference.bundle import Bundle, load_bundle
 from rtpolyp.inference.nvidia_card import Card, find_card
-from rtpolyp.inference.stub import redness
 from rtpolyp.inference.tensorrt.flavour import Flavour
 from rtpolyp.inference.tensorrt.plan import Plan
 from tests.runtime.simulated_device import SimulatedDevice
 from tests.runtime.simulated_tensorrt import CARD, SimulatedTensorRt, simulated_plan
+from tests.runtime.stub_engine import redness
 from tests.runtime.tiny_bundle import red_square
 
 

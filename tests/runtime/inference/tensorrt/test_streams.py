@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import BackendError, EngineBusy, EngineError
-from rtpolyp.inference.stub import redness
 from rtpolyp.inference.tensorrt.streams import StreamEngine
 from tests.runtime.simulated_device import WAIT_SECONDS, SimulatedDevice, wait_for
 from tests.runtime.simulated_network import SPEC, noise, open_on
+from tests.runtime.stub_engine import redness
 
 
 def test_submit_does_not_wait_for_a_device_that_stands_still():

@@ -14,10 +14,21 @@ import pytest
 
 from rtpolyp.errors import EngineBusy, EngineError
 from rtpolyp.inference.engine import Prediction
-from rtpolyp.inference.stub import redness
 from rtpolyp.inference.tensorrt.streams import Slot, StreamEngine
 from tests.runtime.simulated_device import WAIT_SECONDS, SimulatedDevice, wait_for
 from tests.runtime.simulated_network import SIDE, SPEC, SimulatedContext, SimulatedNetwork, noise, opener
+from tests.runtime.stub_engine import redness
+
+
+def wrong_results(asked: list[tuple[np.ndarray, Future[Prediction]]], order: list[int]) -> list[str]:
+    """What became of requests that ended otherwise than with the redness of their frames, or out of turn."""
+    problems = [] if order == sorted(order) else [f"results in the order {order}"]
+    for frames, future in asked:
+        if not future.done() or future.exception():
+            problems.append("no result")
+        elif not np.array_equal(future.result().probability, redness(frames)):
+            problems.append("a wrong result")
+    return problems
 
 
 def misbehaviour(
@@ -28,8 +39,7 @@ def misbehaviour(
 ) -> list[str]:
     """What goes wrong while an engine is full, is kept full, meets a failure, and is closed."""
     device = SimulatedDevice(seed, eagerness=eagerness)
-    network = network_class(device, SIDE, SIDE)
-    engine = engine_class(SPEC, opener(device, network), batch=2)
+    engine = engine_class(SPEC, opener(device, network_class(device, SIDE, SIDE)), batch=2)
     problems: list[str] = []
     asked: list[tuple[np.ndarray, Future[Prediction]]] = []
     order: list[int] = []
@@ -66,28 +76,21 @@ def misbehaviour(
 
     def fail_once() -> None:
         device.failing = "replay"
-        failed = engine.submit(noise(200)).exception(WAIT_SECONDS)
-        if not isinstance(failed, EngineError):
+        if not isinstance(failed := engine.submit(noise(200)).exception(WAIT_SECONDS), EngineError):
             problems.append(f"a failure ended in {failed!r}")
         submit(noise(201)).result(WAIT_SECONDS)
 
     try:
-        for phase in (fill, keep_full, fail_once):
-            phase()
+        fill()
+        keep_full()
+        fail_once()
         engine.close()
     except Exception as exc:
         problems.append(repr(exc))
         device.release()
-    for frames, future in asked:
-        if not future.done() or future.exception():
-            problems.append("no result")
-        elif not np.array_equal(future.result().probability, redness(frames)):
-            problems.append("a wrong result")
-    if order != sorted(order):
-        problems.append(f"results in the order {order}")
     if device.graphs != device.calls["execution"]:
         problems.append("no graph")
-    return problems + device.hazards
+    return problems + wrong_results(asked, order) + device.hazards
 
 
 GRID = [(seed, eagerness) for seed in range(4) for eagerness in (0.0, 0.5, 0.95)]

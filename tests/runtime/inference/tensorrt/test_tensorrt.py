@@ -12,7 +12,6 @@ import pytest
 
 from rtpolyp.errors import BackendError, EngineError, ForeignPlan
 from rtpolyp.inference.nvidia_card import Card, find_card
-from rtpolyp.inference.stub import redness
 from rtpolyp.inference.tensorrt import engine as tensorrt
 from rtpolyp.inference.tensorrt.cuda import CudaDevice
 from rtpolyp.inference.tensorrt.engine import TensorRtEngine
@@ -21,6 +20,7 @@ from rtpolyp.inference.tensorrt.plan import Plan
 from tests.runtime.simulated_device import WAIT_SECONDS, SimulatedDevice
 from tests.runtime.simulated_network import SPEC, noise
 from tests.runtime.simulated_tensorrt import CARD, SimulatedTensorRt, simulated_plan
+from tests.runtime.stub_engine import redness
 
 
 @pytest.fixture(params=FLAVOURS)

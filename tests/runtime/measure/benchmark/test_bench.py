@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.measure.benchmark import bench
 from rtpolyp.measure.benchmark.bench import Options, bench_engine
 from rtpolyp.measure.benchmark.samples import Schedule
 from tests.runtime.red_disc import SPEC, disc_clip
+from tests.runtime.stub_engine import StubEngine
 
 BRIEF = Schedule(warm_up_seconds=0.05, seconds=0.1)
 

@@ -8,7 +8,6 @@ import pytest
 from rtpolyp.errors import EngineError
 from rtpolyp.imaging.geometry import make_view
 from rtpolyp.inference.engine import Prediction, Timing
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.measure.benchmark.clip import Excerpt
 from rtpolyp.measure.benchmark.engine import measure_around, measure_engine
 from rtpolyp.measure.benchmark.metered import MeteredEngine
@@ -16,6 +15,7 @@ from rtpolyp.measure.benchmark.samples import Samples, Schedule
 from rtpolyp.pipeline import settings_for
 from tests.runtime.clips import frame_of
 from tests.runtime.red_disc import SPEC, disc
+from tests.runtime.stub_engine import StubEngine
 
 INPUTS = [disc(index, (SPEC.width, SPEC.height))[np.newaxis] for index in range(3)]
 BRIEF = Schedule(warm_up_seconds=0.02, seconds=0.4)

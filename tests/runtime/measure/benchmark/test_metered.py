@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import EngineBusy, EngineError
-from rtpolyp.inference.stub import StubEngine, redness
 from rtpolyp.measure.benchmark.metered import MeteredEngine
 from tests.runtime.red_disc import SPEC, disc
+from tests.runtime.stub_engine import StubEngine, redness
 
 FRAMES = disc(0, (SPEC.width, SPEC.height))[np.newaxis]
 

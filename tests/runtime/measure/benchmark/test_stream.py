@@ -10,7 +10,6 @@ import pytest
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.measure.benchmark.clip import HELD, ClipFeed, read_excerpt
 from rtpolyp.measure.benchmark.conditions import Conditions
 from rtpolyp.measure.benchmark.samples import Measurement, Schedule
@@ -24,6 +23,7 @@ from rtpolyp.measure.benchmark.stream import (
 )
 from tests.runtime.clips import Clip, code_of, make_clip
 from tests.runtime.red_disc import SPEC, disc_clip
+from tests.runtime.stub_engine import StubEngine
 
 WHOLE = Rect(0, 0, 160, 128)
 FRAMES = 7  # of the clip, which is played over and over

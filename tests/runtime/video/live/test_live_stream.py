@@ -250,7 +250,7 @@ def test_a_file_that_is_no_video_fails(tmp_path):
     path = tmp_path / "text.mp4"
     path.write_text("hello\n" * 500)
     with pytest.raises(InputError, match=r"text\.mp4: no video that can be read"):
-        LiveStream(feed_of_file(path))
+        LiveStream(feed_of_file(path, InputOptions()))
 
 
 def test_standard_input(tmp_path):
@@ -279,7 +279,7 @@ def test_a_tap_sees_every_packet_on_the_clock_of_the_frames(clip):
 
     taps = {}
     for wanted in (True, False):
-        with LiveStream(feed_of_file(clip), InputOptions(audio=wanted)) as source:
+        with LiveStream(feed_of_file(clip, InputOptions()), InputOptions(audio=wanted)) as source:
             source.tap = taps[wanted] = Tap()
             pts = [frame.pts for frame in source]
     assert taps[True].video == taps[False].video == pts

@@ -69,6 +69,14 @@ def test_an_overflow_goes_on_at_a_key_frame(monkeypatch):
     assert queue.dropped == 8
 
 
+def test_packets_without_content_overflow_as_well(monkeypatch):
+    monkeypatch.setattr(packet_queue, "LIMIT_PACKETS", 5)
+    queue = PacketQueue(waits=False)
+    for number in range(9):
+        queue.put(packet(number, key=number in (0, 7), size=0))
+    assert drain(queue) == [(7, True), (8, True)]
+
+
 def test_the_end_comes_after_the_last_packet():
     queue = PacketQueue(waits=False)
     queue.put(packet(0, key=True))

@@ -6,7 +6,7 @@ import pytest
 
 from rtpolyp.errors import EngineError
 from rtpolyp.inference.bundle import Bundle
-from rtpolyp.inference.stub import StubEngine, redness
+from tests.runtime.stub_engine import StubEngine, redness
 
 frames = np.zeros((1, 64, 96, 3), np.uint8)
 

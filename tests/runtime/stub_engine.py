@@ -1,4 +1,4 @@
-"""An engine without a network, for tests and for measuring everything around an engine."""
+"""An engine without a network, for tests of everything around an engine."""
 
 import threading
 import time
