@@ -21,15 +21,16 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rtpolyp.inference.engine import Engine
+from rtpolyp.inference.engine import Engine, Prediction
 from rtpolyp.inference.isolated.engine import EngineRecipe
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.session import run_session
@@ -49,10 +50,26 @@ WARM_UP, TIMED = 10, 60  # frames, to find the capacity
 SPEC = EngineSpec("stub", "stub", "none", 96, 128, threshold=0.5, minimum_area=0.001, minimum_confidence=0.0)
 
 
-class Stub(StubEngine):
-    """In this process, and never started anew."""
+class Stub:
+    """An engine that finds nothing, at once."""
 
-    restarts = 0
+    backend = description = "stub"
+    spec, capacity, batch, restarts = SPEC, 1, 1, 0
+
+    def submit(self, frames: NDArray[np.uint8]) -> "Future[Prediction]":
+        """No polyp."""
+        future: Future[Prediction] = Future()
+        future.set_result(Prediction(np.zeros(frames.shape[:3], np.uint8)))
+        return future
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def __enter__(self) -> "Stub":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
 
 
 class Run:
@@ -67,9 +84,7 @@ class Run:
         self._stop = threading.Event()
         settings = settings_for(engine.spec)
         arguments = (source, Engines(engine), settings, Outputs(json=self.json), options)
-        self._thread = threading.Thread(
-            target=run_session, args=arguments, kwargs={"header": {}, "stop": self._stop}
-        )
+        self._thread = threading.Thread(target=run_session, args=arguments, kwargs={"stop": self._stop})
         self._thread.start()
         while not self._listens():
             time.sleep(0.1)
@@ -92,7 +107,7 @@ class Run:
 def latency(chromium: str, way: str, seconds: float) -> dict[str, Any]:
     """From capture to painting, milliseconds."""
     source = Paced(SIZE, RATE, seconds + 100)
-    run = Run(Stub(SPEC), source)
+    run = Run(Stub(), source)
     try:
         seen = painted(chromium, run.url, way, seconds)
     finally:

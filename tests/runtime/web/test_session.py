@@ -9,7 +9,6 @@ import httpx
 import numpy as np
 
 from rtpolyp.imaging.geometry import Rect
-from rtpolyp.inference.stub import StubEngine
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.session import run_session
@@ -17,6 +16,7 @@ from rtpolyp.settings import Settings
 from rtpolyp.video.outputs import Outputs
 from tests.runtime.live.scripted import Scripted
 from tests.runtime.red_disc import SPEC
+from tests.runtime.stub_engine import StubEngine
 
 WAIT_SECONDS = 60.0
 SETTINGS = Settings(threshold=0.5, minimum_area=0.001, minimum_confidence=0.0)
@@ -33,9 +33,7 @@ def one_picture(**options) -> np.ndarray:
     stop = threading.Event()
     chosen = LiveOptions(max_age_ms=2000, serve=f"127.0.0.1:{port}", **options)
     arguments = Scripted(600, rate=5), Engines(Plain(SPEC)), SETTINGS, Outputs(), chosen
-    thread = threading.Thread(
-        target=run_session, args=arguments, kwargs={"header": {}, "stop": stop}, daemon=True
-    )
+    thread = threading.Thread(target=run_session, args=arguments, kwargs={"stop": stop}, daemon=True)
     thread.start()
     try:
         return _picture(port)
