@@ -21,7 +21,7 @@ def soft_masks(teachers: Sequence[nn.Module], images: torch.Tensor, target: torc
     Where `target: (N, 1, H, W)` shows no polyp, it is the truth: what teachers outline there is a mistake.
     """
     masks = [
-        torch.sigmoid(teacher(normalise(images, teacher.encoder.mean, teacher.encoder.std)))
+        torch.sigmoid(teacher(normalise(images, teacher.encoder.mean, teacher.encoder.std)).float())
         for teacher in teachers
     ]
     has_polyp = target.amax((1, 2, 3), keepdim=True) > 0

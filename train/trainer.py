@@ -55,6 +55,7 @@ class Trainer:
         self.numerics = numerics
         self.batches = batches
         self.lineage = lineage
+        self.teachers = [numerics.place(teacher) for teacher in lineage.teachers]
         self.world = world
         self.compiles = compiles
         self.forward = world.parallel(self.network)
@@ -86,7 +87,7 @@ class Trainer:
         """
         images, target = (self.world.share(part) for part in self.batches.draw(self.step))
         self.learning_rate = set_learning_rate(self.optimiser, self.step, self.recipe, self.lr_scale)
-        soft = soft_masks(self.lineage.teachers, images, target) if self.lineage.teachers else None
+        soft = self._soft_masks(images, target) if self.teachers else None
         images = self.numerics.place(normalise(images, self.network.encoder.mean, self.network.encoder.std))
         self.optimiser.zero_grad()
         with _compilation(self.compiles):
@@ -104,6 +105,10 @@ class Trainer:
         self.scaler.update()
         self.step += 1
         self.average.update(self.step)
+
+    def _soft_masks(self, images: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        with self.numerics.autocast(images.device):
+            return soft_masks(self.teachers, self.numerics.place(images), target)
 
     @property
     def validates(self) -> bool:
