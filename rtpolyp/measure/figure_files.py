@@ -1,4 +1,4 @@
-"""Files of figures: JSON, text, and rows of CSV, each with one line of an error where it cannot be written."""
+"""Files of figures: JSON, text and rows of CSV, with one line of an error where one cannot be written."""
 
 import csv
 import json
