@@ -35,7 +35,7 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
@@ -46,7 +46,7 @@ from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
 from rtpolyp.run import run_file
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
 from scripts.measure_speed import PLAIN_CODEC, PlainNetwork, engine_turns, plain_loop
@@ -59,7 +59,7 @@ Network = Callable[[np.ndarray], np.ndarray]  # (H, W, 3) uint8 BGR → (h, w) f
 Loop = Callable[[Path], int]  # writes the overlay video, returns the number of frames
 
 
-app = App(name="python scripts/bench_peers.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/bench_peers.py", __doc__, help_format="plaintext")
 
 
 class OnnxRuntimeNetwork:

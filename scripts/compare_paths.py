@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cyclopts import App
 from numpy.typing import NDArray
 
 import rtpolyp
@@ -27,7 +26,7 @@ from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.metrics import overlap
 from rtpolyp.phantom import render_phantom
 from rtpolyp.phantom_clip import RATE, render_clip
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.video.array_scaler import ArrayScaler
 from rtpolyp.video.bgr_converter import native_of_bgr
 from rtpolyp.video.frame import Frame
@@ -36,7 +35,7 @@ from rtpolyp.video.network_scaler import NetworkScaler
 SECONDS, EVERY = 4.0, 8  # of the clip; frames between two that are looked at
 OUT = Path(__file__).resolve().parents[1] / "docs" / "results" / "array-and-file.json"
 
-app = App(name="python scripts/compare_paths.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/compare_paths.py", __doc__, help_format="plaintext")
 
 
 @app.default

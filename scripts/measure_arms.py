@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 
 import numpy as np
 import onnx
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from rtpolyp.inference import open_engine
@@ -30,7 +30,7 @@ from rtpolyp.measure.benchmark.engine import measure_engine
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.benchmark.samples import THROUGHPUT, Schedule
 from rtpolyp.spec import EngineSpec, sha256_of, write_spec
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.terminal.console import make_console, say_written
 from train.experiment.files import write_compact_json
 from train.export.graph import ByteNetwork, to_onnx
@@ -45,7 +45,7 @@ FRAMES = 32  # of noise, that INT8 is calibrated on and engines are timed on
 RTX: Final = "tensorrt-rtx"
 PLAN_PRECISION: Final = "fp16"
 
-app = App(name="python scripts/measure_arms.py", help=__doc__, version_flags=())
+app = make_app("python scripts/measure_arms.py", __doc__)
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.figure_files import write_text
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from train.batches import MARGIN, Batches
 from train.data import load_frames, parse_source
 from train.distributed import World
@@ -33,7 +33,7 @@ from train.trainer import Trainer
 BLOCK = 5  # steps of one turn
 
 
-app = App(name="python scripts/measure_loader.py", help=__doc__, version_flags=())
+app = make_app("python scripts/measure_loader.py", __doc__)
 
 
 @Parameter(name="*")

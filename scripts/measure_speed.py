@@ -28,7 +28,7 @@ from typing import Annotated, Any, TypeVar
 import cv2
 import numpy as np
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.imaging.geometry import View, make_view
 from rtpolyp.imaging.picture import PICTURE_FRAMES, PictureFinder
@@ -39,7 +39,7 @@ from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import SegmentedFrame, draw, settings_for
 from rtpolyp.run import run_file
 from rtpolyp.settings import Settings
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.network_scaler import NetworkScaler
@@ -54,7 +54,7 @@ BLOCK = 20  # inferences of one turn
 PLAIN_CODEC = "mp4v"  # OpenCV's wheels have no H.264 encoder
 T = TypeVar("T")
 
-app = App(name="measure_speed", help=__doc__, help_format="plaintext")
+app = make_app("python scripts/measure_speed.py", __doc__, help_format="plaintext")
 
 
 class PlainNetwork:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from rtpolyp.imaging.image_file import read_image
@@ -32,7 +32,7 @@ from rtpolyp.measure.video_score import VideoScore, score_video, to_dict
 from rtpolyp.measure.video_truth import Known, Polyps, Truth, no_polyps, regions
 from rtpolyp.phantom import render_phantom
 from rtpolyp.phantom.pan import pan
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.tracking.smoothing import TemporalSmoother
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.array_source import ArraySource
@@ -48,7 +48,7 @@ STILLS = {  # a folder and a list in it
 TRACKERS = {"tracked": PolypTracker, "alone": lambda: untracked}
 
 
-app = App(name="python scripts/score_stretches.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/score_stretches.py", __doc__, help_format="plaintext")
 
 
 def phantom(seed: int, seconds: float) -> tuple[ArraySource, Truth]:

@@ -18,18 +18,18 @@ from typing import Annotated
 
 import av
 import psutil
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.phantom_clip import render_clip
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 
 MIB = 2**20
 GROWTH_LIMIT_MIB = 50
 PEAK_LIMIT_MIB = 800
 
 
-app = App(name="python scripts/soak_memory.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/soak_memory.py", __doc__, help_format="plaintext")
 
 
 def repeat(clip: Path, target: Path, seconds: float) -> int:

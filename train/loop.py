@@ -69,7 +69,8 @@ def fit(
     `folder` receives `last.pt` (every `save_minutes`, on SIGINT and SIGTERM, at the end), `best.pt` (averaged
     weights with the best macro Dice), `train.csv`, `val.csv` and TensorBoard events. A run that is resumed
     must have the same recipe, network, teachers and files, except that the recipe may have more steps; it has
-    begun, so it looks at neither `init` nor `initialise`, and keeps its own numerics.
+    begun, so it looks at neither `init`, which a new one validates as step 0, nor `initialise`, and keeps its
+    own numerics.
 
     In processes that `torchrun` has started, each calls this alike and takes an equal share of every batch.
 
@@ -111,6 +112,8 @@ def fit(
         trainer.restore(resumed)
     run = _Run(trainer, held_out, folder)
     with _stop_signals() as signals, run.journal or nullcontext():
+        if initial:
+            world.on_first(run.start)
         run.train(signals, options.save_minutes)
         world.on_first(run.summarise)
     return run.best
@@ -157,6 +160,10 @@ class _Run:
                     )
                 raise KeyboardInterrupt
             trainer.forget()  # only now: validating and saving is no part of a step's time
+
+    def start(self) -> None:
+        """Score the weights of `--init`, so that what training gains or loses is seen."""
+        self.journal.start(self._score(self.trainer.average.network))
 
     def summarise(self) -> None:
         """Score the best weights once more, and tell them and why the run ended."""

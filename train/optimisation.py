@@ -13,6 +13,7 @@ from torch import nn
 
 from rtpolyp.errors import InputError
 from train.losses import LOSSES
+from train.progress import OnDone, counted
 from train.recipe import Recipe
 
 __all__ = [
@@ -157,14 +158,19 @@ def fastest_numerics(
         for one in ([precision] if precision else known)
         for channels_last in (False, True)
     ]
-    seconds = {variant: _step_seconds(network, variant, recipe, device) for variant in variants}
+    seconds = {}
+    with counted("measuring numerics", len(variants) * (1 + TIMED_STEPS)) as one_more:
+        for variant in variants:
+            seconds[variant] = _step_seconds(network, variant, recipe, device, one_more)
     for variant, value in seconds.items():
         log.info("%s: %.3f s a step at %d px", variant, value, recipe.size_at(0))
     price = {variant: value * PRECISIONS[variant.precision] for variant, value in seconds.items()}
     return min(price, key=price.__getitem__)
 
 
-def _step_seconds(network: nn.Module, numerics: Numerics, recipe: Recipe, device: torch.device) -> float:
+def _step_seconds(
+    network: nn.Module, numerics: Numerics, recipe: Recipe, device: torch.device, on_step: OnDone
+) -> float:
     trial = numerics.place(copy.deepcopy(network)).train()
     side = recipe.size_at(0)
     images = numerics.place(torch.randn(recipe.batch, 3, side, side, device=device))
@@ -180,4 +186,5 @@ def _step_seconds(network: nn.Module, numerics: Numerics, recipe: Recipe, device
             torch.cuda.synchronize(device)
         if step:
             best = min(best, time.perf_counter() - start)
+        on_step()
     return best

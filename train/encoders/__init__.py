@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import nn
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from train.encoders.efficientnet_lite import VARIANTS, EfficientNetLite
 from train.encoders.mobilenetv2 import MobileNetV2
@@ -35,7 +36,7 @@ def create_encoder(name: str, pretrained: bool | Path = True, *, stride2: bool =
     for an encoder that has nothing at stride 2.
     """
     if name not in ENCODERS:
-        raise InputError(f"encoder {name!r} is unknown; there are: {', '.join(ENCODERS)}")
+        raise InputError(f"encoder {name!r} is unknown; {known_names(name, ENCODERS)}")
     encoder = ENCODERS[name]()
     if pretrained is not False:
         encoder.load_imagenet(None if pretrained is True else pretrained)

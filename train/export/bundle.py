@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from torch import nn
 
-from rtpolyp.errors import InputError
+from rtpolyp.errors import EngineError, InputError
 from rtpolyp.inference.bundle import Bundle, load_bundle
 from rtpolyp.inference.local_engine import SlotEngine
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
@@ -31,7 +31,7 @@ from train.export.int8 import quantise
 from train.export.judgement import check_cost, judge, mean_dice, predict_all
 from train.export.model_card import write_model_card
 from train.export.operating_point import PLAIN
-from train.export.parity import EXACT, HALF_WEIGHTS, check, reference
+from train.export.parity import EXACT, HALF_WEIGHTS, Tolerance, check, reference
 from train.publish import published
 from train.weights import save_weights
 
@@ -109,27 +109,36 @@ def export_bundle(
 def _write_fp32(
     network: nn.Module, bundle: Bundle, held_out: HeldOut
 ) -> tuple[onnx.ModelProto, dict[str, str], float]:
-    """Write model.onnx.
+    """Write model.onnx: its weights stored as FP16, or as they are where that costs too much.
 
     Returns the graph with exact weights, how far each backend is from PyTorch, and the mean Dice.
     """
     exact = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), bundle.spec.size)
     frames = held_out.frames[:: max(1, len(held_out) // PARITY_FRAMES)][:PARITY_FRAMES]
     expected = reference(network, frames)
-    dice, parity = [], {}
-    stages = (("exact weights", exact, EXACT), ("FP16 weights", half_weights(exact), HALF_WEIGHTS))
-    for stage, model, tolerance in stages:
+
+    def judge_stage(stage: str, model: onnx.ModelProto, tolerance: Tolerance) -> tuple[dict[str, str], float]:
         _save(model, bundle, "fp32")
+        parity = {}
         for backend in (OpenVinoEngine, OnnxRuntimeEngine):
             who = f"{backend.library()}, {stage}"
             with backend(bundle, batch=PARITY_BATCH) as engine:
                 difference = check(who, expected, _in_batches(engine, frames), tolerance)
             parity[who] = f"≤ {difference.levels}/255 with {difference.flipped:.4%} of pixels flipped"
             log.info("%s: %s", who, parity[who])
-        dice.append(mean_dice(predict_all(bundle, "fp32", held_out), held_out))
-        log.info("%s: Dice %.4f", stage, dice[-1])
-    check_cost("weights stored as FP16", *dice, HALVING_COST)
-    return exact, parity, dice[0]
+        dice = mean_dice(predict_all(bundle, "fp32", held_out), held_out)
+        log.info("%s: Dice %.4f", stage, dice)
+        return parity, dice
+
+    parity, dice = judge_stage("exact weights", exact, EXACT)
+    try:
+        of_half, dice_of_half = judge_stage("FP16 weights", half_weights(exact), HALF_WEIGHTS)
+        check_cost("weights stored as FP16", dice, dice_of_half, HALVING_COST)
+    except EngineError as exc:
+        log.warning("the weights are stored as FP32, at twice the size: %s", exc)
+        _save(exact, bundle, "fp32")
+        return exact, parity, dice
+    return exact, parity | of_half, dice
 
 
 def sources_of(checkpoint: Path) -> tuple[str, ...]:

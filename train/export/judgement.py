@@ -50,7 +50,7 @@ def check_cost(what: str, before: float, after: float, allowed: float) -> None:
     if before - after > allowed:
         raise EngineError(
             f"{what}: mean Dice on validation frames falls from {before:.4f} to {after:.4f}, "
-            f"{allowed} is allowed: nothing is published"
+            f"{allowed} is allowed"
         )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from torch import nn
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from train.encoders import create_encoder
 from train.encoders.efficientnet_lite import VARIANTS
@@ -90,7 +91,7 @@ def _own_encoded(spec: NetworkSpec, encoder: nn.Module | None) -> nn.Module:
 def _fcn(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
     head = spec.head or ("fc" if spec.encoder == "vgg16" else "conv")
     if head not in FCN_HEADS:
-        raise InputError(f"head {head!r} is unknown; there are: {', '.join(FCN_HEADS)}")
+        raise InputError(f"head {head!r} is unknown; {known_names(head, FCN_HEADS)}")
     if head == "fc" and spec.encoder != "vgg16":
         raise InputError(f"head 'fc' is VGG16's fc6 and fc7; {spec.encoder} has none. Use --head conv")
     return FCN_HEADS[head](encoder)
@@ -149,7 +150,7 @@ def create_network(
 
 def _check_options(spec: NetworkSpec) -> None:
     if spec.name not in NETWORKS:
-        raise InputError(f"network {spec.name!r} is unknown; there are: {', '.join(NETWORKS)}")
+        raise InputError(f"network {spec.name!r} is unknown; {known_names(spec.name, NETWORKS)}")
     if spec.head is not None and spec.name != "fcn":
         raise InputError(f"{spec.name} has no choice of heads. Leave --head out, or use fcn")
     if spec.stride4 is not None and spec.name in ("fcn", "fcn-if"):

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import cv2
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
+from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_protocol
 from train.data import parse_source
 from train.experiment.start import Start
@@ -30,7 +32,7 @@ from train.table.report import write_report
 from train.table.results import read_lines
 from train.table.run import run_cells
 
-app = App(name="python -m train.table", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+app = make_app("python -m train.table", __doc__)
 
 
 @app.default
@@ -82,7 +84,7 @@ def table(
         Name of a test image for the picture, repeatable; default: a poor, a median and a good one.
     """
     if protocol not in PROTOCOLS:
-        raise InputError(f"protocol {protocol!r} is unknown; there are: {', '.join(PROTOCOLS)}")
+        raise InputError(f"protocol {protocol!r} is unknown; {known_names(protocol, PROTOCOLS)}")
     if not data and not report_only:
         raise InputError("--data: none given. Give e.g. ../data/kvasir-seg:paper80-10-10, or --report-only")
     trainings = PROTOCOLS[protocol].trainings([parse_source(text) for text in data])

@@ -107,7 +107,7 @@ def test_eval_draws_the_worst(discs: Path) -> None:
 
 
 def test_eval_fails_on_bad_data(discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "nowhere: no folder images/ in it" in fails(capsys, "nowhere")
+    assert "nowhere: no such folder" in fails(capsys, "nowhere")
     assert "paper: no such split of" in fails(capsys, discs, "--split", "paper")
     (discs / "masks" / "found.png").unlink()
     assert "no mask" in fails(capsys, discs)
