@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from rtpolyp.measure.crops import CropScore, OutlineRate, crop_rates, outline_rate
 from rtpolyp.measure.evaluation import Evaluation, FrameScore
-from rtpolyp.measure.files import write_file
+from rtpolyp.measure.figure_files import attempt
 from rtpolyp.measure.metrics import Detection, Overlap
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval, bootstrap_mean, clopper_pearson
 from rtpolyp.measure.structure_report import froc_of, structure_means
@@ -22,7 +22,6 @@ __all__ = [
     "Figure",
     "Outlines",
     "Part",
-    "append_row",
     "figures",
     "outlines",
     "parts",
@@ -206,26 +205,7 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
             writer.writeheader()
             writer.writerows(rows)
 
-    write_file(path, write)
-
-
-def append_row(row: Mapping[str, object], path: Path) -> None:
-    """Add a row to a CSV file, which begins with the row's keys; texts are no formulas in it.
-
-    Raises OutputError when that fails.
-    """
-    cells = {name: _cell(value) for name, value in row.items()}
-
-    def append(path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row), lineterminator="\n")
-            if is_new:
-                writer.writeheader()
-            writer.writerow(cells)
-
-    write_file(path, append)
+    attempt(path, write)
 
 
 def _part(name: str, frames: Sequence[FrameScore]) -> Part:
@@ -271,16 +251,6 @@ def _row(frame: FrameScore) -> dict[str, object]:
         "found_operating": frame.detection.found,
         "false_outlines_operating": frame.detection.false_outlines,
     }
-
-
-def _cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return as_cell(value)
-    return value  # a figure, which may be negative
 
 
 def _fields(value: Figure | Outlines | OutlineRate) -> dict[str, Any]:
