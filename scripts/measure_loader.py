@@ -20,7 +20,7 @@ import torch
 from cyclopts import Parameter
 
 from rtpolyp.inference.processor import this_processor
-from rtpolyp.measure.report import write_text
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.terminal.command_line import make_app, run_app
 from train.batches import MARGIN, Batches
 from train.data import load_frames, parse_source

@@ -14,9 +14,10 @@ from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 from rtpolyp.measure.crops import CropScore, crop_rates, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine, evaluate_predictions
+from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.froc import RATES, FrocPoint, sensitivity_at, write_froc
 from rtpolyp.measure.mask_check import check_masks
-from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv, write_json
+from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv
 from rtpolyp.measure.sheet import write_sheet
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval
 from rtpolyp.measure.structure_report import LABELS, froc_of, structure_means
