@@ -110,9 +110,8 @@ class ImageFiles:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    files = [
-        file for file in filter(is_image_name, folder.iterdir()) if file.is_file() or _is_dead_link(file)
-    ]
+    named = filter(is_image_name, folder.iterdir())
+    files = [file for file in named if file.is_file() or _is_dead_link(file)]
     if not files:
         kinds = " ".join(sorted(extension[1:] for extension in IMAGE_SUFFIXES))
         raise InputError(f"{folder}: no image in it ({kinds}); give the folder that holds them")

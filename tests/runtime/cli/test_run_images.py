@@ -77,7 +77,7 @@ def test_a_link_that_leads_nowhere_is_listed(bundle, capsys):
     Path("in/b.jpg").symlink_to("nowhere.jpg")
     Path("in/c.jpg").mkdir()
     assert run(bundle, "in", "-o", "out") == 2
-    assert "in/b.jpg: no such file" in capsys.readouterr().err
+    assert "  in/b.jpg: no such file; give an image" in capsys.readouterr().out
     assert [path.name for path in Path("out").iterdir()] == ["a.png"]
 
 
