@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def read_run(path: Path, pictures: dict[str, tuple[str, tuple[int, int] | None]]
         if "polyps" not in line:
             continue  # the summary, or a change of settings
         try:
-            name = str(line["name"])
+            name = _name(line["name"])
             file, known = (f"{name}.png", None) if pictures is None else pictures.get(name, ("", None))
             size = _size(line.get("size") or common or known)
             if not file:
@@ -63,6 +63,21 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(
             f"{path}: line {number}: not JSON ({exc}); give the file that rtpolyp run --json wrote"
         ) from exc
+
+
+def _name(value: Any) -> str:
+    """A frame's name, by which files are called: it may lead into folders below, and nowhere else."""
+    name = str(value)
+    path = PurePosixPath(name.replace("\\", "/"))
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or PureWindowsPath(name).drive
+        or not name.isprintable()
+        or not path.name
+    ):
+        raise ValueError(f"a name that no frame has: {name[:80]!r}")
+    return name
 
 
 def _size(value: Any) -> tuple[int, int]:
