@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -13,6 +14,8 @@ from rtpolyp.imaging.mask_outline import Outline
 from rtpolyp.labels.model import LabelledFrame, Labels, Region
 
 __all__ = ["read_run"]
+
+MOST_BYTES = 8 << 20  # of one line; a frame with a hundred polyps takes 0.2 MiB
 
 
 def read_run(path: Path, pictures: dict[str, tuple[str, tuple[int, int] | None]] | None = None) -> Labels:
@@ -50,8 +53,8 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     number = 0
     try:
         with path.open("rb") as file:
-            for number, text in enumerate(file, 1):
-                line = json.loads(text)
+            for number, text in enumerate(iter(partial(file.readline, MOST_BYTES), b""), 1):
+                line = json.loads(text)  # of a longer line the beginning, which is no JSON
                 if not isinstance(line, dict):
                     raise ValueError("not an object")
                 yield number, line
