@@ -4,10 +4,20 @@ import difflib
 import math
 from collections.abc import Iterable, Sequence
 from numbers import Real
+from pathlib import Path
 
 from rtpolyp.errors import InputError
 
-__all__ = ["known_names", "require_bool", "require_choice", "require_number"]
+__all__ = [
+    "known_beside",
+    "known_names",
+    "require_bool",
+    "require_choice",
+    "require_folder",
+    "require_number",
+]
+
+CLOSE_FILE = 0.85  # of difflib: a slip of the finger, and not every file of the same kind
 
 
 def known_names(value: object, names: Iterable[str]) -> str:
@@ -16,6 +26,22 @@ def known_names(value: object, names: Iterable[str]) -> str:
     closest = difflib.get_close_matches(str(value), names, n=1)
     meant = f"did you mean {closest[0]}? " if closest else ""
     return f"{meant}there are: {', '.join(names)}"
+
+
+def known_beside(path: Path) -> str:
+    """What an error about a missing file ends with: the closest name beside it, if any is close."""
+    try:
+        names = sorted(other.name for other in path.parent.iterdir())
+    except (OSError, ValueError):
+        return ""
+    closest = difflib.get_close_matches(path.name, names, n=1, cutoff=CLOSE_FILE)
+    return f"did you mean {path.with_name(closest[0])}? " if closest else ""
+
+
+def require_folder(path: Path) -> None:
+    """Raise InputError where there is no such folder."""
+    if not path.is_dir():
+        raise InputError(f"{path}: no such folder; {known_beside(path)}give a folder that exists")
 
 
 def require_choice(name: str, value: object, choices: Sequence[str]) -> None:

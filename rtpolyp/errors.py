@@ -1,8 +1,11 @@
 """The exceptions that rtpolyp raises on purpose.
 
-Each message is one line that names the file or device, the value found and the remedy. The command
-line prints that line and exits with 2; anything else that escapes is a bug and keeps its traceback.
+Each message is one line that names the file or device, the value found and the remedy; where many files are
+to be corrected at once, a list follows. The command line prints that and exits with 2; anything else that
+escapes is a bug and keeps its traceback.
 """
+
+from collections.abc import Sequence
 
 __all__ = [
     "BackendError",
@@ -21,12 +24,16 @@ class RtpolypError(Exception):
     """Base of every error that a user can act on.
 
     `parameter` is the argument or field that the message begins with, None where it begins with a file, a
-    device or another word: the command line puts its flag there.
+    device or another word: the command line puts its flag there. `listed` follows, a line each.
     """
 
-    def __init__(self, message: str = "", *, parameter: str | None = None) -> None:
-        super().__init__(message if parameter is None else f"{parameter}{message}")
+    def __init__(
+        self, message: str = "", *, parameter: str | None = None, listed: Sequence[str] = ()
+    ) -> None:
+        first = message if parameter is None else f"{parameter}{message}"
+        super().__init__("\n  ".join([first, *listed]))
         self.parameter = parameter
+        self.listed = tuple(listed)
 
 
 class InputError(RtpolypError):

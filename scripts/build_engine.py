@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as ProgressBar
@@ -32,7 +32,7 @@ from rtpolyp.inference.tensorrt.build import (
 )
 from rtpolyp.inference.tensorrt.flavour import Library, load_flavour
 from rtpolyp.inference.tensorrt.plan import PlanPrecision, PlanSpec, this_platform, write_plan
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from scripts.plans.report import command_elsewhere, report
 from scripts.plans.source import Network, Source, check_network, find_source
 
@@ -49,7 +49,7 @@ CARDS = {
 console = Console(highlight=False, soft_wrap=True)
 
 
-app = App(name="build_engine", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+app = make_app("python scripts/build_engine.py", __doc__)
 
 
 @Parameter(name="*")
@@ -108,9 +108,9 @@ def main(
         bundle_digest=source.digest,
         precision=plan.precision,
         capabilities=targets,
-        gpu=card and card.name,
-        driver=card and card.driver,
-        cuda=card and card.cuda,
+        gpu=card.name if card else None,
+        driver=card.driver if card else None,
+        cuda=card.cuda if card else None,
         platform=this_platform(),
         flags=built.flags,
         inputs=built.inputs,

@@ -11,15 +11,13 @@ import re
 import sys
 from pathlib import Path
 
-from cyclopts import App
-
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 
 MOST_DAYS = 180
 RESOLVED = re.compile(r"^# resolved on (\d{4}-\d{2}-\d{2})$", re.MULTILINE)
 
 
-app = App(name="check_pins", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/check_pins.py", __doc__, help_format="plaintext")
 
 
 @app.default

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cyclopts import App
 from numpy.typing import NDArray
 
 import rtpolyp
@@ -23,11 +22,11 @@ from rtpolyp.imaging.geometry import make_view
 from rtpolyp.imaging.postprocess import find_polyps, rasterise
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.metrics import overlap
-from rtpolyp.measure.report import write_json
 from rtpolyp.phantom import render_phantom
 from rtpolyp.phantom_clip import RATE, render_clip
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.video.array_scaler import ArrayScaler
 from rtpolyp.video.bgr_converter import native_of_bgr
 from rtpolyp.video.frame import Frame
@@ -36,7 +35,7 @@ from rtpolyp.video.network_scaler import NetworkScaler
 SECONDS, EVERY = 4.0, 8  # of the clip; frames between two that are looked at
 OUT = Path(__file__).resolve().parents[1] / "docs" / "results" / "array-and-file.json"
 
-app = App(name="python scripts/compare_paths.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/compare_paths.py", __doc__, help_format="plaintext")
 
 
 @app.default

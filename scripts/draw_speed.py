@@ -14,15 +14,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import known_bundles
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.benchmark.machine import this_machine
-from rtpolyp.measure.report import write_json, write_text
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.measure.figure_files import write_json, write_text
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.terminal.console import make_console, say_written
 from scripts.shipped.picture import draw
 from scripts.shipped.speed import Point, measure_points
@@ -30,7 +30,7 @@ from scripts.shipped.speed import Point, measure_points
 SIDES = (192, 256, 320)  # pixels, beside each bundle's own
 LARGEST_SPREAD = 0.1  # of the rounds of one rate
 
-app = App(name="python scripts/draw_speed.py", help=__doc__, version_flags=())
+app = make_app("python scripts/draw_speed.py", __doc__)
 
 
 @app.default

@@ -23,7 +23,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.errors import InputError
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
@@ -35,7 +35,7 @@ from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_live, open_source
@@ -53,7 +53,7 @@ RATE = Fraction(25)  # frames/s
 LIMIT_MS = 2000 / float(RATE)
 
 
-app = App(name="python scripts/fault_report.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/fault_report.py", __doc__, help_format="plaintext")
 
 
 class Eye:

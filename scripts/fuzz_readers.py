@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from PIL import Image
 
 from rtpolyp.errors import RtpolypError
@@ -32,6 +32,7 @@ from rtpolyp.measure.dataset import load_pairs
 from rtpolyp.measure.groups import read_groups
 from rtpolyp.measure.video_truth import box_truth, read_sequences
 from rtpolyp.spec import EngineSpec, read_spec, write_spec
+from rtpolyp.terminal.command_line import make_app
 from rtpolyp.video.json_sink import frames_in
 from train.command_line import run_command_line
 from train.prepare.coco import read_coco
@@ -58,7 +59,7 @@ SIZE = (64, 48)
 
 Reader = Callable[[Path], object]
 
-app = App(name="fuzz_readers.py", help=__doc__, version_flags=())
+app = make_app("python scripts/fuzz_readers.py", __doc__)
 
 
 def picture(kind: str, mode: str = "RGB", **options: Any) -> bytes:

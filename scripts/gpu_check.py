@@ -18,13 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, get_args
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from rtpolyp.inference.nvidia_card import Card, find_card
 from rtpolyp.inference.tensorrt.flavour import FLAVOURS, RTX_CAPABILITIES, Flavour
 from rtpolyp.measure.benchmark.machine import this_machine
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from scripts.gpu.baseline import Framework
 from scripts.gpu.cases import CASES, Case, Device
 from scripts.gpu.report import write_results
@@ -38,7 +38,7 @@ CONVOLUTION, BASELINE, SUITE, BUILD, PLAN = 180, 240, 300, 420, 120
 console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
-app = App(name="python scripts/gpu_check.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/gpu_check.py", __doc__, help_format="plaintext")
 
 
 @app.default

@@ -19,11 +19,11 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.errors import BackendError
 from rtpolyp.inference.nvidia_card import find_card
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 
 PYCUDA = "pycuda==2026.1"
 DRIVER = "libcuda.so.1"
@@ -47,7 +47,7 @@ LDFLAGS = ["-Wl,--no-as-needed", {library!r}]
 """
 
 
-app = App(name="install_pycuda", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/install_pycuda.py", __doc__, help_format="plaintext")
 
 
 @app.default

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 
 import numpy as np
 import onnx
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from rtpolyp.inference import open_engine
@@ -30,8 +30,9 @@ from rtpolyp.measure.benchmark.engine import measure_engine
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.benchmark.samples import THROUGHPUT, Schedule
 from rtpolyp.spec import EngineSpec, sha256_of, write_spec
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.terminal.console import make_console, say_written
+from train.encoders.encoder import encoder_of
 from train.experiment.files import write_compact_json
 from train.export.graph import ByteNetwork, to_onnx
 from train.export.int8 import quantise
@@ -45,7 +46,7 @@ FRAMES = 32  # of noise, that INT8 is calibrated on and engines are timed on
 RTX: Final = "tensorrt-rtx"
 PLAN_PRECISION: Final = "fp16"
 
-app = App(name="python scripts/measure_arms.py", help=__doc__, version_flags=())
+app = make_app("python scripts/measure_arms.py", __doc__)
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _export(name: str, network_spec: NetworkSpec, frames: NDArray[np.uint8], fol
     home = folder / name.replace(" ", "-")
     home.mkdir()
     network: Any = create_network(network_spec, pretrained=False)
-    exact = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), _size())
+    exact = to_onnx(ByteNetwork(network, encoder_of(network).mean, encoder_of(network).std), _size())
     onnx.save(exact, home / FILES["fp32"])
     scored = np.arange(2)
     onnx.save(

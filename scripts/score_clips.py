@@ -11,21 +11,21 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.measure.video_evaluation import observe, untracked
 from rtpolyp.measure.video_score import score_video, to_dict
 from rtpolyp.measure.video_truth import Known, Truth, box_truth, mask_truth, read_sequences
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.source import open_source
 
 TRACKERS = {"tracked": PolypTracker, "alone": lambda: untracked}
 
 
-app = App(name="python scripts/score_clips.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/score_clips.py", __doc__, help_format="plaintext")
 
 
 def score_boxes(engine: Engine, videos: Path) -> dict[str, Any]:

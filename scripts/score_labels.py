@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from rtpolyp.imaging.mask_file import read_mask
@@ -23,7 +23,7 @@ from rtpolyp.inference import open_engine
 from rtpolyp.labels import FORMATS, Labels, export_labels, read_mask_folder, read_run
 from rtpolyp.labels.pictures import copy_pictures, write_frames
 from rtpolyp.run import run_file
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
 from train.prepare.drawing import Drawing, draw
@@ -33,7 +33,7 @@ SETS = ("kvasir-seg", "cvc-612", "extra/polypgen", "extra/bkai-neopolyp")
 EACH = 50  # frames of a set
 CLIPS = ("polyp_seq1_raw_560x480_25fps.mp4", "cvc612_test_sequences_384x288_25fps.mp4")
 
-app = App(name="python scripts/score_labels.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/score_labels.py", __doc__, help_format="plaintext")
 
 
 def shapes_of(annotation: Path | Drawing | None) -> Iterator[NDArray[np.bool_]]:

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.dataset import Pair
 from rtpolyp.measure.evaluation import Degrade, FrameScore, Progress, evaluate_engine
-from rtpolyp.measure.report import write_json, write_text
+from rtpolyp.measure.figure_files import write_json, write_text
 from rtpolyp.measure.statistics import Interval, bootstrap_difference
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.terminal.console import make_console, progress_bar, say_written
 from scripts.shipped.degradations import DEGRADATIONS, Degradation
 from scripts.shipped.parts import chosen_parts
@@ -32,7 +32,7 @@ POINTS: dict[str, Callable[[FrameScore], float]] = {
     "at 0.5": lambda frame: frame.half.dice,
 }
 
-app = App(name="python scripts/score_robustness.py", help=__doc__, version_flags=())
+app = make_app("python scripts/score_robustness.py", __doc__)
 
 
 @dataclass(frozen=True)

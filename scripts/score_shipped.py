@@ -11,23 +11,24 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from rtpolyp.measure.crops import CropScore, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine
-from rtpolyp.measure.report import append_row, to_dict, write_csv, write_json
+from rtpolyp.measure.figure_files import append_row, write_json
+from rtpolyp.measure.report import to_dict, write_csv
 from rtpolyp.pipeline import settings_for
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.terminal.console import make_console, progress_bar, say_written
 from scripts.shipped.boxes import beside_box, paint_box
 from scripts.shipped.log import check_unscored, make_row, read, rows_of
 from scripts.shipped.parts import PRECISIONS, Part, chosen_parts
 from scripts.shipped.summary import summary
 
-app = App(name="python scripts/score_shipped.py", help=__doc__, version_flags=())
+app = make_app("python scripts/score_shipped.py", __doc__)
 
 
 @app.default

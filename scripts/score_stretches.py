@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from rtpolyp.imaging.image_file import read_image
@@ -32,7 +32,7 @@ from rtpolyp.measure.video_score import VideoScore, score_video, to_dict
 from rtpolyp.measure.video_truth import Known, Polyps, Truth, no_polyps, regions
 from rtpolyp.phantom import render_phantom
 from rtpolyp.phantom.pan import pan
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.tracking.smoothing import TemporalSmoother
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.array_source import ArraySource
@@ -48,7 +48,7 @@ STILLS = {  # a folder and a list in it
 TRACKERS = {"tracked": PolypTracker, "alone": lambda: untracked}
 
 
-app = App(name="python scripts/score_stretches.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/score_stretches.py", __doc__, help_format="plaintext")
 
 
 def phantom(seed: int, seconds: float) -> tuple[ArraySource, Truth]:
@@ -135,9 +135,9 @@ def main(
     output = output or Path(f"docs/results/stretches-{what}.json")
     output.parent.mkdir(parents=True, exist_ok=True)
     if what == "phantom":
-        clips = (phantom(seed, seconds or 60.0) for seed in range(clips))
+        shown: Iterable[tuple[ArraySource, Truth]] = (phantom(seed, seconds or 60.0) for seed in range(clips))
     else:
-        clips = pans(data, *STILLS[what], seconds or 20.0)
+        shown = pans(data, *STILLS[what], seconds or 20.0)
     with open_engine(engine, precision=precision, optimise_for="throughput") as network:
         header = {
             "engine": network.description,
@@ -145,7 +145,7 @@ def main(
             "load average at the start": [round(value, 1) for value in os.getloadavg()],
             "smoothing delay ms": round(TemporalSmoother().delay_ms, 1),
         }
-        for report in scores(network, clips):
+        for report in scores(network, shown):
             output.write_text(json.dumps(header | report, indent=1) + "\n")
             print(f"{report['tracked']['seconds']:.0f} s: {report['tracked over alone']}", flush=True)
 

@@ -25,7 +25,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import psutil
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.errors import BackendError
 from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
@@ -37,7 +37,7 @@ from rtpolyp.measure.benchmark.conditions import Watch
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import settings_for
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_live, open_source
@@ -61,7 +61,7 @@ PROMISES = {  # least or most, by the report's keys
 }
 
 
-app = App(name="python scripts/soak.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/soak.py", __doc__, help_format="plaintext")
 
 
 class Sight(NamedTuple):

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from rtpolyp.terminal.command_line import make_app
 from train.checkpoint import load_network
 from train.command_line import run_command_line
 from train.complexity import giga_macs, parameter_count
@@ -24,7 +25,7 @@ from train.networks.own_encoder import OWN
 from train.overrides import Overrides, given
 from train.recipe import RecipeChoice
 
-app = App(name="python -m train", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+app = make_app("python -m train", __doc__)
 
 
 Teachers = Parameter(consume_multiple=True, negative="", show_default=False)

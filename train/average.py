@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.errors import InputError
+from rtpolyp.terminal.command_line import make_app
 from train.checkpoint import Checkpoint, load_network, save_checkpoint
 from train.command_line import run_command_line
 from train.data import Frames, load_frames, parse_source
@@ -28,7 +29,7 @@ BATCH = 16  # validation frames at a time
 CPU = torch.device("cpu")
 STRIDE = 32  # of every encoder
 
-app = App(name="python -m train.average", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+app = make_app("python -m train.average", __doc__)
 
 
 @app.default

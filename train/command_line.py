@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError
+from cyclopts import App
 
-from rtpolyp.errors import RtpolypError
+from rtpolyp.terminal.command_line import run_tokens
 
 __all__ = ["run_command_line", "run_protocol"]
 
@@ -17,14 +17,7 @@ __all__ = ["run_command_line", "run_protocol"]
 def run_command_line(app: App, tokens: Sequence[str]) -> int:
     """Parse and run one command; return its exit code: 0, 2 after a one-line error, 130 after a signal."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    try:
-        app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-    except (RtpolypError, CycloptsError) as exc:
-        print(f"error: {exc}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return run_tokens(app, tokens, sys.stderr)
 
 
 def run_protocol(app: App) -> NoReturn:

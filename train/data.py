@@ -13,12 +13,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rtpolyp.checks import known_names, require_folder
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import read_cropped
+from rtpolyp.measure.mask_classes import classes_in, say_classes
 from rtpolyp.spec import sha256_of
+from train.progress import counted
 
 __all__ = ["Frames", "Source", "TrainingFile", "load_frames", "parse_source", "resized"]
 
@@ -77,6 +80,7 @@ def parse_source(text: str) -> Source:
     """`DIR[:SPLIT]` → Source; without SPLIT, the folder's only one. Raises InputError with the choices."""
     folder_text, _, split = text.partition(":")
     folder = Path(folder_text).resolve()
+    require_folder(folder)
     for sub in ("images", "masks"):
         if not (folder / sub).is_dir():
             raise InputError(f"{folder}: no {sub}/ in it. Give a folder that holds images/ and masks/")
@@ -86,7 +90,7 @@ def parse_source(text: str) -> Source:
     if not split and len(splits) == 1:
         return Source(folder, splits[0])
     problem = f"split {split!r} is unknown" if split else "no split chosen"
-    raise InputError(f"{folder}: {problem}; {_choices(folder)}")
+    raise InputError(f"{folder}: {problem}; {_choices(folder, split)}")
 
 
 def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop: bool = False) -> Frames:
@@ -103,9 +107,11 @@ def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop
     crop: Crop = "auto" if picture_crop else "off"
     images = np.empty((len(pairs), side, side, 3), np.uint8)
     masks = np.empty((len(pairs), side, side), np.uint8)
+    colours: set[str] = set()
 
     def load(position: int) -> TrainingFile:
         index, pair = pairs[position]
+        colours.update(classes_in(pair.mask))
         image, truth = read_cropped(pair, crop)
         if sources[index].is_polyp_free and truth.any():
             raise InputError(
@@ -116,10 +122,17 @@ def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop
         masks[position] = _binary(resize_frame(truth * np.uint8(255), (side, side)))
         return TrainingFile(names[index], pair.image.name, sha256_of(pair.image))
 
-    with ThreadPoolExecutor() as pool:  # OpenCV decodes outside the interpreter's lock
-        files = tuple(pool.map(load, range(len(pairs))))
+    files = []
+    with (
+        ThreadPoolExecutor() as pool,  # Pillow decodes outside the interpreter's lock
+        counted(f"decoding the {part} frames", len(pairs)) as one_more,
+    ):
+        for file in pool.map(load, range(len(pairs))):
+            files.append(file)
+            one_more()
+    say_classes(colours)
     places = tuple(f"{source.folder}:{source.split}" for source in sources)
-    return Frames(images, masks, np.array([index for index, _ in pairs]), names, files, places)
+    return Frames(images, masks, np.array([index for index, _ in pairs]), names, tuple(files), places)
 
 
 def resized(frames: Frames, side: int) -> Frames:
@@ -144,8 +157,8 @@ def _splits(folder: Path) -> list[str]:
     return sorted({file.name.removesuffix("_train.txt") for file in files})
 
 
-def _choices(folder: Path) -> str:
+def _choices(folder: Path, given: str) -> str:
     splits = _splits(folder)
     if not splits:
         return f"there are none in {folder / 'splits'}. Write <SPLIT>_train.txt and <SPLIT>_val.txt"
-    return f"there are: {', '.join(splits)}. Give e.g. {folder.name}:{splits[0]}"
+    return f"{known_names(given, splits)}. Give e.g. {folder.name}:{splits[0]}"

@@ -11,9 +11,10 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from rtpolyp.errors import OutputError
+from rtpolyp.terminal.console import BAR_WIDTH, ESTIMATE_SECONDS
 from train.events import EventFile
 from train.validate import Validation
 
@@ -33,17 +34,25 @@ class Journal:
         self.step, self.steps = step, steps
         try:
             for kind in ("train", "val"):
-                _truncate(folder / f"{kind}.csv", step)
+                _truncate(folder / f"{kind}.csv", step or -1)  # a new run has no row of step 0 yet
             self.events = EventFile(folder, step + 1)
         except OSError as exc:
             raise _cannot_be_written(folder, exc) from exc
         self.console = Console(stderr=True)
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-            console=self.console, disable=not self.console.is_terminal,
-        )  # fmt: skip
+            MofNCompleteColumn(),
+            BarColumn(BAR_WIDTH),
+            TimeRemainingColumn(),
+            # last, and cut where the terminal is narrow: the time that remains is always whole
+            TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            speed_estimate_period=ESTIMATE_SECONDS,
+            expand=True,
+        )
         self.task = self.bar.add_task("training", total=steps, completed=step)
         self.started = time.monotonic()
+        self._begun_with = -1.0  # Dice of the weights of --init; of a resumed run not known
 
     def __enter__(self) -> "Journal":
         self.bar.start()
@@ -71,13 +80,16 @@ class Journal:
         `stale` validations came since the best one, 0 after this one; `lr_scale` is what plateaus have left
         of the learning rate.
         """
-        values = {"dice": result.macro_dice, "iou": result.macro_iou, "false_outlines": result.false_outlines}
-        values |= {f"dice {source}": dice for source, dice in result.dice.items()}
-        self._note("val", step, values)
-        text = "  ".join(f"{name} {value:.4f}" for name, value in values.items() if not math.isnan(value))
+        text = self._noted(step, result)
         standing = f"{stale} since the best" if stale else "best"
         slowed = f", learning rate × {lr_scale:g}" if lr_scale < 1 else ""
         self.say(f"validation at step {step}: {text}  ({standing}{slowed})")
+
+    def start(self, result: Validation) -> None:
+        """Note what the weights of --init score before the first step."""
+        self._begun_with = result.macro_dice
+        text = self._noted(0, result)
+        self.say(f"validation at step 0: {text}  (what --init begins with)")
 
     def say(self, text: str) -> None:
         """One line: above the bar on a terminal, to the log elsewhere."""
@@ -99,6 +111,20 @@ class Journal:
         if not math.isnan(best.false_outlines):
             table.add_row("polyp-free frames outlined", f"{best.false_outlines:.1%}", "")
         self.console.print(table)
+        if best.macro_dice < self._begun_with:
+            log.warning(
+                "the weights of --init were better: Dice %.4f at step 0, at best %.4f since; lower the "
+                "learning rates, or keep them",
+                self._begun_with,
+                best.macro_dice,
+            )
+
+    def _noted(self, step: int, result: Validation) -> str:
+        """Write a validation's figures, and give them as text."""
+        values = {"dice": result.macro_dice, "iou": result.macro_iou, "false_outlines": result.false_outlines}
+        values |= {f"dice {source}": dice for source, dice in result.dice.items()}
+        self._note("val", step, values)
+        return "  ".join(f"{name} {value:.4f}" for name, value in values.items() if not math.isnan(value))
 
     def _note(self, kind: str, step: int, values: dict[str, float]) -> None:
         file = self.folder / f"{kind}.csv"

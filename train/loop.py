@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -69,7 +69,8 @@ def fit(
     `folder` receives `last.pt` (every `save_minutes`, on SIGINT and SIGTERM, at the end), `best.pt` (averaged
     weights with the best macro Dice), `train.csv`, `val.csv` and TensorBoard events. A run that is resumed
     must have the same recipe, network, teachers and files, except that the recipe may have more steps; it has
-    begun, so it looks at neither `init` nor `initialise`, and keeps its own numerics.
+    begun, so it looks at neither `init`, which a new one validates as step 0, nor `initialise`, and keeps its
+    own numerics.
 
     In processes that `torchrun` has started, each calls this alike and takes an equal share of every batch.
 
@@ -97,9 +98,9 @@ def fit(
     lessons = (*map(_digest, taught_by), *digests)
     if resumed:
         _check_same(resumed, folder, lessons, kept)
-    numerics = resumed.numerics if resumed else options.numerics
-    if not numerics:
-        numerics = world.agree(world.on_first(fastest_numerics, network, share, where, options.precision))
+    known = resumed.numerics if resumed else options.numerics
+    measured = None if known else world.on_first(fastest_numerics, network, share, where, options.precision)
+    numerics = known or cast(Numerics, world.agree(measured))
     log.info("training with %s", numerics)
     batches = Batches(kept, recipe, where, hard)
     before = [initial, *taught_by] if initial else taught_by
@@ -111,6 +112,8 @@ def fit(
         trainer.restore(resumed)
     run = _Run(trainer, held_out, folder)
     with _stop_signals() as signals, run.journal or nullcontext():
+        if initial:
+            world.on_first(run.start)
         run.train(signals, options.save_minutes)
         world.on_first(run.summarise)
     return run.best
@@ -123,6 +126,7 @@ class _Run:
         self.trainer = trainer
         self.held_out = held_out
         self.last, self.best = folder / "last.pt", folder / "best.pt"
+        # only the first process has one, and only that one writes
         self.journal = trainer.world.on_first(Journal, folder, trainer.step, trainer.recipe.steps)
 
     def train(self, signals: Sequence[int], save_minutes: float) -> None:
@@ -158,22 +162,30 @@ class _Run:
                 raise KeyboardInterrupt
             trainer.forget()  # only now: validating and saving is no part of a step's time
 
+    def start(self) -> None:
+        """Score the weights of `--init`, so that what training gains or loses is seen."""
+        if self.journal:
+            self.journal.start(self._score(self.trainer.average.network))
+
     def summarise(self) -> None:
         """Score the best weights once more, and tell them and why the run ended."""
         chosen = load_checkpoint(self.best)
         network = self.trainer.numerics.place(load_network(chosen)).to(self.trainer.batches.device)
-        self.journal.summary(self.trainer.ending, chosen.step, self._score(network))
+        if self.journal:
+            self.journal.summary(self.trainer.ending, chosen.step, self._score(network))
 
     def _score(self, network: nn.Module) -> Validation:
         return validate(network, self.held_out, self.trainer.recipe.batch, self.trainer.batches.device)
 
     def _record(self, means: dict[str, float], result: Validation | None, saves: bool) -> None:
-        trainer = self.trainer
-        self.journal.train_step(trainer.step, means)
+        trainer, journal = self.trainer, self.journal
+        if journal is None:
+            return
+        journal.train_step(trainer.step, means)
         if result:
             if not trainer.stale:
                 save_checkpoint(self.best, trainer.checkpoint(resumable=False))
-            self.journal.validation(trainer.step, result, trainer.stale, trainer.lr_scale)
+            journal.validation(trainer.step, result, trainer.stale, trainer.lr_scale)
         if saves:
             save_checkpoint(self.last, trainer.checkpoint(resumable=True))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from train.losses import LOSSES
 
@@ -183,7 +184,7 @@ class Recipe:
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise InputError(f"{name} {value!r} is unknown; there are: {', '.join(choices)}")
+        raise InputError(f"{name} {value!r} is unknown; {known_names(value, choices)}")
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:
@@ -243,8 +244,8 @@ def recipe_for(network: str, whose: str = "ours", *, light: bool = False) -> Rec
     _check_choice("recipe", whose, tuple(RECIPES))
     plain = network.removesuffix("-if")
     if plain not in RECIPES[whose]:
-        known = ", ".join(f"{name}, {name}-if" for name in RECIPES[whose])
-        raise InputError(f"network {network!r} has no recipe; there are: {known}")
+        known = [f"{name}{twin}" for name in RECIPES[whose] for twin in ("", "-if")]
+        raise InputError(f"network {network!r} has no recipe; {known_names(network, known)}")
     return OURS if light and whose == "ours" else RECIPES[whose][plain]
 
 

@@ -3,9 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-import cyclopts
-
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 
 __all__ = ["app", "run_command_line"]
 
@@ -20,12 +18,13 @@ FLAGS = {  # of parameters of the library that have another name on the command 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 ADDRESS = re.compile(r"[^\s/]*:\d+")  # HOST:PORT or :PORT; a source is a file, a number or a URL
 
-app = cyclopts.App(
-    name="rtpolyp",
-    help="Real-time polyp segmentation for colonoscopy video. Research software, not a medical device.",
-    suppress_keyboard_interrupt=False,
+app = make_app(
+    "rtpolyp", "Real-time polyp segmentation for colonoscopy video. Research software, not a medical device."
 )
 app.command("rtpolyp.cli.run:run", help="Outline polyps on a video, an image or a folder of images.")
+app.command(
+    "rtpolyp.cli.serve:serve", help="Serve a page to which one drags a picture or a clip for its overlay."
+)
 app.command("rtpolyp.cli.report:report", help="Write a web page that says what a run saw.")
 app.command(
     "rtpolyp.cli.demo:demo", help="Render a phantom clip, outline its polyps, compare with the known masks."
@@ -46,7 +45,10 @@ app.register_install_completion_command(help="Complete commands and options in t
 
 def run_command_line(tokens: Sequence[str]) -> int:
     """Run one command of `rtpolyp`; return its exit code, 2 after a one-line error, 130 after Ctrl-C."""
-    return run_app(app, [*_with_addresses(tokens)], FLAGS)
+    tokens = [*_with_addresses(tokens)]
+    if tokens[0:1] == ["run"] and "-" in tokens:  # the standard input, which would be taken for an option
+        tokens = [*(token for token in tokens if token != "-"), "--", "-"]
+    return run_app(app, tokens, FLAGS)
 
 
 def _with_addresses(tokens: Sequence[str]) -> Iterator[str]:

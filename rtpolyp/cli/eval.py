@@ -37,6 +37,8 @@ class ImageFlags:
         PNG of the contact sheet; DATA.worst.png in the current folder by default.
     csv
         Write every figure of every frame.
+    froc
+        Write polyps found against false outlines a frame: NAME.csv, and NAME.svg as a picture.
     """
 
     split: str | None = None
@@ -46,6 +48,7 @@ class ImageFlags:
     worst: int | None = None
     sheet: Path | None = None
     csv: Path | None = None
+    froc: Path | None = None
 
     def asked(self, json: Path | None) -> ImageEvaluation:
         """As images are evaluated."""

@@ -14,9 +14,13 @@ from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 from rtpolyp.measure.crops import CropScore, crop_rates, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine, evaluate_predictions
-from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv, write_json
+from rtpolyp.measure.figure_files import write_json
+from rtpolyp.measure.froc import RATES, FrocPoint, sensitivity_at, write_froc
+from rtpolyp.measure.mask_classes import classes_in, say_classes
+from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv
 from rtpolyp.measure.sheet import write_sheet
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval
+from rtpolyp.measure.structure_report import LABELS, froc_of, structure_means
 from rtpolyp.pipeline import settings_for
 from rtpolyp.settings import Settings
 from rtpolyp.terminal.console import check_outputs, make_console, progress_bar, say_written
@@ -37,7 +41,13 @@ class ImageEvaluation:
     worst: int | None = None  # cases on the contact sheet
     sheet: Path | None = None
     csv: Path | None = None
+    froc: Path | None = None  # a table and a picture, with .csv and .svg
     json: Path | None = None
+
+    def written(self, sheet: Path | None) -> tuple[Path | None, ...]:
+        """The files that are asked for."""
+        curve = () if self.froc is None else (self.froc.with_suffix(end) for end in (".csv", ".svg"))
+        return (sheet, self.csv, *curve, self.json)
 
 
 def evaluate_images(
@@ -49,9 +59,10 @@ def evaluate_images(
     if worst is not None or sheet is not None:
         worst = WORST if worst is None else worst
         sheet = sheet or Path(f"{data.resolve().name}.worst.png")
-    _check(pairs, threshold, worst, asked, outputs=(sheet, asked.csv, asked.json))
+    _check(pairs, threshold, worst, asked, outputs=asked.written(sheet))
     console = make_console()
-    context: dict[str, object] = {"data": str(data), "split": asked.split}
+    classes = say_classes(name for pair in pairs for name in classes_in(pair.mask))
+    context: dict[str, object] = {"data": str(data), "split": asked.split, "mask_colours": classes}
     if asked.predictions is not None:
         scores: list[CropScore] = []
         settings = Settings(0.5 if threshold is None else threshold, minimum_area=0.0, minimum_confidence=0.0)
@@ -63,11 +74,13 @@ def evaluate_images(
     print_evaluation(evaluation, scores, console)
     if asked.csv is not None:
         write_csv(evaluation, asked.csv)
+    if asked.froc is not None:
+        write_froc(froc_of(evaluation), asked.froc)
     if asked.json is not None:
         write_json(to_dict(evaluation, crops=scores, **context), asked.json)
     if sheet is not None and worst is not None:
         write_sheet(evaluation, worst, sheet)
-    say_written((sheet, asked.csv, asked.json), console)
+    say_written(asked.written(sheet), console)
 
 
 def _run_engine(
@@ -116,7 +129,10 @@ def print_evaluation(evaluation: Evaluation, crops: Sequence[CropScore], console
     console.print(*lines, sep="\n", highlight=False, markup=False, soft_wrap=True)
     if rows:
         console.print(table)
+        console.print(_structure_table(evaluation))
     console.print(_outlines_table(evaluation, crops))
+    if points := froc_of(evaluation):
+        console.print(_froc_table(points))
     _print_parts(evaluation, console)
 
 
@@ -139,6 +155,25 @@ def _outlines_table(evaluation: Evaluation, crops: Sequence[CropScore]) -> Table
         pair = (rates["at_half"][name], rates["operating"][name])
         cells = (_rate(rate.outlined, rate.total, rate.interval) for rate in pair)
         table.add_row("crops outlined" if name == "all" else f"  at {name}", *cells)
+    return table
+
+
+def _structure_table(evaluation: Evaluation) -> Table:
+    table = Table("as PraNet and SUN-SEG report", "", box=None)
+    for key, mean in structure_means(evaluation).items():
+        table.add_row(LABELS[key], _figure(mean.mean, mean.interval))
+    return table
+
+
+def _froc_table(points: Sequence[FrocPoint]) -> Table:
+    """What is found at most so many false outlines, by the mean probability that an outline must have."""
+    table = Table("FROC: false outlines a frame", "polyps found", "mean probability ≥", box=None)
+    for rate in RATES:
+        if (point := sensitivity_at(points, rate)) is not None:
+            found = f"{point.found}/{point.polyps} {point.sensitivity:.1%}"
+            table.add_row(f"≤ {rate:g}", found, f"{point.confidence:.3f}")
+        if rate >= points[-1].false_per_frame:
+            break  # every outline is counted: larger rates say the same
     return table
 
 

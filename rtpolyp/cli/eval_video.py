@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rtpolyp.errors import InputError
 from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
-from rtpolyp.measure.report import write_json
+from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.measure.video_evaluation import Observation, observe
 from rtpolyp.measure.video_score import PolypFreeScore, PolypScore, VideoScore, score_video, to_dict
@@ -66,7 +66,7 @@ def evaluate_videos(
                     progress=progress,
                 )["tracked"]
         description = network.description
-    score = score_video(seen)
+    score = score_video(seen, examinations=len(videos))
     console.print(
         description,
         f"operating point: probability ≥ {settings.threshold:g}, area ≥ {settings.minimum_area:.2%} of the "
@@ -123,6 +123,12 @@ def print_score(score: VideoScore, console: Console) -> None:
 
 def _add_polyps(polyps: PolypScore, table: Table) -> None:
     table.add_row("polyps met, by frame", f"{polyps.found}/{polyps.annotated} {polyps.sensitivity:.1%}")
+    low, high = polyps.per_polyp
+    table.add_row(
+        "polyps met, in any frame",
+        f"{polyps.appearances - polyps.missed}/{polyps.appearances} {polyps.sensitivity_per_polyp:.1%} "
+        f"[{100 * low:.1f}, {100 * high:.1f}]",
+    )
     if polyps.dice is not None:
         table.add_row("Dice, frames with a polyp", f"{polyps.dice:.3f}")
     if polyps.flicker_per_second is not None:
@@ -138,11 +144,15 @@ def _add_polyps(polyps: PolypScore, table: Table) -> None:
 def _add_polyp_free(free: PolypFreeScore, table: Table) -> None:
     table.add_row("polyp-free", f"{free.frames} frames, {free.seconds:.1f} s; {free.outlined} outlined")
     table.add_row("  area outlined", f"{free.area:.3%} of the picture, mean")
-    for stay in free.activations:
+    for stay in (*free.activations_by_frames, *free.activations):
         low, high = stay.interval
+        shortest = f"{stay.minimum_frames} frames" if stay.minimum_frames > 1 else "any frame"
+        if stay.minimum_seconds:
+            shortest = f"{stay.minimum_seconds:g} s"
+        each = "" if stay.per_examination is None else f", {stay.per_examination:.1f} a video"
         table.add_row(
-            f"  activations ≥ {stay.minimum_seconds:g} s",
-            f"{stay.count}, {stay.per_minute:.2f} a minute [{low:.2f}, {high:.2f}]",
+            f"  activations, {shortest}" if shortest == "any frame" else f"  activations ≥ {shortest}",
+            f"{stay.count}, {stay.per_minute:.2f} a minute [{low:.2f}, {high:.2f}]{each}",
         )
 
 

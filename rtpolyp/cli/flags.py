@@ -49,7 +49,7 @@ class OutputFlags:
     display
         Show the picture in a window; q or Esc ends the run.
     audio
-        Keep the sound: by default of a file, not of a live source.
+        Keep the sound: of a file by default; of a live source in its raw recording, where it is asked for.
     resume
         Of a folder of images, leave out those that an earlier run has written to every output.
     keep_going

@@ -3,9 +3,7 @@
 import contextlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
@@ -26,7 +24,7 @@ BAD_IMAGES = 2  # exit code: some images of a folder could not be read
 
 
 def run(
-    video: Annotated[str, Parameter(allow_leading_hyphen=True)],  # for -
+    video: str,
     /,
     *,
     output: OutputFlags = OutputFlags(),  # noqa: B008 # frozen

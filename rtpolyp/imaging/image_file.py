@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from rtpolyp.checks import known_beside
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.jpeg_end import is_cut_jpeg
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -25,6 +27,7 @@ __all__ = [
     "count_pages",
     "is_image_name",
     "is_turned",
+    "may_have_colours",
     "read_image",
     "read_pages",
     "read_pixels",
@@ -118,6 +121,15 @@ def count_pages(path: Path) -> int:
         return 1
 
 
+def may_have_colours(path: Path) -> bool:
+    """Whether a file's header declares colours, or cannot be read; grey and bilevel files do not."""
+    try:
+        with path.open("rb") as file, _open(path, file) as image:
+            return not image.mode.startswith(("1", "L", "I", "F"))
+    except (OSError, InputError):
+        return True
+
+
 def is_turned(path: Path) -> bool:
     """Whether an EXIF tag asks to show the picture turned or mirrored."""
     try:
@@ -132,7 +144,7 @@ def _decoded(path: Path, max_pixels: int, *, single: bool) -> Generator[NDArray[
         with path.open("rb") as file:
             yield from _decoded_from(path, file, max_pixels, single=single)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{path}: no such file; {known_beside(path)}give an image") from None
     except OSError as exc:
         raise InputError(
             f"{path}: cannot be read ({exc.strerror or exc}); check the path and its rights"
@@ -156,6 +168,8 @@ def _decoded_from(
                 if image.format == "TIFF":
                     image.getexif().pop(ORIENTATION, None)  # or Pillow turns the pixels, of TIFF alone
                 pixels = _pixels(path, image, page)
+                if image.format == "JPEG" and is_cut_jpeg(path, image, pixels):
+                    raise InputError(f"{path}: is cut or broken (no end of data); copy or export it again")
             except InputError:
                 raise
             except Exception as exc:  # as in _open

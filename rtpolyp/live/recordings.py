@@ -1,12 +1,13 @@
 """Recordings: everything that a session writes beside snapshots and its log, each on a thread of its own."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import Self
 
-from rtpolyp.errors import RtpolypError
+from rtpolyp.errors import InputError, RtpolypError
 from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.live.threaded_sink import ThreadedSink
 from rtpolyp.live.worker import run_together
@@ -17,6 +18,8 @@ from rtpolyp.video.raw.recorder import RawRecorder
 from rtpolyp.video.video_sink import VideoSink
 
 __all__ = ["Recordings"]
+
+log = logging.getLogger(__name__)
 
 
 class Recordings:
@@ -42,6 +45,13 @@ class Recordings:
         self._results: list[ThreadedSink] = []
         self._blanked: ThreadedSink | None = None
         self._tap: RawRecorder | None = None
+        if outputs.audio and deidentify:
+            raise InputError(
+                ": the sound may name the patient, and is not recorded with --deidentify; leave it out",
+                parameter="audio",
+            )
+        if outputs.audio and outputs.video is not None:
+            log.warning("%s: without sound; %s has it", outputs.video, outputs.raw)
 
         def threaded(path: Path, sink: Sink) -> ThreadedSink:
             return ThreadedSink(str(path), sink, capacity, telemetry)
@@ -53,7 +63,7 @@ class Recordings:
                 (self._pictures if takes == "pictures" else self._results).append(threaded(path, sink))
             raw = outputs.path("raw")
             if raw is not None and deidentify:
-                self._blanked = threaded(raw, VideoSink(raw, source, audio=outputs.audio is not False))
+                self._blanked = threaded(raw, VideoSink(raw, source, audio=False))
             elif raw is not None:
                 self._tap = source.tap = RawRecorder(raw, source)
         except BaseException:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rtpolyp.checks import known_beside
 from rtpolyp.errors import InputError
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval, bootstrap_difference
 
@@ -67,7 +68,9 @@ def read_figures(path: Path) -> FrameFigures:
             rows = [row for row in reader if row["dice"]]
         values = {figure: np.array([float(row[figure]) for row in rows]) for figure in FIGURES}
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; write it with rtpolyp eval --csv") from None
+        raise InputError(
+            f"{path}: no such file; {known_beside(path)}write it with rtpolyp eval --csv"
+        ) from None
     except (OSError, ValueError, TypeError) as exc:
         raise InputError(f"{path}: not readable as a CSV of frames ({exc}); write it again") from exc
     if not rows:

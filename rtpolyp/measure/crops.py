@@ -17,7 +17,8 @@ from rtpolyp.imaging.geometry import Rect, make_view
 from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.inference.engine import Engine
 from rtpolyp.measure.dataset import Pair
-from rtpolyp.measure.evaluation import HALF, Progress, predict, read_pair
+from rtpolyp.measure.evaluation import Progress, predict, read_pair
+from rtpolyp.measure.frame_score import HALF
 from rtpolyp.measure.statistics import Interval, clopper_pearson
 from rtpolyp.settings import Settings
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rtpolyp.checks import known_names, require_folder
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import is_image_name, unread_pictures
 from rtpolyp.measure.groups import Group, read_groups
@@ -31,6 +32,7 @@ def load_pairs(folder: Path, split: str | None = None) -> list[Pair]:
     unknown or empty split (naming those that exist), a name without an image, an image without a mask, and a
     table of groups that cannot be read.
     """
+    require_folder(folder)
     for part in ("images", "masks"):
         if not (folder / part).is_dir():
             raise InputError(f"{folder}: no folder {part}/ in it; a data set holds images/ and masks/")
@@ -94,9 +96,7 @@ def _read_split(folder: Path, split: str) -> list[str]:
         path = next((file for part in folders if (file := part / f"{split}.txt").is_file()), path)
     if not path.is_file():
         known = sorted(file.stem for part in folders for file in part.glob("*.txt"))
-        choices = (
-            f"choose one of {', '.join(known)}" if known else "give the path of a text file, one name a line"
-        )
+        choices = known_names(split, known) if known else "give the path of a text file, one name a line"
         raise InputError(f"{split}: no such split of {folder}; {choices}")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

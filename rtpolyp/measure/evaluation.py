@@ -16,12 +16,10 @@ from rtpolyp.imaging.geometry import Rect, make_view
 from rtpolyp.imaging.image_file import read_image, read_pixels
 from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.imaging.picture import Crop, find_picture
-from rtpolyp.imaging.polyp import Polyp
-from rtpolyp.imaging.postprocess import find_polyps, rasterise
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.engine import Engine, Prediction
 from rtpolyp.measure.dataset import Pair, images_by_stem, load_pairs, split_seen
-from rtpolyp.measure.metrics import Detection, Overlap, detect, overlap, soft_dice, threshold_means
+from rtpolyp.measure.frame_score import FrameScore, score_frame
 from rtpolyp.settings import Settings
 
 __all__ = [
@@ -39,36 +37,10 @@ __all__ = [
 ]
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8")
-HALF = 128  # smallest uint8 probability that is at least 0.5
-SOFT_SIDE = 256  # pixels; the size at which ResUNet++ scores
-# Smaller components of the truth, as a fraction of the frame, are slips of the brush and not polyps to find:
-# 143 of Kvasir-SEG's 1206 and 24 of CVC-612's 670, most of one pixel; none lies within ten times this size.
-SPECK = 1e-4
 
 Key = TypeVar("Key")
 Progress = Callable[[int, int], None]  # called with (frames done, frames in all)
 Degrade = Callable[[Pair, NDArray[np.uint8]], NDArray[np.uint8]]  # (H, W, 3) uint8 BGR to the same size
-
-
-@dataclass(frozen=True)
-class FrameScore:
-    """One frame by every convention; figures of Dice and IoU are NaN on a frame without a polyp."""
-
-    pair: Pair
-    half: Overlap  # at ground-truth size, probability ≥ 0.5
-    operating: Overlap  # at ground-truth size, the outlines that a user would see
-    half_detection: Detection  # connected regions at 0.5
-    detection: Detection  # the outlines that a user would see
-    threshold_dice: float  # PraNet: mean over 256 thresholds, min–max stretched
-    threshold_iou: float
-    soft_dice: float  # ResUNet++: at 256 × 256
-    small: Overlap  # at 256 × 256, 0.5
-    polyps: tuple[Polyp, ...]  # the outlines, in the frame's pixels
-
-    @property
-    def has_polyp(self) -> bool:
-        """Whether the truth has any polyp pixel."""
-        return self.half.truth > 0
 
 
 @dataclass(frozen=True)
@@ -210,43 +182,6 @@ def read_cropped(pair: Pair, crop: Crop) -> tuple[NDArray[np.uint8], NDArray[np.
     return image[box], truth[box]
 
 
-def score_frame(
-    pair: Pair,
-    probability: NDArray[np.uint8],
-    truth: NDArray[np.bool_],
-    settings: Settings,
-    crop: Rect | None = None,
-) -> FrameScore:
-    """Score one frame: `probability` uint8 of any size, stretched bilinearly to `truth: (H, W) bool`.
-
-    With `crop` it belongs to that part of the frame, and around it there is no polyp.
-    """
-    height, width = truth.shape
-    view = make_view((width, height), (probability.shape[1], probability.shape[0]), crop)
-    full = np.zeros((height, width), np.uint8)
-    full[_box(view.crop)] = _stretch(probability, (view.crop.width, view.crop.height))
-    small = _stretch(probability if crop is None else full, (SOFT_SIDE, SOFT_SIDE))
-    small_truth = _stretch(truth.astype(np.uint8) * np.uint8(255), (SOFT_SIDE, SOFT_SIDE))
-    polyps = find_polyps(probability, view, settings)
-    outlines = np.zeros(truth.shape, np.int32)
-    for number, polyp in enumerate(polyps, 1):
-        outlines[rasterise((polyp,), (width, height)) > 0] = number
-    polyps_in_truth = _label(truth, minimum=SPECK * truth.size)
-    threshold_dice, threshold_iou = threshold_means(full, truth)
-    return FrameScore(
-        pair=pair,
-        half=overlap(full >= HALF, truth),
-        operating=overlap(outlines > 0, truth),
-        half_detection=detect(_label(full >= HALF), polyps_in_truth),
-        detection=detect(outlines, polyps_in_truth),
-        threshold_dice=threshold_dice,
-        threshold_iou=threshold_iou,
-        soft_dice=soft_dice(_unit(small), _unit(small_truth)) if truth.any() else float("nan"),
-        small=overlap(small >= HALF, small_truth >= HALF),
-        polyps=polyps,
-    )
-
-
 def _read(
     pairs: Iterable[Pair], crop: Crop, degrade: Degrade | None
 ) -> Iterator[tuple[tuple[Pair, NDArray[np.bool_], Rect | None], NDArray[np.uint8]]]:
@@ -272,22 +207,6 @@ def _box(rect: Rect | None) -> tuple[slice, slice]:
     if rect is None:
         return slice(None), slice(None)
     return slice(rect.y, rect.y + rect.height), slice(rect.x, rect.x + rect.width)
-
-
-def _stretch(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def _unit(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return pixels.astype(np.float32) / np.float32(255)
-
-
-def _label(mask: NDArray[np.bool_], minimum: float = 0.0) -> NDArray[np.int32]:
-    """Number the 8-connected regions of `minimum` pixels or more."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    kept = stats[:, cv2.CC_STAT_AREA] >= minimum
-    kept[0] = False
-    return np.asarray((np.cumsum(kept) * kept)[labels], np.int32)
 
 
 def _read_probability(path: Path) -> NDArray[np.uint8]:

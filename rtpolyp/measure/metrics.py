@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-__all__ = ["MATCH_IOU", "Detection", "Overlap", "detect", "overlap", "soft_dice", "threshold_means"]
+__all__ = [
+    "MATCH_IOU",
+    "Detection",
+    "Overlap",
+    "detect",
+    "meetings",
+    "overlap",
+    "soft_dice",
+    "threshold_means",
+    "threshold_rates",
+]
 
 MATCH_IOU = 0.3  # IoU of an outline with a polyp from which the polyp counts as found
 LEVELS = 256  # thresholds of PraNet's toolbox: 0, 1/255 … 1
@@ -76,14 +86,25 @@ def threshold_means(probability: NDArray[np.uint8], truth: NDArray[np.bool_]) ->
     polyp = int(np.count_nonzero(truth))
     if polyp == 0:
         return float("nan"), float("nan")
-    k = np.arange(LEVELS)
-    low, high = int(probability.min()), int(probability.max())
-    lowest = low + -(-k * (high - low) // 255) if high > low else k  # smallest value that passes k / 255
-    common = _at_least(probability[truth])[lowest]
-    predicted = _at_least(probability.ravel())[lowest]
+    common, predicted = _at_thresholds(probability, truth)
     dice = 2 * common / (predicted + polyp)
     iou = common / (predicted + polyp - common)
     return float(dice.mean()), float(iou.mean())
+
+
+def threshold_rates(probability: NDArray[np.uint8], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """PraNet's sensitivity and specificity of pixels, averaged over the thresholds of `threshold_means`.
+
+    As in its toolbox and SUN-SEG's, both are 0 at a threshold at which no polyp pixel is met, so that an
+    empty map has no specificity of 1. NaN where the truth has no polyp or nothing else.
+    """
+    polyp = int(np.count_nonzero(truth))
+    if polyp in (0, truth.size):
+        return float("nan"), float("nan")
+    common, predicted = _at_thresholds(probability, truth)
+    background = truth.size - polyp
+    specificity = np.where(common > 0, (background - (predicted - common)) / background, 0)
+    return float((common / polyp).mean()), float(specificity.mean())
 
 
 def soft_dice(probability: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
@@ -105,18 +126,34 @@ class Detection:
 
 def detect(outlines: NDArray[np.int32], polyps: NDArray[np.int32]) -> Detection:
     """Match outlines with polyps, both as label maps `(H, W) int32`: 0 is background, 1 … n the regions."""
-    n_outlines, n_polyps = int(outlines.max()), int(polyps.max())
-    pairs = outlines.ravel().astype(np.int64) * (n_polyps + 1) + polyps.ravel()
-    common = np.bincount(pairs, minlength=(n_outlines + 1) * (n_polyps + 1)).reshape(n_outlines + 1, -1)
-    areas = common.sum(axis=1, keepdims=True) + common.sum(axis=0, keepdims=True)
-    iou = (common / np.maximum(areas - common, 1))[1:, 1:]
-    matches = iou >= MATCH_IOU
+    matches = meetings(outlines, polyps)
+    n_outlines, n_polyps = matches.shape
     return Detection(
         polyps=n_polyps,
         found=int(matches.any(axis=0).sum()),
         outlines=n_outlines,
         false_outlines=n_outlines - int(matches.any(axis=1).sum()),
     )
+
+
+def meetings(outlines: NDArray[np.int32], polyps: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which outline meets which polyp with IoU ≥ MATCH_IOU, `(outlines, polyps) bool`; takes label maps."""
+    n_outlines, n_polyps = int(outlines.max()), int(polyps.max())
+    pairs = outlines.ravel().astype(np.int64) * (n_polyps + 1) + polyps.ravel()
+    common = np.bincount(pairs, minlength=(n_outlines + 1) * (n_polyps + 1)).reshape(n_outlines + 1, -1)
+    areas = common.sum(axis=1, keepdims=True) + common.sum(axis=0, keepdims=True)
+    iou = (common / np.maximum(areas - common, 1))[1:, 1:]
+    return np.asarray(iou >= MATCH_IOU)
+
+
+def _at_thresholds(
+    probability: NDArray[np.uint8], truth: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Polyp pixels met and all pixels predicted, `(256,)` each, at the thresholds of the stretched map."""
+    k = np.arange(LEVELS)
+    low, high = int(probability.min()), int(probability.max())
+    lowest = low + -(-k * (high - low) // 255) if high > low else k  # smallest value that passes k / 255
+    return _at_least(probability[truth])[lowest], _at_least(probability.ravel())[lowest]
 
 
 def _at_least(values: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from rtpolyp.errors import EngineError
 from rtpolyp.inference.engine import Engine
-from rtpolyp.measure.evaluation import HALF, predict
+from rtpolyp.measure.evaluation import predict
+from rtpolyp.measure.frame_score import HALF
 
 __all__ = ["Parity", "check_parity", "compare_masks", "probabilities"]
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtpolyp.measure.statistics import Interval, percentile, poisson_interval
+from rtpolyp.measure.statistics import Interval, clopper_pearson, percentile, poisson_interval
 from rtpolyp.measure.temporal import (
+    ACTIVATION_FRAMES,
     ACTIVATION_SECONDS,
     Appearance,
     activations,
@@ -33,6 +34,8 @@ class Activations:
     count: int
     per_minute: float
     interval: Interval  # per minute, as if they came independently
+    minimum_frames: int = 1
+    per_examination: float | None = None  # a video is one; None where nobody said how many there are
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class PolypFreeScore:
     outlined: int  # frames with an outline
     area: float  # mean share of the endoscope's picture inside outlines
     activations: tuple[Activations, ...]  # by ACTIVATION_SECONDS; none where no time passed
+    activations_by_frames: tuple[Activations, ...]  # by ACTIVATION_FRAMES, likewise
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class PolypScore:
     seconds: float  # that they were in view, summed
     flicker_per_second: float | None  # presence changes; None where no time passed
     missed: int  # appearances without any outline
+    per_polyp: Interval  # exact 95 % of the appearances that any outline met, as if they were independent
     first_outline_ms: tuple[float, ...]  # of the others, each from its first frame on
     unalerted: int  # appearances without an alert
     first_alert_ms: tuple[float, ...]  # of the others
@@ -65,6 +70,15 @@ class PolypScore:
     def sensitivity(self) -> float:
         """Share of the annotated polyps that an outline met, frame by frame."""
         return self.found / self.annotated
+
+    @property
+    def sensitivity_per_polyp(self) -> float:
+        """Share of the appearances that an outline met in any frame.
+
+        Per-polyp sensitivity as in Brand et al., Digestion 2022, see `temporal.activations`. The truth does
+        not say which polyp it is that comes back after it was out of view: it counts again.
+        """
+        return (self.appearances - self.missed) / self.appearances
 
 
 @dataclass(frozen=True)
@@ -89,8 +103,11 @@ class VideoScore:
         return 60 * self.returns / self.seconds if self.seconds else 0.0
 
 
-def score_video(sequences: Sequences) -> VideoScore:
-    """Score what `observe` gave, of one video or of several one after the other."""
+def score_video(sequences: Sequences, *, examinations: int | None = None) -> VideoScore:
+    """Score what `observe` gave, of one video or of several one after the other.
+
+    `examinations` is how many these are, for the activations in each.
+    """
     frames = [frame for sequence in sequences for frame in sequence]
     consistency = [frame.consistency for frame in frames if not np.isnan(frame.consistency)]
     known = bool(frames) and all(frame.polyps is not None for frame in frames)
@@ -105,7 +122,9 @@ def score_video(sequences: Sequences) -> VideoScore:
         alerts=sum(frame.alert_started for frame in frames),
         false_outlines=sum(int((~frame.meets.any(axis=0)).sum()) for frame in frames) if known else None,
         polyps=_polyp_score(sequences) if known and any(frame.polyps for frame in frames) else None,
-        polyp_free=_free_score(sequences) if known and any(not frame.polyps for frame in frames) else None,
+        polyp_free=_free_score(sequences, examinations)
+        if known and any(not frame.polyps for frame in frames)
+        else None,
     )
 
 
@@ -115,6 +134,7 @@ def to_dict(score: VideoScore) -> dict[str, Any]:
     content["returns_per_minute"] = score.returns_per_minute
     if score.polyps is not None:
         content["polyps"]["sensitivity"] = score.polyps.sensitivity
+        content["polyps"]["sensitivity_per_polyp"] = score.polyps.sensitivity_per_polyp
         for name in ("first_outline_ms", "first_alert_ms"):
             if delays := getattr(score.polyps, name):
                 content["polyps"][f"{name}_median"] = percentile(delays, 50)
@@ -149,6 +169,7 @@ def _polyp_score(sequences: Sequences) -> PolypScore:
         seconds=seconds,
         flicker_per_second=flicker_rate(seen) if seconds else None,
         missed=outline.count(None),
+        per_polyp=clopper_pearson(len(seen) - outline.count(None), len(seen)),
         first_outline_ms=tuple(delay for delay in outline if delay is not None),
         unalerted=alert.count(None),
         first_alert_ms=tuple(delay for delay in alert if delay is not None),
@@ -156,26 +177,36 @@ def _polyp_score(sequences: Sequences) -> PolypScore:
     )
 
 
-def _free_score(sequences: Sequences) -> PolypFreeScore:
+def _free_score(sequences: Sequences, examinations: int | None) -> PolypFreeScore:
     free = [frame for sequence in sequences for frame in sequence if not frame.polyps]
     seconds = sum(
         float(frame_seconds(_times(sequence))[[not frame.polyps for frame in sequence]].sum())
         for sequence in sequences
     )
-    stayed, minutes = [], seconds / 60
-    for minimum in ACTIVATION_SECONDS if seconds else ():
+
+    def stayed(minimum_seconds: float, minimum_frames: int) -> Activations:
+        minutes = seconds / 60
         count = sum(
-            activations([() if f.polyps else f.outlines for f in sequence], _times(sequence), minimum)
+            activations(
+                [() if f.polyps else f.outlines for f in sequence],
+                _times(sequence),
+                minimum_seconds,
+                minimum_frames=minimum_frames,
+            )
             for sequence in sequences
         )
         low, high = poisson_interval(count)
-        stayed.append(Activations(minimum, count, count / minutes, Interval(low / minutes, high / minutes)))
+        rate = Interval(low / minutes, high / minutes)
+        each = None if examinations is None else count / examinations
+        return Activations(minimum_seconds, count, count / minutes, rate, minimum_frames, each)
+
     return PolypFreeScore(
         frames=len(free),
         seconds=seconds,
         outlined=sum(bool(frame.outlines) for frame in free),
         area=float(np.mean([frame.area for frame in free])),
-        activations=tuple(stayed),
+        activations=tuple(stayed(shortest, 1) for shortest in ACTIVATION_SECONDS) if seconds else (),
+        activations_by_frames=tuple(stayed(0.0, fewest) for fewest in ACTIVATION_FRAMES) if seconds else (),
     )
 
 

@@ -11,11 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rtpolyp.checks import known_beside
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.measure.dataset import images_by_stem
-from rtpolyp.measure.evaluation import SPECK
+from rtpolyp.measure.frame_score import SPECK
+from rtpolyp.measure.mask_classes import classes_in, say_classes
 
 __all__ = [
     "Known",
@@ -66,6 +68,7 @@ def read_truth(path: Path) -> Truth:
         raise InputError(
             f"{path}: no mask of frame {missing[0]} ({len(missing)} are missing); add it, empty when no polyp"
         )
+    say_classes(name for file in numbered.values() for name in classes_in(file))
     return mask_truth([numbered[index] for index in sorted(numbered)])
 
 
@@ -129,6 +132,8 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give a folder of masks or a JSON file") from None
+        raise InputError(
+            f"{path}: no such file; {known_beside(path)}give a folder of masks or a JSON file"
+        ) from None
     except (OSError, ValueError) as exc:
         raise InputError(f"{path}: not readable as JSON ({exc}); write it again") from exc

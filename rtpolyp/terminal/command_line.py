@@ -1,9 +1,10 @@
-"""run_app: one command of a cyclopts application, from its tokens to its exit code."""
+"""make_app and run_app: one command of the project, from its tokens to its exit code."""
 
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from types import FrameType, MappingProxyType
+from typing import Any, TextIO
 
 import cyclopts
 
@@ -11,7 +12,26 @@ from rtpolyp.errors import RtpolypError
 from rtpolyp.printable import printable
 from rtpolyp.terminal.line_writer import LineWriter, logging_to
 
-__all__ = ["run_app"]
+__all__ = ["PREFIX", "make_app", "run_app", "run_tokens"]
+
+PREFIX = "rtpolyp: "  # of every error and warning, whichever command says it
+
+
+def make_app(name: str, description: str | None, **options: Any) -> cyclopts.App:
+    """An application whose --version is rtpolyp's, and whose Ctrl-C is left to `run_app`."""
+    return cyclopts.App(
+        name=name,
+        help=description,
+        version=_version,
+        suppress_keyboard_interrupt=False,
+        **options,
+    )
+
+
+def _version() -> str:
+    from importlib.metadata import version  # which takes a while to import
+
+    return version("rtpolyp")
 
 
 def run_app(app: cyclopts.App, tokens: Sequence[str], flags: Mapping[str, str] = MappingProxyType({})) -> int:
@@ -20,29 +40,39 @@ def run_app(app: cyclopts.App, tokens: Sequence[str], flags: Mapping[str, str] =
     An error of the library that begins with a parameter's name begins with its flag here: with that of
     `flags`, or else with the name as a flag is spelled.
     """
-    name = app.name[0]
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
-    with LineWriter(sys.stderr) as errors, logging_to(errors, f"{name}: %(message)s"):
-        try:
-            code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
-        except RtpolypError as exc:
-            print(f"{name}: {printable(_with_flag(exc, flags))}", file=errors)
-            return 2
-        except cyclopts.CycloptsError as exc:  # some of its lines are lists
-            print(f"{name}: {exc}", file=errors)
-            return 2
-        except MemoryError:
-            print(f"{name}: memory is used up; end other programs, or ask for less at once", file=errors)
-            return 2
-        except ImportError as exc:
-            if (library := _not_loaded(exc)) is None:
-                raise
-            print(f"{name}: {library}; give the program more memory, or install it again", file=errors)
-            return 2
-        except KeyboardInterrupt:
-            return 130
-        return code or 0
+    with LineWriter(sys.stderr) as errors, logging_to(errors, f"{PREFIX}%(message)s"):
+        return run_tokens(app, tokens, errors, flags)
+
+
+def run_tokens(
+    app: cyclopts.App,
+    tokens: Sequence[str],
+    errors: TextIO | LineWriter,
+    flags: Mapping[str, str] = MappingProxyType({}),
+) -> int:
+    """As `run_app`, for a command that has signals and logging of its own; errors are printed to `errors`."""
+    try:
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except RtpolypError as exc:
+        first = _with_flag(exc, flags).removesuffix("".join(f"\n  {line}" for line in exc.listed))
+        print(f"{PREFIX}{printable(first)}", *map(printable, exc.listed), sep="\n  ", file=errors)
+        return 2
+    except cyclopts.CycloptsError as exc:  # some of its lines are lists
+        print(f"{PREFIX}{exc}", file=errors)
+        return 2
+    except MemoryError:
+        print(f"{PREFIX}memory is used up; end other programs, or ask for less at once", file=errors)
+        return 2
+    except ImportError as exc:
+        if (library := _not_loaded(exc)) is None:
+            raise
+        print(f"{PREFIX}{library}; give the program more memory, or install it again", file=errors)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return code or 0
 
 
 def _with_flag(error: RtpolypError, flags: Mapping[str, str]) -> str:

@@ -17,6 +17,8 @@ from rtpolyp.printable import printable
 
 __all__ = ["OnProgress", "check_outputs", "make_console", "progress_bar", "say_written"]
 
+BAR_WIDTH = 20  # columns: with the longest words and counts a line stays within 80
+ESTIMATE_SECONDS = 3600.0  # rich forgets what is older, and then knows no time that remains
 PIPED_WIDTH = 120  # columns where no terminal says how wide it is
 OnProgress: TypeAlias = Callable[[int, int | None], None]  # called with (frames done, frames in all)
 
@@ -43,8 +45,14 @@ def progress_bar(console: Console, unit: str, *, rate: str = "") -> Iterator[OnP
     `rate` is what it counts a second of, such as "frames": then it says the mean since its start.
     """
     speed = (TextColumn("{task.fields[speed]}"),) if rate else ()
-    columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), *speed, TimeRemainingColumn())
-    with ProgressBar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    columns = (TextColumn(unit), BarColumn(BAR_WIDTH), MofNCompleteColumn(), *speed, TimeRemainingColumn())
+    with ProgressBar(
+        *columns,
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        speed_estimate_period=ESTIMATE_SECONDS,
+    ) as bar:
         task = bar.add_task(unit, total=None, speed="")
         begun = time.perf_counter()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 
+from rtpolyp.checks import known_beside
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.video.address import redact
 
@@ -51,7 +52,8 @@ def read_error(path: Path, exc: OSError | av.FFmpegError) -> InputError:
     reason, remedy = READING.get(
         exc.errno or 0, (f"cannot be read ({exc.strerror})", "copy it, or give another")
     )
-    return InputError(f"{redact(str(path))}: {reason}; {remedy}")
+    meant = redact(known_beside(path)) if exc.errno == errno.ENOENT else ""
+    return InputError(f"{redact(str(path))}: {reason}; {meant}{remedy}")
 
 
 def write_error(path: Path, exc: OSError | av.FFmpegError, *, kept: str = "") -> OutputError:

@@ -34,7 +34,7 @@ class Outputs:
     raw: str | PathLike[str] | None = None  # a live source's stream as it comes, MP4 or Matroska
     snapshots: str | PathLike[str] | None = None  # a folder for what a live window's key s takes
     log: str | PathLike[str] | None = None  # JSON Lines: a live session's events
-    audio: bool | None = None  # keep the sound: None keeps a file's and leaves out a live source's
+    audio: bool | None = None  # keep the sound: None keeps a file's; a live source's is kept in `raw` alone
 
     def __post_init__(self) -> None:
         if self.audio is not None and not isinstance(self.audio, bool):
@@ -61,9 +61,14 @@ class Outputs:
         self._refuse(("raw", "snapshots", "log"), "is for live sources; leave it out")
 
     def check_for_live(self) -> None:
-        """Raise InputError for an output that a live source has not, and for two in one place."""
+        """Raise InputError for an output or sound that a live source has not, and for two in one place."""
         self._check_apart()
         self._refuse(("masks",), "a live source has none; record it, then run on the file")
+        if self.audio and self.raw is None:
+            raise InputError(
+                ": the sound of a live source is kept in its raw recording alone; add --record-raw",
+                parameter="audio",
+            )
 
     def _check_apart(self) -> None:
         taken: dict[Path, str] = {}

@@ -74,6 +74,7 @@ class VideoSink:
         self._frames = 0
         self._end = 0.0  # seconds, of the last frame
         self._audio: AudioCopier | None = None
+        self._held: av.Packet[av.VideoStream] | None = None  # until it is known how long it lasts
         self._broken = self._closed = False
         settings = settings or EncoderSettings()
         with self._translated(), contextlib.ExitStack() as stack:
@@ -91,7 +92,9 @@ class VideoSink:
                 self._audio.advance(frame.pts_seconds)
             odd = frame.size[0] % 2 or frame.size[1] % 2
             native = _padded(frame.native) if odd else frame.native
-            self._container.mux(self._video.encode(native))
+            for packet in self._video.encode(native):
+                self._mux_held(until=packet.pts)
+                self._held = packet
         self._frames += 1
         self._end = frame.pts_seconds + float(frame.native.duration * frame.time_base)
 
@@ -105,9 +108,25 @@ class VideoSink:
                 self._resources.close()
             return
         with self._translated(), self._resources:
-            self._container.mux(self._video.encode(None))
+            for packet in self._video.encode(None):
+                self._mux_held(until=packet.pts)
+                self._held = packet
+            self._mux_held()
             if self._audio is not None:
                 self._audio.finish(self._end)
+
+    def _mux_held(self, until: int | None = None) -> None:
+        """Mux the last packet, which lasts up to the next one's pts: MP4 keeps durations, and no times.
+
+        A source's own durations are guesses where its frame rate varies, and libav would begin the next
+        fragment by them, which moved its first frame by up to 80 ms.
+        """
+        if self._held is None:
+            return
+        if until is not None and self._held.pts is not None and until > self._held.pts:
+            self._held.duration = until - self._held.pts
+        self._container.mux(self._held)
+        self._held = None
 
     def __enter__(self) -> Self:
         return self

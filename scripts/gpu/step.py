@@ -17,6 +17,7 @@ from typing import Any, Literal
 from cyclopts import App, CycloptsError
 
 from rtpolyp.errors import RtpolypError
+from rtpolyp.terminal.command_line import PREFIX
 
 __all__ = ["ROOT", "Outcome", "Status", "Step", "run_step", "step_app", "step_main"]
 
@@ -98,7 +99,7 @@ def step_main(app: App) -> int:
     try:
         result = app(sys.argv[1:], exit_on_error=False, print_error=False, result_action="return_value")
     except (RtpolypError, CycloptsError) as exc:
-        print(exc, file=sys.stderr)
+        print(f"{PREFIX}{exc}", file=sys.stderr)
         return 2
     if result is not None:  # --help has none
         print(json.dumps(result))

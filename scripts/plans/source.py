@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from rtpolyp.checks import require_choice
+from rtpolyp.cli.bench import NETWORKS
 from rtpolyp.errors import BackendError, EngineError, InputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, known_bundles, load_bundle
 from rtpolyp.inference.tensorrt.plan import PlanPrecision
@@ -22,11 +24,11 @@ class Network:
     """What to build."""
 
     net: str | None = None
-    """A bundle's name; with --untrained a network's, see python -m train --list."""
+    """A network of the paper, see python -m train --list: its bundle, or with --untrained random weights."""
     encoder: str | None = None
     """With --untrained, another encoder than the network's default."""
-    bundle: Path | None = None
-    """A bundle's folder, in place of --net."""
+    bundle: str | None = None
+    """A bundle's name or folder, in place of --net; pranet-if by default."""
     weights: Path | None = None
     """best.pt of a run, in place of a bundle; needs torch."""
     untrained: Annotated[bool, Parameter(negative="")] = False
@@ -94,13 +96,18 @@ def find_source(network: Network, precision: PlanPrecision, *, torch: bool) -> S
 
 
 def _find_bundle(network: Network) -> Bundle:
-    name = network.net or DEFAULT_BUNDLE
-    if network.bundle is None and name not in known_bundles():
+    if network.net is None:
+        return load_bundle(network.bundle or DEFAULT_BUNDLE)
+    name, known = network.net, known_bundles()
+    if name in known and name not in NETWORKS:
+        raise InputError(f" {name!r} is a bundle and no network; give it as --bundle", parameter="net")
+    require_choice("net", name, NETWORKS)
+    if name not in known:
         raise EngineError(
-            f"{name}: no trained bundle of that name; train it (python -m train --net {name}, then python -m "
-            f"train.export … -o engines/{name}), or add --untrained to build it for latency alone"
+            f"{name}: no trained bundle of that network; train it (python -m train --net {name}, then python "
+            f"-m train.export … -o engines/{name}), or add --untrained to build it for latency alone"
         )
-    return load_bundle(network.bundle or name)
+    return load_bundle(name)
 
 
 def _with_torch(network: Network, bundle: Bundle | None, precision: PlanPrecision, torch: bool) -> Source:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from rtpolyp.measure.dataset import Pair, load_pairs
 
@@ -48,5 +49,5 @@ TEST_PARTS = {
 def chosen_parts(names: Sequence[str] | None) -> dict[str, Part]:
     """The parts of these names, or all, in TEST_PARTS' order; raises InputError for an unknown name."""
     if unknown := [name for name in names or () if name not in TEST_PARTS]:
-        raise InputError(f"--part {unknown[0]!r} is unknown; there are: {', '.join(TEST_PARTS)}")
+        raise InputError(f"--part {unknown[0]!r} is unknown; {known_names(unknown[0], TEST_PARTS)}")
     return {name: part for name, part in TEST_PARTS.items() if not names or name in names}

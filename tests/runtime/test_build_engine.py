@@ -165,7 +165,10 @@ def test_a_failed_gate_leaves_no_plan(run, tmp_path: Path, bundle: Bundle, capsy
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        (["--net", "fcn"], "fcn: no trained bundle of that name; train it (python -m train --net fcn, then "),
+        (
+            ["--net", "fcn"],
+            "fcn: no trained bundle of that network; train it (python -m train --net fcn, then ",
+        ),
         (["--target", "sm90"], "target sm90: TensorRT for RTX builds for sm75, sm80, "),
         (["--flavour", "tensorrt"], "tensorrt is not usable "),
         (["--batch", "4:1:8"], "batch 4:1:8: give MIN ≤ OPT ≤ MAX, from 1 on"),

@@ -75,13 +75,13 @@ def test_a_folder_without_splits_fails_saying_what_to_write(folder):
 
 
 def test_a_missing_folder_fails(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere: no images/ in it"):
+    with pytest.raises(InputError, match=r"nowhere: no such folder"):
         parse_source(str(tmp_path / "nowhere"))
 
 
 def test_a_missing_val_part_fails_naming_it(folder):
     (folder / "splits" / "half_val.txt").unlink()
-    with pytest.raises(InputError, match=r"half_val: no such split of .*clinic; choose one of half_train"):
+    with pytest.raises(InputError, match=r"half_val: no such split of .*clinic; did you mean half_train\?"):
         load_frames([parse_source(str(folder))], "val", 64)
 
 

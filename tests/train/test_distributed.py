@@ -128,7 +128,7 @@ def test_a_loss_that_is_no_number_on_one_process_stops_both(runs):
     out, said = runs
     # up to its end, not its line's: the second may come between the first and its newline
     errors = [
-        error.group() for error in re.finditer(r"error: step 1: loss nan .*?; nothing was saved yet", said)
+        error.group() for error in re.finditer(r"rtpolyp: step 1: loss nan .*?; nothing was saved yet", said)
     ]
     assert len(errors) == 2
     assert errors[0] == errors[1]

@@ -136,4 +136,4 @@ def test_the_command_prints_a_row_a_stage(monkeypatch, tmp_path, capsys):
 
 def test_the_command_without_weights_fails(capsys):
     assert run_command_line(app, ["--explain", "/nowhere/best.pt"]) == 2
-    assert capsys.readouterr().err.startswith("error: /nowhere/best.pt: no such checkpoint")
+    assert capsys.readouterr().err.startswith("rtpolyp: /nowhere/best.pt: no such checkpoint")

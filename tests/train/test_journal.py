@@ -1,9 +1,11 @@
 """What a run writes down, and that a resumed run writes nothing twice."""
 
 import csv
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from rtpolyp.errors import OutputError
@@ -154,3 +156,34 @@ def test_a_full_disk_fails_in_the_next_row_and_what_was_written_stays(tmp_path):
     assert (tmp_path / "train.csv").read_text().startswith(written)
     write(tmp_path, 1, 3)
     assert [row["step"] for row in rows(tmp_path / "train.csv")] == ["1", "2", "3"]
+
+
+def test_the_time_that_remains_is_whole_and_right_at_80_columns(tmp_path):
+    journal, clock = Journal(tmp_path, 0, 12_000), [0.0]
+    (task,) = journal.bar.tasks
+    task._get_time = journal.bar.get_time = lambda: clock[0]
+    task.start_time = 0.0
+    for step in (20, 40, 60):
+        clock[0] += 20 * 6.0  # seconds: two minutes without news
+        journal.train_step(step, {"loss": 0.123456, "gradient norm": 12.3456, "learning rate": 0.000123456})
+    screen = io.StringIO()
+    Console(file=screen, width=80).print(journal.bar.get_renderable())
+    journal.events.close()
+    (line,) = screen.getvalue().splitlines()
+    assert "60/12000" in line
+    assert "19:54:00" in line  # 11,940 steps of 6 s
+    assert "loss 0.1235" in line
+
+
+def test_a_fine_tuned_run_notes_what_it_begins_with(tmp_path, caplog):
+    better, worse = Validation({"a:x": 0.9}, {"a:x": 0.8}, 0.0), Validation({"a:x": 0.7}, {"a:x": 0.6}, 0.0)
+    with caplog.at_level("INFO"), Journal(tmp_path, 0, 4) as journal:
+        journal.start(better)
+        journal.validation(4, worse, 0, 1.0)
+        journal.summary("all 4 steps done", 4, worse)
+    assert [row["step"] for row in rows(tmp_path / "val.csv")] == ["0", "4"]
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith("validation at step 0: dice 0.9000")
+    assert said[-1].startswith("the weights of --init were better: Dice 0.9000 at step 0, at best 0.7000")
+    Journal(tmp_path, 0, 4).events.close()
+    assert not (tmp_path / "val.csv").exists()

@@ -41,9 +41,9 @@ def data(tmp_path: Path) -> str:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"--net": "unet9000"}, "network 'unet9000' has no recipe; there are: pranet, pranet-if"),
-        ({"--encoder": "resnet9000"}, "encoder 'resnet9000' is unknown; there are: efficientnet-lite0, "),
-        ({"--data": "/nowhere"}, "/nowhere: no images/ in it. Give a folder that holds images/ and masks/"),
+        ({"--net": "unet9000"}, "network 'unet9000' has no recipe; did you mean unet? there are: pranet, "),
+        ({"--encoder": "resnet9000"}, "encoder 'resnet9000' is unknown; did you mean res2net50? there are: "),
+        ({"--data": "/nowhere"}, "/nowhere: no such folder; "),
         ({"--backbone-weights": "/nowhere.pth"}, "/nowhere.pth: no such weights file"),
         ({"--backbone-weights": "imagenet", "--encoder": "mobilenetv2"}, "mobilenetv2: no package"),
         ({"--steps": "0"}, "steps: 0 cannot work. Give 1 or more"),
@@ -65,7 +65,7 @@ def test_a_users_error_is_one_line_and_exit_code_2(change, line, data, tmp_path,
     assert run_command_line(app, tokens) == 2
     output = capsys.readouterr()
     assert output.out == ""
-    assert output.err.startswith(f"error: {line}")
+    assert output.err.startswith(f"rtpolyp: {line}")
     assert output.err.count("\n") == 1
     assert not (tmp_path / "run" / "last.pt").exists()
 
@@ -103,7 +103,7 @@ def trained_on_test(folder: Path) -> None:
 def test_unusable_data_is_one_line_and_exit_code_2(spoil, line, data, tmp_path, capsys):
     spoil(tmp_path / "clinic")
     assert run_command_line(app, [*TINY, "--data", data, "-o", str(tmp_path / "run")]) == 2
-    assert re.fullmatch(f"error: {line}\n", capsys.readouterr().err)
+    assert re.fullmatch(f"rtpolyp: {line}\n", capsys.readouterr().err)
     assert not (tmp_path / "run" / "last.pt").exists()
 
 
@@ -115,7 +115,8 @@ def test_a_loss_that_is_no_number_is_one_line_and_exit_code_2(data, tmp_path, ca
     assert run_command_line(app, [*tokens, "--steps", "3", "-o", str(out), "--resume"]) == 2
     files = r"(train\d\.jpg, )train\d\.jpg"
     line = (
-        rf"error: step 2: loss (nan|-?inf) with .* check: {files}; .*/last\.pt holds the last good weights\n"
+        rf"rtpolyp: step 2: loss (nan|-?inf) with .* check: {files}; "
+        r".*/last\.pt holds the last good weights\n"
     )
     assert re.fullmatch(line, capsys.readouterr().err)
     good = load_checkpoint(out / "last.pt")
@@ -128,14 +129,16 @@ def test_a_full_disk_is_one_line_and_exit_code_2(data, tmp_path, capsys, size, f
     tokens = [*TINY, "--data", data, "--steps", "1", "--precision", "float32", "-o", str(tmp_path / "run")]
     with files_of_at_most(size):
         assert run_command_line(app, tokens) == 2
-    line = rf"error: .*/run/{file}: cannot be written \(File too large\)\. Free space or choose another -o\n"
+    line = (
+        rf"rtpolyp: .*/run/{file}: cannot be written \(File too large\)\. Free space or choose another -o\n"
+    )
     assert re.fullmatch(line, capsys.readouterr().err)
     assert not list((tmp_path / "run").glob("*.pt*"))
 
 
 def test_a_missing_option_is_one_line_and_exit_code_2(capsys):
     assert run_command_line(app, ["--net", "pranet-if"]) == 2
-    assert re.fullmatch(r"error: .*--data.* requires an argument\.\n", capsys.readouterr().err)
+    assert re.fullmatch(r"rtpolyp: .*--data.* requires an argument\.\n", capsys.readouterr().err)
 
 
 def test_options_reach_the_run(data, tmp_path, capsys):

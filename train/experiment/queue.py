@@ -65,7 +65,10 @@ def work(queue: Queue[C], run: Callable[[C], None], budget_minutes: float | None
     if failed:
         raise RtpolypError("; ".join(f"{name}: {error}" for name, error in failed.items()))
     if left := queue.left():
-        log.info("%d cells left, all held by other workers or waiting for these", len(left))
+        log.info(
+            "%d cells left, all held by other workers, or waiting for these or for another processor",
+            len(left),
+        )
 
 
 def _run_next(queue: Queue[C], run: Callable[[C], None], failed: dict[str, RtpolypError]) -> bool:

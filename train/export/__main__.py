@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_command_line
 from train.data import parse_source
 from train.export.bundle import export_bundle, sources_of
 
-app = App(name="python -m train.export", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+app = make_app("python -m train.export", __doc__)
 
 
 @app.default

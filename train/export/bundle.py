@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
 from torch import nn
 
-from rtpolyp.errors import InputError
+from rtpolyp.errors import EngineError, InputError
 from rtpolyp.inference.bundle import Bundle, load_bundle
 from rtpolyp.inference.local_engine import SlotEngine
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
@@ -25,13 +25,14 @@ from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.spec import EngineSpec, image_fingerprint, sha256_of, write_spec
 from train.checkpoint import Checkpoint, load_checkpoint, load_network
 from train.data import Source
+from train.encoders.encoder import encoder_of
 from train.export.graph import ByteNetwork, half_weights, to_onnx
 from train.export.heldout import HeldOut, dice_per_frame, load_frames_of, load_held_out, probabilities
 from train.export.int8 import quantise
 from train.export.judgement import check_cost, judge, mean_dice, predict_all
 from train.export.model_card import write_model_card
 from train.export.operating_point import PLAIN
-from train.export.parity import EXACT, HALF_WEIGHTS, check, reference
+from train.export.parity import EXACT, HALF_WEIGHTS, Tolerance, check, reference
 from train.publish import published
 from train.weights import save_weights
 
@@ -72,7 +73,8 @@ def export_bundle(
     _check_sources(checkpoint, trained, sources)
     files = dict(FILES)
     side = trained.recipe.final_size if side is None else side
-    spec = EngineSpec(name, trained.spec.name, trained.spec.encoder, side, side, **asdict(PLAIN), files=files)
+    encoder = cast(str, trained.spec.encoder)
+    spec = EngineSpec(name, trained.spec.name, encoder, side, side, **asdict(PLAIN), files=files)
     crops = trained.recipe.picture_crop
     held_out = load_held_out(sources, spec.size, picture_crop=crops)
     log.info("%d validation frames", len(held_out))
@@ -109,27 +111,36 @@ def export_bundle(
 def _write_fp32(
     network: nn.Module, bundle: Bundle, held_out: HeldOut
 ) -> tuple[onnx.ModelProto, dict[str, str], float]:
-    """Write model.onnx.
+    """Write model.onnx: its weights stored as FP16, or as they are where that costs too much.
 
     Returns the graph with exact weights, how far each backend is from PyTorch, and the mean Dice.
     """
-    exact = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), bundle.spec.size)
+    exact = to_onnx(ByteNetwork(network, encoder_of(network).mean, encoder_of(network).std), bundle.spec.size)
     frames = held_out.frames[:: max(1, len(held_out) // PARITY_FRAMES)][:PARITY_FRAMES]
     expected = reference(network, frames)
-    dice, parity = [], {}
-    stages = (("exact weights", exact, EXACT), ("FP16 weights", half_weights(exact), HALF_WEIGHTS))
-    for stage, model, tolerance in stages:
+
+    def judge_stage(stage: str, model: onnx.ModelProto, tolerance: Tolerance) -> tuple[dict[str, str], float]:
         _save(model, bundle, "fp32")
+        parity = {}
         for backend in (OpenVinoEngine, OnnxRuntimeEngine):
             who = f"{backend.library()}, {stage}"
             with backend(bundle, batch=PARITY_BATCH) as engine:
                 difference = check(who, expected, _in_batches(engine, frames), tolerance)
             parity[who] = f"≤ {difference.levels}/255 with {difference.flipped:.4%} of pixels flipped"
             log.info("%s: %s", who, parity[who])
-        dice.append(mean_dice(predict_all(bundle, "fp32", held_out), held_out))
-        log.info("%s: Dice %.4f", stage, dice[-1])
-    check_cost("weights stored as FP16", *dice, HALVING_COST)
-    return exact, parity, dice[0]
+        dice = mean_dice(predict_all(bundle, "fp32", held_out), held_out)
+        log.info("%s: Dice %.4f", stage, dice)
+        return parity, dice
+
+    parity, dice = judge_stage("exact weights", exact, EXACT)
+    try:
+        of_half, dice_of_half = judge_stage("FP16 weights", half_weights(exact), HALF_WEIGHTS)
+        check_cost("weights stored as FP16", dice, dice_of_half, HALVING_COST)
+    except EngineError as exc:
+        log.warning("the weights are stored as FP32, at twice the size: %s", exc)
+        _save(exact, bundle, "fp32")
+        return exact, parity, dice
+    return exact, parity | of_half, dice
 
 
 def sources_of(checkpoint: Path) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from rtpolyp.imaging.picture import Crop
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.engine import Engine
 from rtpolyp.measure.dataset import Pair
-from rtpolyp.measure.evaluation import HALF, predict, read_cropped
+from rtpolyp.measure.evaluation import predict, read_cropped
+from rtpolyp.measure.frame_score import HALF
 from rtpolyp.measure.metrics import overlap
 from train.data import Source
 

@@ -14,11 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.errors import InputError
 from rtpolyp.printable import as_markdown
 from rtpolyp.spec import EngineSpec, read_spec, sha256_of, write_spec
+from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_command_line
 
 __all__ = ["CARD", "record", "write_model_card"]
@@ -222,7 +223,7 @@ def _text(value: object) -> str:
     return _figure(value, ".4g") if value is None or isinstance(value, float) else str(value)
 
 
-app = App(name="python -m train.export.model_card", help=__doc__, version_flags=())
+app = make_app("python -m train.export.model_card", __doc__)
 
 
 @app.default

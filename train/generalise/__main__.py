@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from rtpolyp.errors import InputError
+from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_protocol
 from train.experiment.start import Start
 from train.experiment.torch_engine import engine_of
@@ -22,9 +23,7 @@ from train.initial import load_initial
 from train.networks import NetworkSpec
 from train.overrides import Overrides, given
 
-app = App(
-    name="python -m train.generalise", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False
-)
+app = make_app("python -m train.generalise", __doc__)
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
 Out = Annotated[Path, Parameter(name=["--out", "-o"])]
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from rtpolyp.measure.dataset import Pair
 from train.data import Source
@@ -74,7 +75,7 @@ def fold_of(left_out: str, data: Path, *, unseal: bool = False) -> Fold:
     Raises InputError for an unknown hospital, and for the sealed one unless `unseal`.
     """
     if left_out and left_out not in HOSPITALS:
-        raise InputError(f"fold {left_out!r} is unknown; there are: {', '.join(HOSPITALS)}")
+        raise InputError(f"fold {left_out!r} is unknown; {known_names(left_out, HOSPITALS)}")
     if left_out == SEALED and not unseal:
         raise InputError(f"fold {SEALED}: sealed while recipes are chosen. Score it once: full --unseal")
     kept = [name for name in HOSPITALS if name not in (left_out, SEALED)]

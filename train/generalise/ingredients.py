@@ -7,6 +7,7 @@ their frames, 9 % polyp-free crops). Several changes of one field exclude each o
 from dataclasses import dataclass, field
 from typing import Any
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 
 __all__ = ["BASELINE", "BRANCHES", "INGREDIENTS", "Ingredient", "combined", "ingredient"]
@@ -68,7 +69,7 @@ def ingredient(name: str) -> Ingredient:
     if name == BASELINE:
         return Ingredient()
     if name not in INGREDIENTS:
-        raise InputError(f"ingredient {name!r} is unknown; there are: {', '.join(INGREDIENTS)}")
+        raise InputError(f"ingredient {name!r} is unknown; {known_names(name, INGREDIENTS)}")
     return INGREDIENTS[name]
 
 

@@ -142,9 +142,9 @@ def _convert(
     problems = [*problems, *(result for result in results if isinstance(result, str))]
     if problems:
         more = [f"… and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
-        lines = "\n  ".join([*problems[:LISTED], *more])
         raise InputError(
-            f"{folder}: nothing is written until this is corrected ({len(problems)}):\n  {lines}"
+            f"{folder}: nothing is written until this is corrected ({len(problems)}):",
+            listed=[*problems[:LISTED], *more],
         )
     return [result for result in results if isinstance(result, Frame)]
 

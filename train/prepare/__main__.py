@@ -4,13 +4,14 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from rtpolyp.terminal.command_line import make_app
 from rtpolyp.terminal.console import make_console, progress_bar
 from train.command_line import run_command_line
 from train.prepare import Options, prepare
 
-app = App(name="python -m train.prepare", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+app = make_app("python -m train.prepare", __doc__)
 
 
 @app.default

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rtpolyp.checks import known_beside, known_names
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import is_image_name, unread_pictures
 from rtpolyp.measure.groups import Group, read_groups
@@ -76,9 +77,10 @@ def read_archive(folder: Path, name: str) -> Folder:
     Raises InputError for an unknown data set, and where no known form of it is in the folder.
     """
     if name not in DATASETS:
-        raise InputError(f"--dataset {name}: unknown; choose one of {', '.join(DATASETS)}")
+        raise InputError(f"--dataset {name!r} is unknown; {known_names(name, DATASETS)}")
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the one that the archive was unpacked into")
+        meant = known_beside(folder)
+        raise InputError(f"{folder}: no such folder; {meant}give the one that the archive was unpacked into")
     dataset = DATASETS[name]
     for layout in dataset.layouts:
         places = _places(folder, layout)

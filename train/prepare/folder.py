@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from rtpolyp.checks import require_folder
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import is_image_name, unread_pictures
 from rtpolyp.measure.groups import Group, read_groups
@@ -54,6 +55,7 @@ class Folder(NamedTuple):
 
 def read_folder(folder: Path, unannotated_are_empty: bool = False) -> Folder:
     """Pair the files of `folder`. Raises InputError where there is nothing to pair."""
+    require_folder(folder)
     if not (folder / "images").is_dir():
         raise InputError(f"{folder}: no images/ in it. Put the images there, and their masks into masks/")
     form = _form(folder)

@@ -1,13 +1,16 @@
 """`python -m train.table`: the paper's Table 1, trained cell by cell and scored with intervals."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import cv2
 import torch
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
+from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_protocol
 from train.data import parse_source
 from train.experiment.start import Start
@@ -15,11 +18,13 @@ from train.experiment.training import Machine
 from train.flags import EncoderFlags, MachineFlags
 from train.overrides import Overrides, given
 from train.recipe import RecipeChoice
-from train.table.design import RESULTS, RUNS, designed_cells
+from train.table.design import PICTURES, RESULTS, RUNS, designed_cells
 from train.table.design_report import write_design_report
 from train.table.design_results import read_design
 from train.table.engine_rates import read_engine_rates
 from train.table.figure import write_figures
+from train.table.gain_pictures import write_gain_pictures
+from train.table.number_format import numerics_of
 from train.table.paper import ROWS
 from train.table.plan import plan
 from train.table.protocols import PROTOCOLS
@@ -27,7 +32,7 @@ from train.table.report import write_report
 from train.table.results import read_lines
 from train.table.run import run_cells
 
-app = App(name="python -m train.table", help=__doc__, version_flags=(), suppress_keyboard_interrupt=False)
+app = make_app("python -m train.table", __doc__)
 
 
 @app.default
@@ -79,7 +84,7 @@ def table(
         Name of a test image for the picture, repeatable; default: a poor, a median and a good one.
     """
     if protocol not in PROTOCOLS:
-        raise InputError(f"protocol {protocol!r} is unknown; there are: {', '.join(PROTOCOLS)}")
+        raise InputError(f"protocol {protocol!r} is unknown; {known_names(protocol, PROTOCOLS)}")
     if not data and not report_only:
         raise InputError("--data: none given. Give e.g. ../data/kvasir-seg:paper80-10-10, or --report-only")
     trainings = PROTOCOLS[protocol].trainings([parse_source(text) for text in data])
@@ -95,12 +100,12 @@ def table(
 
 @app.command(name="report")
 def report_design(*, results: Path = RESULTS) -> None:
-    """Write the report of the design in docs/paper.md and its forest plot, from what is finished.
+    """Write the report of the design in docs/paper.md and its pictures, from what is finished.
 
     Parameters
     ----------
     results
-        The folder of the finished cells, beside which both are written.
+        The folder of the finished cells, beside which all are written.
     """
     write_design_report(read_design(results), read_engine_rates(results / "engines.json"), results)
 
@@ -134,7 +139,34 @@ def work_on_design(
     """
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    run_cells(designed_cells(data), results, runs, Machine(save_minutes=save_minutes), budget_minutes)
+    run_cells(
+        designed_cells(data),
+        results,
+        runs,
+        Machine(save_minutes=save_minutes),
+        budget_minutes,
+        numerics_of=partial(numerics_of, results=results),
+    )
+
+
+@app.command(name="pictures")
+def draw_design(*, data: Path, results: Path = RESULTS, runs: Path = RUNS, out: Path = PICTURES) -> None:
+    """Draw the images on which fusion helps each network of the design most and least, from what is finished.
+
+    Parameters
+    ----------
+    data
+        The folder that holds kvasir-seg and cvc-612.
+    results
+        The folder of the finished cells.
+    runs
+        Where the weights of finished cells lie.
+    out
+        Where the pictures go, one for each test part; they show frames of the data sets.
+    """
+    finished = read_design(results)
+    sources = dict.fromkeys(cell.sources[0] for cell in designed_cells(data))
+    write_gain_pictures(finished, list(sources), runs, out)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,6 @@ class Cell:
     recipe: Recipe  # with the cell's seed
     sources: tuple[Source, ...]  # trained on together; each is scored on its own test part
     start: Start
-    numerics: Numerics | None = None  # None: measured once for all cells of a table
 
     @property
     def name(self) -> str:
@@ -109,7 +108,7 @@ def run_cell(
         "tests": tests,
         "loss": _rounded(run / "train.csv", "loss"),
         "validation_dice": _rounded(run / "val.csv", "dice"),
-        "training_seconds": round(training_seconds(run), 1),
+        "training_seconds": round(training_seconds(run), 3),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
         "processor": this_processor().name,
         "torch": torch.__version__,
@@ -123,8 +122,7 @@ def run_cell(
 
 def is_finished(cell: Cell, results: Path) -> bool:
     """Whether `results` holds this cell's scores; raises InputError when they are of another training."""
-    settings = settings_of(cell) | ({"numerics": asdict(cell.numerics)} if cell.numerics else {})
-    return has_finished(results / cell.name / "cell.json", SCHEMA, settings)
+    return has_finished(results / cell.name / "cell.json", SCHEMA, settings_of(cell))
 
 
 def read_cells(results: Path) -> list[tuple[Path, dict[str, Any]]]:

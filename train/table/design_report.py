@@ -8,6 +8,7 @@ from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval, mean_and_sd
 from train.experiment.files import replace_text
 from train.experiment.markdown import table
 from train.table.cost import cost_of, designed_specs
+from train.table.curves import draw_curves
 from train.table.design import ABLATED, KVASIR, SEQUENCE, TESTS
 from train.table.design_results import DesignResults
 from train.table.engine_rates import EngineRates
@@ -18,7 +19,7 @@ from train.table.paper import ARMS, DATA_SETS, PUBLISHED, ROWS
 __all__ = ["COMMAND", "as_markdown", "write_design_report"]
 
 COMMAND = "OMP_NUM_THREADS=1 nice -n 19 python -m train.table work --data ../data --budget-minutes 60"
-REPORT, FOREST = "report.md", "forest.svg"
+REPORT, FOREST, CURVES = "report.md", "forest.svg", "curves.svg"
 ABLATION_PAIRS = (
     ("sum", "plain"), ("weights", "plain"), ("wide", "plain"),
     ("IF", "sum"), ("IF", "weights"), ("IF", "wide"),
@@ -28,9 +29,10 @@ SIGNED = "{:+.3f} / {:+.3f}"
 
 
 def write_design_report(results: DesignResults, rates: EngineRates | None, folder: Path) -> None:
-    """Write the report and its forest plot. Raises OutputError when they cannot be written."""
+    """Write the report, its forest plot and its curves. Raises OutputError when they cannot be written."""
     replace_text(folder / REPORT, as_markdown(results, rates))
     replace_text(folder / FOREST, draw_forest(results))
+    replace_text(folder / CURVES, draw_curves(results))
 
 
 def as_markdown(results: DesignResults, rates: EngineRates | None) -> str:
@@ -58,6 +60,8 @@ def as_markdown(results: DesignResults, rates: EngineRates | None) -> str:
         "without learned weights, `weights` the learned weights without refinement, `wide` neither, but a "
         "decoder of as many parameters.",
         _ablations(results),
+        "## Training curves",
+        f"![Training loss of every finished cell]({CURVES})",
         "## Cost",
         _rates_note(rates),
         _costs(rates),

@@ -10,6 +10,7 @@ from train.experiment.files import read_json
 from train.table.cells import SCHEMA, Cell, csv_name, is_finished
 from train.table.design import designed_cells
 from train.table.gains import Pairs, Pooled, pair_up, pool
+from train.table.number_format import numerics_of
 from train.table.paper import ARMS, ROWS
 from train.table.rows import read_rows
 
@@ -61,11 +62,12 @@ class DesignResults:
 
 
 def read_design(results: Path) -> DesignResults:
-    """Read what is finished. Raises InputError for broken cells and for cells of other settings."""
+    """Read what is finished. Raises InputError for broken cells, other settings and mixed formats."""
     cells = designed_cells(Path("data"))  # names are enough
     scored: dict[tuple[str, str, str], dict[int, Scored]] = {}
     for cell in cells:
         if is_finished(cell, results):
+            numerics_of(cell, results)  # raises where those that are compared differ
             folder, test = results / cell.name, cell.sources[0].name
             content = read_json(folder / "cell.json", SCHEMA, "the scores of a cell")
             one = Scored(content, read_rows(folder / csv_name(test)))

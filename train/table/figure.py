@@ -15,7 +15,8 @@ import numpy as np
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.measure.dataset import Pair
-from rtpolyp.measure.evaluation import HALF, predict, read_pair
+from rtpolyp.measure.evaluation import predict, read_pair
+from rtpolyp.measure.frame_score import HALF
 from train.checkpoint import load_checkpoint
 from train.data import Source
 from train.experiment.torch_engine import engine_of
@@ -23,7 +24,7 @@ from train.table.cells import WEIGHTS, csv_name, read_cells
 from train.table.paper import ARMS, ROWS
 from train.table.rows import read_rows
 
-__all__ = ["draw", "typical", "write_figures"]
+__all__ = ["Picture", "draw", "found_by", "panel", "picture_of", "typical", "write_figures", "write_picture"]
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,13 @@ MARGIN = 6  # pixels around each
 HEADING = 26  # pixels, above the columns
 GREY = 200  # between the panels, so that a mask of all white or all black still has an edge
 RANKS = (10, 50, 90)  # percentiles of Dice, of the frames that are shown unless some are named
+
+
+class Picture(NamedTuple):
+    """An image of a data set and where its polyps are."""
+
+    image: np.ndarray  # (H, W, 3) uint8 BGR
+    truth: np.ndarray  # (H, W) bool
 
 
 class _Run(NamedTuple):
@@ -57,7 +65,7 @@ def write_figures(folder: Path, sources: Sequence[Source], frames: Sequence[str]
         )
         if runs and names:
             path = folder / f"{test.replace(':', '.')}.png"
-            _write(path, _picture(runs, [pairs[name] for name in names], device))
+            write_picture(path, _picture(runs, [pairs[name] for name in names], device))
             log.info("%s shows frames of the data set: mind its licence", path)
 
 
@@ -102,19 +110,33 @@ def _runs(folder: Path, test: str) -> list[_Run]:
 
 
 def _picture(runs: Sequence[_Run], pairs: Sequence[Pair], device: str) -> np.ndarray:
-    images, truths = zip(*(read_pair(pair) for pair in pairs), strict=True)
-    columns = [("image", [_panel(image) for image in images]), ("ground truth", [_panel(t) for t in truths])]
+    pictures = [picture_of(pair) for pair in pairs]
+    images = [picture.image for picture in pictures]
+    columns = [
+        ("image", [panel(image) for image in images]),
+        ("ground truth", [panel(picture.truth) for picture in pictures]),
+    ]
     for run in runs:
-        with engine_of(load_checkpoint(run.folder / WEIGHTS), device) as engine:
-            found = [
-                cv2.resize(probability, images[index].shape[1::-1], interpolation=cv2.INTER_LINEAR) >= HALF
-                for index, probability in predict(engine, enumerate(images))
-            ]
-        columns.append((run.title, [_panel(mask) for mask in found]))
+        found = found_by(run.folder / WEIGHTS, images, device)
+        columns.append((run.title, [panel(mask) for mask in found]))
     return draw(columns)
 
 
-def _panel(picture: np.ndarray) -> np.ndarray:
+def picture_of(pair: Pair) -> Picture:
+    """The image and its mask. Raises InputError for one that cannot be read."""
+    return Picture(*read_pair(pair))
+
+
+def found_by(weights: Path, images: Sequence[np.ndarray], device: str) -> list[np.ndarray]:
+    """The masks `(H, W) bool` of a network at 0.5 and at the images' sizes, `(H, W, 3) uint8 BGR` each."""
+    with engine_of(load_checkpoint(weights), device) as engine:
+        return [
+            cv2.resize(probability, images[index].shape[1::-1], interpolation=cv2.INTER_LINEAR) >= HALF
+            for index, probability in predict(engine, enumerate(images))
+        ]
+
+
+def panel(picture: np.ndarray) -> np.ndarray:
     """An image `(H, W, 3) uint8 BGR`, or a mask `(H, W) bool` in white on black, PANEL pixels wide."""
     if picture.dtype == bool:
         picture = np.repeat(picture[..., np.newaxis] * np.uint8(255), 3, axis=2)
@@ -125,8 +147,10 @@ def _some(tests: dict[str, dict[str, Pair]]) -> list[str]:
     return [name for pairs in tests.values() for name in pairs][:3]
 
 
-def _write(path: Path, picture: np.ndarray) -> None:
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write a PNG, and its folder. Raises OutputError where it cannot be written."""
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     except OSError as exc:
         raise OutputError(

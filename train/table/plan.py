@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from train.data import Source
 from train.experiment.start import Start
@@ -58,7 +59,7 @@ def plan(
     """
     if unknown := [row for row in rows if row not in ROWS]:
         raise InputError(
-            f"network {unknown[0]!r} is no row; there are: {', '.join(ROWS)}, each with and without IF"
+            f"network {unknown[0]!r} is no row; {known_names(unknown[0], ROWS)}, each with and without IF"
         )
     if seeds < 1:
         raise InputError(f"seeds: {seeds} cannot work. Give 1 or more")

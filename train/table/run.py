@@ -8,7 +8,9 @@ from train.experiment.frames import FrameStore
 from train.experiment.numerics import keep_numerics, kept_numerics
 from train.experiment.queue import Queue, work
 from train.experiment.training import Machine
+from train.optimisation import Numerics
 from train.table.cells import Cell, is_finished, run_cell
+from train.table.number_format import is_fast_here
 from train.table.protocols import check_test_is_unseen
 
 __all__ = ["run_cells"]
@@ -21,8 +23,12 @@ def run_cells(
     machine: Machine,
     budget_minutes: float | None,
     after_each: Callable[[], None] = lambda: None,
+    numerics_of: Callable[[Cell], Numerics] | None = None,
 ) -> None:
     """Train in `runs` and score what is not finished in `results`; any number of processes may do so at once.
+
+    `numerics_of` tells the number format of each cell; one that this processor lacks the arithmetic for is
+    left to another. By default the fastest here is measured once for the table.
 
     With a budget, the cell that is being trained then is saved and left for the next call. Raises InputError
     before the first training for data that leak and for finished cells of other settings, and RtpolypError at
@@ -33,10 +39,14 @@ def run_cells(
     store = FrameStore()
 
     def run(cell: Cell) -> None:
-        numerics = cell.numerics or kept_numerics(results, machine.precision)
-        numerics = run_cell(cell, results, runs, machine, store, numerics)
-        if cell.numerics is None:
-            keep_numerics(numerics, results)
+        if numerics_of:
+            run_cell(cell, results, runs, machine, store, numerics_of(cell))
+        else:
+            kept = kept_numerics(results, machine.precision)
+            keep_numerics(run_cell(cell, results, runs, machine, store, kept), results)
         after_each()
 
-    work(Queue(cells, runs, partial(is_finished, results=results)), run, budget_minutes)
+    def is_ready(cell: Cell) -> bool:
+        return not numerics_of or is_fast_here(numerics_of(cell))
+
+    work(Queue(cells, runs, partial(is_finished, results=results), is_ready), run, budget_minutes)

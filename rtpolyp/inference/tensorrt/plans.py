@@ -62,5 +62,5 @@ def open_beside(bundle: Bundle, precision: str, *, batch: int, cache: Path) -> T
     kind = "" if precision == "auto" else f" {precision}"
     raise BackendError(
         f"{bundle.folder.parent}: no{kind} TensorRT plan of {name}; "
-        f"build one: python scripts/build_engine.py --net {name}"
+        f"build one: python scripts/build_engine.py --bundle {bundle.folder}"
     )

@@ -41,14 +41,24 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 def test_eval(discs: Path, bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ("--polyp-free-crops", 12, "--json", "report.json", "--csv", "frames.csv")
+    options = ("--polyp-free-crops", 12, "--json", "report.json", "--csv", "frames.csv", "--froc", "curve")
     assert evaluate_tiny(discs, bundle, *options) == 0
     output = capsys.readouterr().out
     assert "4 frames scored, 2 with a polyp" in output
     assert "per image at 0.5 (headline)" in output
     assert "polyp-free outlined" in output
 
+    for line in ("S-measure", "weighted F", "E-measure", "specificity", "FROC: false outlines a frame"):
+        assert line in output
+    assert "wrote curve.csv" in output
+
     report = json.loads(Path("report.json").read_text())
+    with open("curve.csv", newline="") as file:
+        points = list(csv.DictReader(file))
+    assert [float(point["sensitivity"]) for point in points] == [p["sensitivity"] for p in report["froc"]]
+    assert report["froc"][-1]["found"] == report["outlines"]["operating"]["found"]
+    assert Path("curve.svg").read_text().startswith("<svg")
+    assert 0 < report["structure"]["s_measure"]["mean"] < 1
     with open("frames.csv", newline="") as file:
         dices = [float(row["dice"]) for row in csv.DictReader(file) if row["dice"]]
     assert report["bundle"] == "tiny"
@@ -97,7 +107,7 @@ def test_eval_draws_the_worst(discs: Path) -> None:
 
 
 def test_eval_fails_on_bad_data(discs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "nowhere: no folder images/ in it" in fails(capsys, "nowhere")
+    assert "nowhere: no such folder" in fails(capsys, "nowhere")
     assert "paper: no such split of" in fails(capsys, discs, "--split", "paper")
     (discs / "masks" / "found.png").unlink()
     assert "no mask" in fails(capsys, discs)

@@ -72,6 +72,7 @@ def test_with_masks(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = evaluate_tiny(clip, "--truth", write_masks(clip.parent / "masks"), "--alert-delay", 120)
     output = capsys.readouterr().out
     assert "20/20 100.0%" in output
+    assert "1/1 100.0% [2.5, 100.0]" in output
     assert "no truth" not in output
     polyps = report["polyps"]
     assert (polyps["found"], polyps["appearances"], polyps["flicker_per_second"]) == (FRAMES, 1, 0)
@@ -98,7 +99,10 @@ def test_polyp_free(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     free = report["polyp_free"]
     assert [stay["count"] for stay in free["activations"]] == [1, 0, 0]
     assert free["area"] == pytest.approx(np.pi * 21**2 / (SIZE[0] * SIZE[1]), rel=0.15)
-    assert "activations ≥ 0.5 s" in capsys.readouterr().out
+    assert [stay["count"] for stay in free["activations_by_frames"]] == [1, 1]
+    output = capsys.readouterr().out
+    for definition in ("activations, any frame", "activations ≥ 6 frames", "activations ≥ 0.5 s"):
+        assert definition in output
     assert report["polyps"] is None
 
 
@@ -111,6 +115,7 @@ def test_sequences_and_several_videos(clip: Path) -> None:
     twice = evaluate_tiny(clip, clip, "--polyp-free")
     assert (twice["sequences"], twice["frames"]) == (2, 2 * FRAMES)
     assert [stay["count"] for stay in twice["polyp_free"]["activations"]] == [2, 0, 0]  # not one of 1.6 s
+    assert twice["polyp_free"]["activations_by_frames"][0]["per_examination"] == 1
 
 
 def test_eval_of_a_video_fails(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:

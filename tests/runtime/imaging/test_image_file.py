@@ -11,7 +11,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.image_file import is_turned, read_image, read_pages
+from rtpolyp.imaging.image_file import is_turned, read_image, read_pages, read_pixels
 
 LOSSY = 4.0  # levels, mean: JPEG and its like at quality 95
 SIZE = (90, 60)
@@ -250,3 +250,22 @@ def test_a_bomb_is_refused_by_its_header(tmp_path):
     (tmp_path / "bomb.png").write_bytes(content)
     with pytest.raises(InputError, match=r"bomb\.png: declares"):
         read_image(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("share", [0.4, 0.9])
+def test_a_jpeg_that_was_cut_and_closed_again_is_an_error(tmp_path, progressive, mode, share):
+    path = save(tmp_path / "a.jpg", Image.fromarray(noise(60, 90)).convert(mode), progressive=progressive)
+    read_pixels(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))] + b"\xff\xd9")
+    with pytest.raises(InputError, match=r"a\.jpg: is cut or broken .*; copy or export"):
+        read_pixels(path)
+
+
+def test_a_jpeg_whose_last_pixel_is_grey_is_whole(tmp_path):
+    path = save(tmp_path / "a.jpg", Image.new("RGB", SIZE, (128, 128, 128)))
+    assert (read_image(path) == 128).all()
+    path.write_bytes(path.read_bytes() + b"what a camera appends")
+    assert (read_image(path) == 128).all()

@@ -40,7 +40,7 @@ def test_load_pairs_fails_on_an_unknown_split(discs: Path) -> None:
     (discs / "splits").mkdir()
     (discs / "splits" / "a_test.txt").write_text("found")
     (discs / "splits" / "b_test.txt").write_text("found")
-    with pytest.raises(InputError, match=r"nothing: no such split of .*discs; choose one of a_test, b_test"):
+    with pytest.raises(InputError, match=r"nothing: no such split of .*discs; there are: a_test, b_test"):
         load_pairs(discs, "nothing")
 
 
@@ -65,7 +65,7 @@ def test_load_pairs_fails_without_a_mask(discs: Path) -> None:
 
 
 def test_load_pairs_fails_without_its_folders(discs: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="absent: no folder images/ in it"):
+    with pytest.raises(InputError, match="absent: no such folder"):
         load_pairs(tmp_path / "absent")
     for path in (discs / "images").iterdir():
         path.unlink()

@@ -156,6 +156,13 @@ def test_activations_count_uninterrupted_time() -> None:
     assert activations(frames, pts, 0.0) == 4
 
 
+def test_activations_of_some_frames_only() -> None:
+    frames = film("#." + "#####." + "######.")
+    pts = np.arange(len(frames)) / 25
+    assert [activations(frames, pts, minimum_frames=fewest) for fewest in (1, 2, 6, 7)] == [3, 2, 1, 0]
+    assert activations(frames, pts, 0.25, minimum_frames=6) == 0  # 0.24 s
+
+
 def test_two_outlines_at_once_are_two_activations() -> None:
     assert activations([[HERE, THERE]] * 25, times(25), 1.0) == 2
 

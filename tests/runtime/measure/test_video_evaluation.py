@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtpolyp.errors import InputError
-from rtpolyp.measure.statistics import poisson_interval
+from rtpolyp.measure.statistics import clopper_pearson, poisson_interval
 from rtpolyp.measure.video_evaluation import Observation, observe, untracked
 from rtpolyp.measure.video_score import VideoScore, score_video, to_dict
 from rtpolyp.measure.video_truth import Known, Polyps, Truth, no_polyps
@@ -77,6 +77,7 @@ def test_polyps_are_found_where_an_outline_meets_them() -> None:
     polyps = result.polyps
     assert (polyps.annotated, polyps.found, polyps.appearances, polyps.missed) == (9, 6, 1, 0)
     assert polyps.sensitivity == pytest.approx(6 / 9)
+    assert (polyps.sensitivity_per_polyp, polyps.per_polyp) == (1, clopper_pearson(1, 1))
     assert (result.outlines, result.false_outlines, result.outlined) == (8, 2, 6)
     assert polyps.first_outline_ms == pytest.approx((100,))
     assert polyps.flicker_per_second == pytest.approx(4 / 0.9)  # two interruptions in nine frames
@@ -95,6 +96,8 @@ def test_two_polyps_at_once_are_two_appearances() -> None:
     result = score(clip(patterns[0], ("......", RIGHT)), truth=truth(*patterns))
     assert (result.polyps.appearances, result.polyps.missed, result.polyps.annotated) == (2, 1, 10)
     assert result.polyps.seconds == pytest.approx(1.0)
+    assert result.polyps.sensitivity_per_polyp == 0.5
+    assert to_dict(result)["polyps"]["sensitivity_per_polyp"] == 0.5
 
 
 def test_polyp_free_frames_give_area_and_activations() -> None:
@@ -104,6 +107,8 @@ def test_polyp_free_frames_give_area_and_activations() -> None:
     free = result.polyp_free
     assert (free.frames, free.outlined, free.seconds) == (29, 18, pytest.approx(2.9))
     assert [stay.count for stay in free.activations] == [3, 0, 0]
+    assert [(stay.minimum_frames, stay.count) for stay in free.activations_by_frames] == [(1, 3), (6, 2)]
+    assert free.activations_by_frames[0].per_examination is None
     first = free.activations[0]
     assert first.per_minute == pytest.approx(60 * 3 / 2.9)
     assert first.interval == pytest.approx([60 / 2.9 * end for end in poisson_interval(3)])

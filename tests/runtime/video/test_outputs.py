@@ -51,3 +51,9 @@ def test_files_and_live_sources_refuse_what_only_the_other_has(tmp_path):
         Outputs(raw=tmp_path / "raw.mp4").check_for_file()
     with pytest.raises(InputError, match="masks: a live source has none"):
         Outputs(masks=tmp_path).check_for_live()
+
+
+def test_the_sound_of_a_live_source_wants_a_raw_recording(tmp_path):
+    with pytest.raises(InputError, match="is kept in its raw recording alone"):
+        Outputs(video=tmp_path / "a.mp4", audio=True).check_for_live()
+    Outputs(video=tmp_path / "a.mp4", raw=tmp_path / "b.mp4", audio=True).check_for_live()

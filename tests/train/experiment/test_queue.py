@@ -117,7 +117,7 @@ def test_a_cell_that_is_never_ready_is_left(tmp_path, caplog):
     caplog.set_level("INFO")
     work(queue_in(tmp_path, is_ready=lambda cell: cell != CELLS[2]), partial(note, tmp_path))
     assert [len(entries) for entries in runs(tmp_path)] == [1, 1, 0, 1, 1, 1]
-    assert "1 cells left, all held by other workers or waiting for these" in caplog.text
+    assert "1 cells left, all held by other workers, or waiting for these" in caplog.text
 
 
 def test_a_failed_training_does_not_stop_the_others_and_is_told_at_the_end(tmp_path):

@@ -126,22 +126,41 @@ def test_a_checkpoint_tells_where_its_data_lay(redness_checkpoint: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("limit", "message"),
     [
-        ("EXACT", Tolerance(-1, 1.0), "differs from PyTorch"),
-        ("HALF_WEIGHTS", Tolerance(-1, 1.0), "FP16 weights: differs from PyTorch"),
-        ("HALVING_COST", -1.0, "weights stored as FP16: mean Dice on validation frames falls"),
+        (("HALF_WEIGHTS", Tolerance(-1, 1.0)), "FP16 weights: differs from PyTorch"),
+        (("HALVING_COST", -1.0), "weights stored as FP16: mean Dice on validation frames falls"),
     ],
 )
+def test_weights_that_fp16_would_spoil_are_stored_as_fp32(
+    redness_checkpoint: Path,
+    tmp_path: Path,
+    mini_source: Source,
+    monkeypatch,
+    caplog,
+    limit: tuple[str, object],
+    message: str,
+):
+    monkeypatch.setattr(export, "quantise", lambda model, *_: model)  # has a test of its own
+    exported(redness_checkpoint, tmp_path / "halved", mini_source)
+    monkeypatch.setattr(export, *limit)
+    exported(redness_checkpoint, tmp_path / "whole", mini_source)
+    (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said.startswith("the weights are stored as FP32, at twice the size: ")
+    assert message in said
+    halved, whole = (load_bundle(tmp_path / kind).model("fp32") for kind in ("halved", "whole"))
+    assert whole.stat().st_size > 1.5 * halved.stat().st_size
+
+
 def test_a_failure_leaves_the_earlier_bundle(
-    redness_checkpoint: Path, tmp_path: Path, mini_source: Source, monkeypatch, name: str, value, message: str
+    redness_checkpoint: Path, tmp_path: Path, mini_source: Source, monkeypatch
 ):
     folder = tmp_path / "engines" / "redness"
     folder.mkdir(parents=True)
     (folder / "spec.json").write_text("the earlier one")
-    monkeypatch.setattr(export, name, value)
+    monkeypatch.setattr(export, "EXACT", Tolerance(-1, 1.0))
     monkeypatch.setattr(export, "quantise", lambda model, *_: model)  # has a test of its own
-    with pytest.raises(EngineError, match=message):
+    with pytest.raises(EngineError, match="differs from PyTorch"):
         exported(redness_checkpoint, folder, mini_source)
     assert [path.name for path in tmp_path.rglob("engines/**/*") if path.is_file()] == ["spec.json"]
     assert (folder / "spec.json").read_text() == "the earlier one"

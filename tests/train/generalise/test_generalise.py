@@ -195,7 +195,7 @@ def test_the_sealed_hospital_is_scored_once_and_logged(hospitals, screened, tmp_
     ],
 )
 def test_a_users_error_is_one_line(stage, options, line, hospitals, tmp_path, capsys):
-    assert fails(capsys, stage, hospitals, tmp_path / "out", **options).startswith(f"error: {line}")
+    assert fails(capsys, stage, hospitals, tmp_path / "out", **options).startswith(f"rtpolyp: {line}")
     assert not list((tmp_path / "out").glob("*/*/*/last.pt"))
 
 

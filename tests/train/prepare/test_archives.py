@@ -104,4 +104,7 @@ def test_another_archive_is_refused_with_what_was_expected(tmp_path, capsys):
     assert "not the archive of polypgen, which has images_C*/ with masks_C*/ or images/ with masks/" in said
     shutil.rmtree(folder)
     assert run_command_line(app, [str(folder), "--dataset", "polyps"]) == 2
-    assert "--dataset polyps: unknown; choose one of kvasir-seg, hyperkvasir" in capsys.readouterr().err
+    assert (
+        "--dataset 'polyps' is unknown; did you mean polypgen? there are: kvasir-seg, hyperkvasir"
+        in capsys.readouterr().err
+    )

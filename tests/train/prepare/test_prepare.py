@@ -179,7 +179,7 @@ def test_everything_wrong_is_listed_at_once_and_nothing_is_written(clinic, tmp_p
     write_patients(clinic, {f"p{index:02}.png": "P" for index in range(11)})
     assert run_command_line(app, [str(clinic), "-o", str(tmp_path / "out")]) == 2
     first, *lines = capsys.readouterr().err.splitlines()
-    assert first == f"error: {clinic}: nothing is written until this is corrected (9):"
+    assert first == f"rtpolyp: {clinic}: nothing is written until this is corrected (9):"
     assert lines == [
         "  images/p05.png: p05.jpg has the same name",
         "  masks/p06_mask.png: p06 has two masks",
@@ -206,7 +206,7 @@ def test_of_many_problems_twenty_are_listed(tmp_path):
 
 
 def test_folders_without_images_or_masks_fail(tmp_path):
-    with pytest.raises(InputError, match="clinic: no images/ in it"):
+    with pytest.raises(InputError, match="clinic: no such folder"):
         prepare(tmp_path / "clinic", tmp_path / "out")
     (tmp_path / "clinic" / "images").mkdir(parents=True)
     with pytest.raises(

@@ -9,6 +9,7 @@ import numpy as np
 from train.experiment.files import replace_text, write_compact_json
 from train.table.cells import SCHEMA, Cell, csv_name, settings_of
 from train.table.design import RANDOM, designed_cells
+from train.table.number_format import FLOAT32
 
 IMAGES = 30
 ARM_SHIFTS = {"plain": 0.0, "IF": 0.01, "sum": 0.004, "weights": 0.006, "wide": 0.001}
@@ -38,8 +39,9 @@ def write_cells(folder: Path, count: int, shift: Callable[[Cell], float] = shift
         content = {
             "schema": SCHEMA,
             **settings_of(cell),
-            "numerics": asdict(cell.numerics),
+            "numerics": asdict(FLOAT32),
             "tests": {source.name: {"frames": IMAGES, "dice": float(dice.mean()), "iou": 0.5}},
+            "loss": {"step": [100, 250, 500], "value": [2.5, 1.0, 0.5]},
             "training_seconds": 600.0,
             "processor": "a processor",
             "torch": "2.14.1",

@@ -9,6 +9,7 @@ import pytest
 from tests.train.table.made_up import ARM_SHIFTS, write_cells
 from train.command_line import run_command_line
 from train.table.__main__ import app
+from train.table.curves import draw_curves
 from train.table.design import RESULTS
 from train.table.design_report import as_markdown
 from train.table.design_results import read_design
@@ -41,10 +42,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_committed_report_is_what_the_committed_rows_give(tmp_path):
     """CI's check: every figure can be made again by one command."""
     copy = shutil.copytree(RESULTS, tmp_path / "paper")
-    for name in ("report.md", "forest.svg"):
+    for name in ("report.md", "forest.svg", "curves.svg"):
         (copy / name).unlink()
     assert report(copy) == 0
-    for name in ("report.md", "forest.svg"):
+    for name in ("report.md", "forest.svg", "curves.svg"):
         assert filecmp.cmp(copy / name, RESULTS / name, shallow=False), (
             f"docs/results/paper/{name} is not what the cells give: run python -m train.table report"
         )
@@ -141,6 +142,20 @@ def test_the_forest_has_a_mark_for_each_network_and_each_pooled_gain(whole):
     assert marks.count(("circle", "seed")) == 5 * (5 + 3 + 3)
     lines = {float(element.get("y")) for element in picture if element.get("class") == "mean"}
     assert all(abs(one - other) >= LINE for one in lines for other in lines if one != other)
+
+
+def test_the_curves_have_a_line_for_each_cell_of_a_pair_that_falls_with_its_loss(whole):
+    picture = ET.fromstring(draw_curves(read_design(whole)))
+    lines = [element for element in picture if element.tag.endswith("polyline")]
+    assert [line.get("class") for line in lines].count("IF") == 5 * (5 + 3 + 3) == len(lines) / 2
+    points = [tuple(map(float, point.split(","))) for point in lines[0].get("points").split()]
+    panel = next(element for element in picture if element.get("class") == "panel")
+    left, top, width, height = (float(panel.get(name)) for name in ("x", "y", "width", "height"))
+    assert points == [
+        (left + width / 5, top),  # a loss of 2.5 lies above the panel
+        (left + width / 2, top + height / 2),
+        (left + width, top + height * 0.75),
+    ]
 
 
 def test_cells_of_other_settings_are_refused(whole, tmp_path, capsys):

@@ -33,7 +33,7 @@ def fails(capsys: pytest.CaptureFixture[str], out: Path, *folders: Path, **optio
     ],
 )  # fmt: skip
 def test_a_users_error_is_one_line(options, line, clinic, tmp_path, capsys):
-    expected = f"error: {line.replace('{out}', str(tmp_path / 'table'))}"
+    expected = f"rtpolyp: {line.replace('{out}', str(tmp_path / 'table'))}"
     assert fails(capsys, tmp_path / "table", clinic, **options).startswith(expected)
     assert not list((tmp_path / "table").glob("*/*/*/last.pt"))
 
