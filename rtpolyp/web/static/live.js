@@ -94,7 +94,8 @@ function showState(state) {
   at("ai").textContent = state.ai.reason ? `${state.ai.state}: ${state.ai.reason}` : state.ai.state;
   at("polyps").textContent = state.polyps.length;
   at("viewers").textContent = state.viewers;
-  const badges = state.badges.map((one) => {
+  const others = state.badges.filter((one) => one.kind !== "alert"); // which the line below tells
+  const badges = others.map((one) => {
     const item = document.createElement("li");
     item.className = one.kind;
     item.textContent = one.detail ? `${one.title} ${one.detail}` : one.title;
