@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from cyclopts import Parameter
@@ -63,7 +63,8 @@ class Ready:
     """One batch that is there, in place of Batches."""
 
     def __init__(self, batches: Batches):
-        self.batch = tuple(part.clone() for part in batches.draw(0))
+        images, masks = batches.draw(0)
+        self.batch = images.clone(), masks.clone()
 
     def draw(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The batch, whichever the step."""
@@ -81,7 +82,7 @@ def measure(training: Training) -> dict[str, object]:
     numerics = fastest_numerics(network, recipe, device, training.precision)
     drawn = Batches(frames, recipe, device)
     trainer = Trainer(network, spec, numerics, drawn)
-    candidates = {"drawn": drawn, "ready": Ready(drawn)}
+    candidates: dict[str, Any] = {"drawn": drawn, "ready": Ready(drawn)}
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(training.rounds + 1):  # the first warms up
         for name, batches in candidates.items():
