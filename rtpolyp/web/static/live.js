@@ -43,7 +43,12 @@ async function showWebrtc() {
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
     mine.ontrack = (event) => { video.srcObject = new MediaStream([event.track]); };
     mine.onconnectionstatechange = () => {
-      if (mine === peer && mine.connectionState === "failed") showMjpeg();
+      if (mine !== peer) return;
+      if (mine.connectionState === "failed") showMjpeg();
+      if (mine.connectionState === "connected" && video.readyState < 2) { // the first key frame is on its way
+        clearTimeout(fallback);
+        fallback = setTimeout(showMjpeg, FALLBACK_MS);
+      }
     };
     await mine.setLocalDescription(await mine.createOffer());
     await gathered(mine);

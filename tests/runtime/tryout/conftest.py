@@ -16,9 +16,6 @@ from rtpolyp.tryout.app import Limits, tryout_app
 from rtpolyp.tryout.jobs import Jobs
 from rtpolyp.web.address import Address, listen
 from rtpolyp.web.guard import Guard
-from tests.runtime.web.conftest import chromium
-
-__all__ = ["Serving", "chromium"]
 
 WAIT_SECONDS = 90.0  # for what takes three seconds on a quiet machine
 
