@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.runtime.cli.sessions import END_SECONDS, SLACK_SECONDS
+
 LIMIT = END_SECONDS + SLACK_SECONDS
 
 
