@@ -31,7 +31,7 @@ def known_names(value: object, names: Iterable[str]) -> str:
 def known_beside(path: Path) -> str:
     """What an error about a missing file ends with: the closest name beside it, if any is close."""
     try:
-        names = sorted(other.name for other in path.parent.iterdir())
+        names = sorted(other.name for other in path.parent.iterdir() if other.name != path.name)
     except (OSError, ValueError):
         return ""
     closest = difflib.get_close_matches(path.name, names, n=1, cutoff=CLOSE_FILE)

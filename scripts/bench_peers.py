@@ -30,6 +30,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,7 +114,7 @@ def streaming_loop(network: Network, size: tuple[int, int], clip: Path, output: 
     capture = cv2.VideoCapture(str(clip))
     shape = tuple(int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     rate = capture.get(cv2.CAP_PROP_FPS)
-    writer = cv2.VideoWriter(str(output), cv2.VideoWriter_fourcc(*PLAIN_CODEC), rate, shape)
+    writer = cv2.VideoWriter(str(output), cv2.VideoWriter.fourcc(*PLAIN_CODEC), rate, shape)
     frames: queue.Queue[np.ndarray | None] = queue.Queue(QUEUE)
 
     def read() -> None:
@@ -189,8 +190,8 @@ def measure_loops(
     with open_engine(bundle.folder, optimise_for="throughput") as engine:
         loops: dict[str, Loop] = {OURS: lambda output: our_loop(engine, clip, output)}
         for name, network in peers.items():
-            loops[f"plain, {name}"] = lambda output, n=network: plain_loop(n, clip, output)
-            loops[f"streaming, {name}"] = lambda output, n=network: streaming_loop(n, size, clip, output)
+            loops[f"plain, {name}"] = partial(plain_loop, network, clip)
+            loops[f"streaming, {name}"] = partial(streaming_loop, network, size, clip)
         rates: dict[str, list[float]] = {name: [] for name in loops}
         for turn in range(rounds + 1):
             for name, loop in loops.items():
@@ -256,27 +257,27 @@ def main(
     output
         Folder for the report.
     """
-    bundle, machine = load_bundle(bundle), this_machine()
-    peers, failures = open_peers(bundle)
+    loaded, machine = load_bundle(bundle), this_machine()
+    peers, failures = open_peers(loaded)
     with tempfile.TemporaryDirectory() as name:
-        clip = clip or Path(name, "phantom.mp4")
+        played = clip or Path(name, "phantom.mp4")
         if clip is None:
-            render_clip(clip, seconds=seconds)
-        frame = _last_frame(clip, bundle.spec.size)
+            render_clip(played, seconds=seconds)
+        frame = _last_frame(played, loaded.spec.size)
         report = {
             "command": " ".join(["python scripts/bench_peers.py", *sys.argv[1:]]),
             "machine": asdict(machine),
-            "bundle": bundle.spec.name,
-            "digest": bundle.spec.digest,
-            "size": bundle.spec.size,
+            "bundle": loaded.spec.name,
+            "digest": loaded.spec.digest,
+            "size": loaded.spec.size,
             "clip": str(clip or f"phantom, seed 0, 1280x1024, {seconds:g} s"),
-            "engine alone": measure_engines(bundle, peers, frame, 3 * rounds),
-            "end to end": measure_loops(bundle, peers, clip, Path(name), rounds),
+            "engine alone": measure_engines(loaded, peers, frame, 3 * rounds),
+            "end to end": measure_loops(loaded, peers, played, Path(name), rounds),
             "not measured": failures,
         }
     print_report(report)
     output.mkdir(parents=True, exist_ok=True)
-    path = output / f"peers-{bundle.spec.name}-{machine.processor.lower().replace(' ', '-')}.json"
+    path = output / f"peers-{loaded.spec.name}-{machine.processor.lower().replace(' ', '-')}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
     print(f"wrote {path}")
 

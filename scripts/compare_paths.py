@@ -22,8 +22,8 @@ from rtpolyp.imaging.geometry import make_view
 from rtpolyp.imaging.postprocess import find_polyps, rasterise
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.metrics import overlap
-from rtpolyp.measure.report import write_json
 from rtpolyp.phantom import render_phantom
 from rtpolyp.phantom_clip import RATE, render_clip
 from rtpolyp.terminal.command_line import make_app, run_app

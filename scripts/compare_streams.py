@@ -178,37 +178,45 @@ def try_one(wanted: Combination, folder: Path) -> dict[str, list[str]] | None:
 
 def main() -> int:
     """Try all of them; the exit code is 1 where one differs."""
-    rows, bad, count, skipped = [], 0, 0, 0
+    rows, skipped = [], 0
     with tempfile.TemporaryDirectory() as name:
         for wanted in combinations():
             differing = try_one(wanted, Path(name))
             if differing is None:
                 skipped += 1  # e.g. MXF at 60 Hz
                 continue
-            count += 1
-            bad += any(differing.values())
-            told = [f"{way}: {'; '.join(faults)}" for way, faults in differing.items() if faults]
-            same = f"same ({', '.join(differing)})"
-            cells = (
-                wanted.container,
-                wanted.codec,
-                wanted.rate,
-                wanted.sound or "–",
-                "; ".join(told) or same,
-            )
-            rows.append(f"| {' | '.join(cells)} |")
+            rows.append(row_of(wanted, differing))
             print(rows[-1], flush=True)
+            write_result(rows, skipped)
+    return int(count_bad(rows) > 0)
+
+
+def row_of(wanted: Combination, differing: dict[str, list[str]]) -> str:
+    """A line of the table."""
+    told = [f"{way}: {'; '.join(faults)}" for way, faults in differing.items() if faults]
+    said = "; ".join(told) or f"same ({', '.join(differing)})"
+    return f"| {wanted.container} | {wanted.codec} | {wanted.rate} | {wanted.sound or '–'} | {said} |"
+
+
+def count_bad(rows: list[str]) -> int:
+    """How many clips differ in some way."""
+    return sum("| same (" not in row for row in rows)
+
+
+def write_result(rows: list[str], skipped: int) -> None:
+    """Write the table; a run that is cut off leaves what it tried, and says how much is missing."""
+    left = len(list(combinations())) - len(rows) - skipped
+    missing = f" {left} of the product were not tried." if left else ""
     near, sound_near = 1000 * NEAR, 1000 * SOUND_NEAR
     head = (
         "# Containers, codecs, rates and sounds against ffprobe\n\n"
-        f"By `python scripts/compare_streams.py`: {count} clips, {bad} of which differ; ffmpeg makes no clip "
-        f"of {skipped} more. Frames and sound of the recording are compared with ffprobe's of the clip, "
-        f"times within {near:.1f} ms, the sound's begin and end within {sound_near:.0f} ms.\n\n"
+        f"By `python scripts/compare_streams.py`: {len(rows)} clips, {count_bad(rows)} of which differ; "
+        f"ffmpeg makes no clip of {skipped} more.{missing} Each is read from a file and, where its container "
+        "can be streamed, from a named pipe. Frames and sound of the recording are compared with ffprobe's "
+        f"of the clip, times within {near:.1f} ms, the sound's begin and end within {sound_near:.0f} ms.\n\n"
         "| container | video | frames/s | sound | recording |\n|---|---|---|---|---|\n"
     )
     RESULT.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
-    print(f"{count} clips, {bad} differ, {skipped} not made: {RESULT}")
-    return int(bad > 0)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import known_bundles
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.measure.benchmark.machine import this_machine
-from rtpolyp.measure.report import write_json, write_text
+from rtpolyp.measure.figure_files import write_json, write_text
 from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.terminal.console import make_console, say_written
 from scripts.shipped.picture import draw

@@ -7,6 +7,7 @@ other kinds. Anything but a result or a one-line RtpolypError is a failure, and 
 longer than SLOW_SECONDS.
 """
 
+import base64
 import io
 import json
 import platform
@@ -27,6 +28,7 @@ from PIL import Image
 from rtpolyp.errors import RtpolypError
 from rtpolyp.imaging.image_file import read_pages
 from rtpolyp.imaging.mask_file import read_mask
+from rtpolyp.labels import read_run
 from rtpolyp.measure.comparison import FIGURES, read_figures
 from rtpolyp.measure.dataset import load_pairs
 from rtpolyp.measure.groups import read_groups
@@ -36,7 +38,10 @@ from rtpolyp.terminal.command_line import make_app
 from rtpolyp.video.json_sink import frames_in
 from train.command_line import run_command_line
 from train.prepare.coco import read_coco
-from train.prepare.drawing import Drawing, draw
+from train.prepare.cvat import read_cvat
+from train.prepare.drawing import Drawings, draw
+from train.prepare.labelme import read_labelme
+from train.prepare.yolo import read_yolo
 
 SLOW_SECONDS = 20.0
 WORDS = (
@@ -94,11 +99,18 @@ def read_boxes(path: Path) -> None:
         pass
 
 
-def read_drawings(path: Path) -> None:
-    """Polygons, drawn."""
-    for drawing in read_coco(path).values():
-        if isinstance(drawing, Drawing) and drawing.width * drawing.height < 10**7:
+def drawn(drawings: Drawings) -> None:
+    """Draw what was read of a labelling tool's file; a problem of an image is one line, too."""
+    for drawing in drawings.values():
+        if isinstance(drawing, str):
+            assert "\n" not in drawing, drawing
+        elif drawing.width * drawing.height < 10**7:
             draw(drawing)
+
+
+def read_yolo_lines(path: Path) -> None:
+    """Lines of YOLO-seg, of a picture that is there."""
+    drawn(read_yolo(path.parent, [path], {path.stem: path.parent / "set/images/a.png"}))
 
 
 def read_split(path: Path) -> None:
@@ -112,6 +124,27 @@ COCO = {
     "categories": [{"id": 1, "name": "polyp"}],
     "annotations": SHAPES,
 }
+RUNS = {"size": [48, 64], "counts": [100, 20, 28, 20, 2904]}
+COCO_RUNS = {**COCO, "annotations": [{**SHAPES[0], "segmentation": RUNS}]}
+CVAT = (
+    b"<annotations><meta><original_size><width>64</width><height>48</height></original_size></meta>"
+    b'<image name="a.png" width="64" height="48"><polygon label="p" points="1,1;9,1;9,9"/>'
+    b'<mask label="p" rle="1, 2, 1, 2" left="3" top="4" width="3" height="2"/></image>'
+    b'<track id="0" label="p"><polygon frame="1" outside="0" points="1,1;9,1;9,9"/>'
+    b'<ellipse frame="2" cx="20" cy="20" rx="9" ry="5" rotation="30"/></track></annotations>'
+)
+PNG = base64.b64encode(picture("PNG", "L")).decode()
+LABELME = {
+    "imageWidth": 64,
+    "imageHeight": 48,
+    "shapes": [
+        {"label": "p", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon"},
+        {"label": "p", "points": [[20, 20], [25, 20]], "shape_type": "circle"},
+        {"label": "p", "points": [[0, 0], [63, 47]], "shape_type": "mask", "mask": PNG},
+    ],
+}
+POLYP = {"contour": [[1, 1], [9, 1], [9, 9]], "confidence": 0.9, "track": 1}
+RUN = [{"schema": 1, "size": [64, 48]}, {"index": 0, "name": "a", "polyps": [POLYP]}]
 BOXES = {"width": 64, "height": 48, "frames": [[{"bbox": [1, 2, 30, 40]}], []]}
 RESULTS = [{"schema": 1, "sha256": {}}, {"name": "a", "polyps": []}, {"summary": {"frames": 1}}]
 
@@ -123,7 +156,15 @@ CASES: dict[str, tuple[str, Reader, list[bytes]]] = {
         read_sequences,
         [json.dumps([{"video_frame": i, "sequence_id": 1} for i in range(4)]).encode()],
     ),
-    "COCO": ("annotations.json", read_drawings, [json.dumps(COCO).encode()]),
+    "COCO": (
+        "annotations.json",
+        lambda path: drawn(read_coco(path)),
+        [json.dumps(COCO).encode(), json.dumps(COCO_RUNS).encode()],
+    ),
+    "CVAT": ("annotations.xml", lambda path: drawn(read_cvat(path, ("a", "b1", "b2"))), [CVAT]),
+    "LabelMe": ("a.json", lambda path: drawn(read_labelme([path])), [json.dumps(LABELME).encode()]),
+    "YOLO-seg": ("a.txt", read_yolo_lines, [b"0 .1 .1 .5 .1 .5 .5\n1 .2 .2 .3 .2 .3 .4\n"]),
+    "run": ("run.jsonl", read_run, ["".join(json.dumps(row) + "\n" for row in RUN).encode()]),
     "groups": (
         "groups.csv",
         read_groups,

@@ -32,6 +32,7 @@ from rtpolyp.measure.benchmark.samples import THROUGHPUT, Schedule
 from rtpolyp.spec import EngineSpec, sha256_of, write_spec
 from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.terminal.console import make_console, say_written
+from train.encoders.encoder import encoder_of
 from train.experiment.files import write_compact_json
 from train.export.graph import ByteNetwork, to_onnx
 from train.export.int8 import quantise
@@ -122,7 +123,7 @@ def _export(name: str, network_spec: NetworkSpec, frames: NDArray[np.uint8], fol
     home = folder / name.replace(" ", "-")
     home.mkdir()
     network: Any = create_network(network_spec, pretrained=False)
-    exact = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), _size())
+    exact = to_onnx(ByteNetwork(network, encoder_of(network).mean, encoder_of(network).std), _size())
     onnx.save(exact, home / FILES["fp32"])
     scored = np.arange(2)
     onnx.save(

@@ -1,14 +1,18 @@
 """What one picture costs over the network alone, by the library: python scripts/measure_library.py
 
 The network looks at each picture once. Then an engine that has the answer ready takes its place, so that what
-is timed is the library alone: checking and scaling the picture, and outlining polyps. Processor time of the
+is timed is the library alone: checking and scaling the picture, and outlining polyps. Masks and probabilities
+at the picture's size are made when they are asked for, and so are no part of it. Processor time of the
 calling thread is taken beside the wall clock, which other programs slow down. Run it on a quiet machine:
 beside other programs the caches are cold, and the same work takes twice as long.
 """
 
 import itertools
 import json
+import os
+import re
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -16,15 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 import rtpolyp
+from rtpolyp.imaging.geometry import make_view
+from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference.engine import Prediction
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.phantom import render_phantom
+from rtpolyp.video.array_scaler import ArrayScaler
 
 SIZES = (384, 288), (622, 528), (1280, 1024), (1920, 1080)
 ROUNDS, WARM_UP = 300, 20
-OUT = Path(__file__).resolve().parents[1] / "docs" / "results" / "library-amd-epyc.json"
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results"
 
 
 class Ready:
@@ -60,32 +68,46 @@ def overhead(model: rtpolyp.Model, size: tuple[int, int]) -> dict[str, float]:
     picture = np.ascontiguousarray(picture)
     probability = model.engine.submit(resize_frame(picture, model.size)[np.newaxis]).result().probability
     ready = rtpolyp.Model(Ready(model, probability))
-    processor, wall = [], []
-    for turn in range(WARM_UP + ROUNDS):
-        begun = time.perf_counter(), time.thread_time()
-        ready(picture)
-        end = time.perf_counter(), time.thread_time()
-        if turn >= WARM_UP:
-            wall.append(1000 * (end[0] - begun[0]))
-            processor.append(1000 * (end[1] - begun[1]))
+    view = make_view(size, model.size)
+    scale = ArrayScaler(view)
+    processor, wall = timed(lambda: ready(picture))
+    scaling, _ = timed(lambda: scale(picture))
+    outlining, _ = timed(lambda: find_polyps(probability[0], view, model.settings))
     return {
         "processor ms, median": round(percentile(processor, 50), 2),
+        "of which scaling": round(percentile(scaling, 50), 2),
+        "of which outlining": round(percentile(outlining, 50), 2),
         "wall ms, fastest tenth": round(percentile(wall, 10), 2),
         "wall ms, median": round(percentile(wall, 50), 2),
     }
 
 
+def timed(work: Callable[[], object]) -> tuple[list[float], list[float]]:
+    """Milliseconds of each call, of the thread's processor time and by the wall clock."""
+    processor, wall = [], []
+    for turn in range(WARM_UP + ROUNDS):
+        begun = time.perf_counter(), time.thread_time()
+        work()
+        end = time.perf_counter(), time.thread_time()
+        if turn >= WARM_UP:
+            wall.append(1000 * (end[0] - begun[0]))
+            processor.append(1000 * (end[1] - begun[1]))
+    return processor, wall
+
+
 def main() -> None:
-    """Measure all sizes and write the report."""
+    """Measure all sizes and write docs/results/library-PROCESSOR.json."""
     processor = this_processor()
     with rtpolyp.load(precision="fp32") as model:
         report = {
             "command": "python scripts/measure_library.py",
             "processor": processor.name,
+            "load average at the start": [round(value, 1) for value in os.getloadavg()],
             "rounds": ROUNDS,
             "sizes": {f"{width}x{height}": overhead(model, (width, height)) for width, height in SIZES},
         }
-    OUT.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    name = re.sub(r"\W+", "-", re.sub(r"\(.*?\)", "", processor.name).lower()).strip("-")
+    write_json(report, RESULTS / f"library-{name}.json")
     print(json.dumps(report, indent=1))
 
 

@@ -14,13 +14,13 @@ import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from cyclopts import Parameter
 
 from rtpolyp.inference.processor import this_processor
-from rtpolyp.measure.report import write_text
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.terminal.command_line import make_app, run_app
 from train.batches import MARGIN, Batches
 from train.data import load_frames, parse_source
@@ -63,7 +63,8 @@ class Ready:
     """One batch that is there, in place of Batches."""
 
     def __init__(self, batches: Batches):
-        self.batch = tuple(part.clone() for part in batches.draw(0))
+        images, masks = batches.draw(0)
+        self.batch = images.clone(), masks.clone()
 
     def draw(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The batch, whichever the step."""
@@ -81,7 +82,7 @@ def measure(training: Training) -> dict[str, object]:
     numerics = fastest_numerics(network, recipe, device, training.precision)
     drawn = Batches(frames, recipe, device)
     trainer = Trainer(network, spec, numerics, drawn)
-    candidates = {"drawn": drawn, "ready": Ready(drawn)}
+    candidates: dict[str, Any] = {"drawn": drawn, "ready": Ready(drawn)}
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(training.rounds + 1):  # the first warms up
         for name, batches in candidates.items():

@@ -19,7 +19,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +36,7 @@ from rtpolyp.imaging.geometry import View, make_view
 from rtpolyp.imaging.picture import PICTURE_FRAMES, PictureFinder
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
+from rtpolyp.inference.engine import Prediction
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import SegmentedFrame, draw, settings_for
@@ -48,6 +51,7 @@ from rtpolyp.video.source import open_source
 from rtpolyp.video.video_sink import EncoderSettings, VideoSink
 from train.augmentation.augment import normalise
 from train.checkpoint import load_checkpoint, load_network
+from train.encoders.encoder import encoder_of
 
 TELLING = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")
 BLOCK = 20  # inferences of one turn
@@ -69,16 +73,16 @@ class PlainNetwork:
         """Frame `(H, W, 3) uint8 BGR` → probability `(h, w) float32` at the network's size."""
         rgb = cv2.cvtColor(cv2.resize(bgr, self.size), cv2.COLOR_BGR2RGB)
         images = torch.from_numpy(rgb).permute(2, 0, 1)[None].float()
-        images = normalise(images, self.network.encoder.mean, self.network.encoder.std)
+        images = normalise(images, encoder_of(self.network).mean, encoder_of(self.network).std)
         return torch.sigmoid(self.network(images))[0, 0].numpy()
 
 
-def plain_loop(network: PlainNetwork, clip: Path, output: Path) -> int:
+def plain_loop(network: Callable[[np.ndarray], np.ndarray], clip: Path, output: Path) -> int:
     """Outline polyps the first way that comes to mind; return the number of frames."""
     capture = cv2.VideoCapture(str(clip))
     width, height = (int(capture.get(p)) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     rate = capture.get(cv2.CAP_PROP_FPS)
-    writer = cv2.VideoWriter(str(output), cv2.VideoWriter_fourcc(*PLAIN_CODEC), rate, (width, height))
+    writer = cv2.VideoWriter(str(output), cv2.VideoWriter.fourcc(*PLAIN_CODEC), rate, (width, height))
     frames = 0
     while True:
         good, frame = capture.read()
@@ -109,10 +113,11 @@ def engine_turns(engines: dict[str, Callable[[], Any]], rounds: int) -> dict[str
 
 def keep_busy(engine: Engine, frames: Iterable[np.ndarray]) -> list[np.ndarray]:
     """Run every frame with the engine's requests kept in flight."""
-    waiting, found = [], []
+    waiting: deque[Future[Prediction]] = deque()
+    found: list[np.ndarray] = []
     for frame in frames:
         if len(waiting) == engine.capacity:
-            found.append(waiting.pop(0).result().probability[0])
+            found.append(waiting.popleft().result().probability[0])
         waiting.append(engine.submit(frame[None]))
     return found + [future.result().probability[0] for future in waiting]
 

@@ -19,7 +19,7 @@ from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.dataset import Pair
 from rtpolyp.measure.evaluation import Degrade, FrameScore, Progress, evaluate_engine
-from rtpolyp.measure.report import write_json, write_text
+from rtpolyp.measure.figure_files import write_json, write_text
 from rtpolyp.measure.statistics import Interval, bootstrap_difference
 from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.terminal.console import make_console, progress_bar, say_written

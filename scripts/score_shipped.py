@@ -18,7 +18,8 @@ from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from rtpolyp.measure.crops import CropScore, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine
-from rtpolyp.measure.report import append_row, to_dict, write_csv, write_json
+from rtpolyp.measure.figure_files import append_row, write_json
+from rtpolyp.measure.report import to_dict, write_csv
 from rtpolyp.pipeline import settings_for
 from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.terminal.console import make_console, progress_bar, say_written

@@ -135,9 +135,9 @@ def main(
     output = output or Path(f"docs/results/stretches-{what}.json")
     output.parent.mkdir(parents=True, exist_ok=True)
     if what == "phantom":
-        clips = (phantom(seed, seconds or 60.0) for seed in range(clips))
+        shown: Iterable[tuple[ArraySource, Truth]] = (phantom(seed, seconds or 60.0) for seed in range(clips))
     else:
-        clips = pans(data, *STILLS[what], seconds or 20.0)
+        shown = pans(data, *STILLS[what], seconds or 20.0)
     with open_engine(engine, precision=precision, optimise_for="throughput") as network:
         header = {
             "engine": network.description,
@@ -145,7 +145,7 @@ def main(
             "load average at the start": [round(value, 1) for value in os.getloadavg()],
             "smoothing delay ms": round(TemporalSmoother().delay_ms, 1),
         }
-        for report in scores(network, clips):
+        for report in scores(network, shown):
             output.write_text(json.dumps(header | report, indent=1) + "\n")
             print(f"{report['tracked']['seconds']:.0f} s: {report['tracked over alone']}", flush=True)
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import cv2
 import numpy as np
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
@@ -24,13 +24,13 @@ from rtpolyp.measure.dataset import load_pairs
 from rtpolyp.measure.evaluation import predict, read_pair
 from rtpolyp.measure.metrics import threshold_rates
 from rtpolyp.measure.structure import e_measure, s_measure, stretch, weighted_f
-from rtpolyp.terminal.command_line import run_app
+from rtpolyp.terminal.command_line import make_app, run_app
 
 SETS = ("kvasir-seg", "cvc-612", "extra/polypgen", "extra/bkai-neopolyp")
 EACH = 50  # frames of a set
 PEERS = Path(".venv-peers/bin/python")
 
-app = App(name="python scripts/score_structure.py", help=__doc__, help_format="plaintext", version_flags=())
+app = make_app("python scripts/score_structure.py", __doc__, help_format="plaintext")
 
 
 def maps_of(data: Path, engine: str) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]]:

@@ -20,6 +20,7 @@ import av
 import psutil
 from cyclopts import Parameter
 
+from rtpolyp.errors import InputError
 from rtpolyp.inference.processor import this_processor
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.terminal.command_line import make_app, run_app
@@ -36,17 +37,19 @@ def repeat(clip: Path, target: Path, seconds: float) -> int:
     """Write `clip`'s packets again and again until `seconds` are full; return the number of frames."""
     frames = 0
     with av.open(str(target), "w") as output:
-        stream, offset = None, 0
-        while stream is None or offset * stream.time_base < seconds:
+        stream, offset, written = None, 0, 0.0
+        while written < seconds:
             with av.open(str(clip)) as source:
                 video = source.streams.video[0]
                 if stream is None:
                     stream = output.add_stream_from_template(video)
                     stream.time_base = video.time_base
+                if video.average_rate is None or video.time_base is None:
+                    raise InputError(f"{clip}: has no frame rate; give another clip")
                 step = round(1 / video.average_rate / video.time_base)
                 last = 0
                 for packet in source.demux(video):
-                    if packet.dts is None:
+                    if packet.dts is None or packet.pts is None:
                         continue
                     last = max(last, packet.pts + step)
                     packet.pts += offset
@@ -55,6 +58,7 @@ def repeat(clip: Path, target: Path, seconds: float) -> int:
                     output.mux(packet)
                     frames += 1
                 offset += last
+                written = float(offset * video.time_base)
     return frames
 
 

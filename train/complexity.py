@@ -1,5 +1,7 @@
 """How large a network is: parameters, and multiply-accumulates of one image."""
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -43,7 +45,7 @@ def giga_macs(network: nn.Module, side: int) -> float:
         # every weight is used once per position: of the input in a transposed convolution, else of the output
         positions = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
         channels_axis = -1 if isinstance(layer, nn.Linear) else 1
-        macs += layer.weight.numel() * positions.numel() // positions.shape[channels_axis]
+        macs += cast(torch.Tensor, layer.weight).numel() * positions.numel() // positions.shape[channels_axis]
 
     layers = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
     hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, layers)]

@@ -19,7 +19,7 @@ from rtpolyp.imaging.picture import Crop
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import read_cropped
-from rtpolyp.measure.mask_classes import classes_in, say_classes
+from rtpolyp.measure.mask_check import classes_in, say_classes
 from rtpolyp.spec import sha256_of
 from train.progress import counted
 

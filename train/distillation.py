@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from train.augmentation.augment import normalise
+from train.encoders.encoder import encoder_of
 
 __all__ = ["distilled_loss", "soft_masks"]
 
@@ -21,7 +22,7 @@ def soft_masks(teachers: Sequence[nn.Module], images: torch.Tensor, target: torc
     Where `target: (N, 1, H, W)` shows no polyp, it is the truth: what teachers outline there is a mistake.
     """
     masks = [
-        torch.sigmoid(teacher(normalise(images, teacher.encoder.mean, teacher.encoder.std)).float())
+        torch.sigmoid(teacher(normalise(images, encoder_of(teacher).mean, encoder_of(teacher).std)).float())
         for teacher in teachers
     ]
     has_polyp = target.amax((1, 2, 3), keepdim=True) > 0

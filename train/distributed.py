@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -122,5 +122,5 @@ def join_world() -> World:
     atexit.register(dist.destroy_process_group)
     if dist.get_rank() > 0:
         logging.getLogger("train").setLevel(logging.WARNING)
-    hosts = dist.new_group(backend="gloo", timeout=PATIENCE)
+    hosts = cast(dist.ProcessGroup, dist.new_group(backend="gloo", timeout=PATIENCE))  # of which it is one
     return World(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]), hosts)

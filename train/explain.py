@@ -12,6 +12,7 @@ says little alone, since features differ in scale; what a stage adds on images a
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import nn
@@ -103,7 +104,10 @@ def _run(
 
 def _weight(fusion: InformationFusion, index: int) -> torch.Tensor:
     """w P_i: `(C_i,)`."""
-    return fusion.classify.weight.detach()[0, :, 0, 0] @ fusion.project[index].weight.detach()[:, :, 0, 0]
+    return (
+        fusion.classify.weight.detach()[0, :, 0, 0]
+        @ cast(torch.Tensor, fusion.project[index].weight).detach()[:, :, 0, 0]
+    )
 
 
 def _logits_of(fusion: InformationFusion, index: int, stage: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from torch import nn
 
@@ -51,7 +51,7 @@ def begin_with(network: nn.Module, spec: NetworkSpec, initial: Checkpoint) -> No
     """
     ours, theirs = network.state_dict(), initial.ema
     if spec.encoder != initial.spec.encoder and {spec.encoder, initial.spec.encoder} <= VARIANTS.keys():
-        theirs = deepened(theirs, initial.spec.encoder, spec.encoder, ours)
+        theirs = deepened(theirs, cast(str, initial.spec.encoder), cast(str, spec.encoder), ours)
     problems = {
         "missing": sorted(ours.keys() - theirs.keys()),
         "left over": sorted(theirs.keys() - ours.keys()),

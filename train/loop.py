@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -98,9 +98,9 @@ def fit(
     lessons = (*map(_digest, taught_by), *digests)
     if resumed:
         _check_same(resumed, folder, lessons, kept)
-    numerics = resumed.numerics if resumed else options.numerics
-    if not numerics:
-        numerics = world.agree(world.on_first(fastest_numerics, network, share, where, options.precision))
+    known = resumed.numerics if resumed else options.numerics
+    measured = None if known else world.on_first(fastest_numerics, network, share, where, options.precision)
+    numerics = known or cast(Numerics, world.agree(measured))
     log.info("training with %s", numerics)
     batches = Batches(kept, recipe, where, hard)
     before = [initial, *taught_by] if initial else taught_by
@@ -126,6 +126,7 @@ class _Run:
         self.trainer = trainer
         self.held_out = held_out
         self.last, self.best = folder / "last.pt", folder / "best.pt"
+        # only the first process has one, and only that one writes
         self.journal = trainer.world.on_first(Journal, folder, trainer.step, trainer.recipe.steps)
 
     def train(self, signals: Sequence[int], save_minutes: float) -> None:
@@ -163,24 +164,28 @@ class _Run:
 
     def start(self) -> None:
         """Score the weights of `--init`, so that what training gains or loses is seen."""
-        self.journal.start(self._score(self.trainer.average.network))
+        if self.journal:
+            self.journal.start(self._score(self.trainer.average.network))
 
     def summarise(self) -> None:
         """Score the best weights once more, and tell them and why the run ended."""
         chosen = load_checkpoint(self.best)
         network = self.trainer.numerics.place(load_network(chosen)).to(self.trainer.batches.device)
-        self.journal.summary(self.trainer.ending, chosen.step, self._score(network))
+        if self.journal:
+            self.journal.summary(self.trainer.ending, chosen.step, self._score(network))
 
     def _score(self, network: nn.Module) -> Validation:
         return validate(network, self.held_out, self.trainer.recipe.batch, self.trainer.batches.device)
 
     def _record(self, means: dict[str, float], result: Validation | None, saves: bool) -> None:
-        trainer = self.trainer
-        self.journal.train_step(trainer.step, means)
+        trainer, journal = self.trainer, self.journal
+        if journal is None:
+            return
+        journal.train_step(trainer.step, means)
         if result:
             if not trainer.stale:
                 save_checkpoint(self.best, trainer.checkpoint(resumable=False))
-            self.journal.validation(trainer.step, result, trainer.stale, trainer.lr_scale)
+            journal.validation(trainer.step, result, trainer.stale, trainer.lr_scale)
         if saves:
             save_checkpoint(self.last, trainer.checkpoint(resumable=True))
 

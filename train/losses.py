@@ -3,7 +3,7 @@
 Every loss maps `logits: (N, 1, H, W) float` and `target: (N, 1, H, W) float` in {0, 1} to a scalar.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch.nn import functional as F
@@ -15,10 +15,17 @@ __all__ = [
     "dice_loss",
     "legacy_structure_loss",
     "structure_loss",
+    "total",
     "unetpp_loss",
 ]
 
 HARDEST_FRACTION = 0.01  # of an empty frame's pixels: what a false outline would be made of
+
+
+def total(losses: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Their sum, of one or more scalars."""
+    first, *others = losses
+    return sum(others, first)
 
 
 def cross_entropy_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

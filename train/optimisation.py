@@ -4,15 +4,16 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from rtpolyp.errors import InputError
-from train.losses import LOSSES
+from train.losses import LOSSES, total
 from train.progress import OnDone, counted
 from train.recipe import Recipe
 
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
+
+Placed = TypeVar("Placed", torch.Tensor, nn.Module)
 
 TIMED_STEPS = 3
 PRECISIONS = {  # how many times faster than float32 each must be, or what it loses buys nothing
@@ -46,13 +49,13 @@ def create_optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.Optimize
         groups.setdefault((name.startswith("encoder."), parameter.ndim > 1), []).append(parameter)
     # fused: the others wait for the device in each step, to learn whether a scaled gradient has overflown
     fused = next(network.parameters()).is_cuda
-    create = {
+    kinds: dict[str, Callable[..., torch.optim.Optimizer]] = {
         "adamw": partial(torch.optim.AdamW, fused=fused),
         "adam": partial(torch.optim.Adam, fused=fused),
         "nadam": torch.optim.NAdam,
         "sgd": partial(torch.optim.SGD, momentum=recipe.momentum, fused=fused),
-    }[recipe.optimiser]
-    return create(
+    }
+    return kinds[recipe.optimiser](
         {
             "params": parameters,
             "peak": recipe.lr_encoder if is_encoder else recipe.lr_decoder,
@@ -131,9 +134,10 @@ class Numerics:
         """Key of PRECISIONS."""
         return "float16" if self.float16 else "bfloat16" if self.bfloat16 else "float32"
 
-    def place(self, x: torch.Tensor | nn.Module) -> torch.Tensor | nn.Module:
+    def place(self, x: Placed) -> Placed:
         """A batch (N, C, H, W) or network in this memory format."""
-        return x.to(memory_format=torch.channels_last if self.channels_last else torch.contiguous_format)
+        memory_format = torch.channels_last if self.channels_last else torch.contiguous_format
+        return x.to(memory_format=memory_format)
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context to run the network in."""
@@ -180,7 +184,7 @@ def _step_seconds(
         start = time.perf_counter()
         with numerics.autocast(device):
             heads = trial(images)
-        loss = sum(LOSSES[recipe.loss](head.float(), target) for head in heads)
+        loss = total(LOSSES[recipe.loss](head.float(), target) for head in heads)
         loss.backward()
         if device.type == "cuda":
             torch.cuda.synchronize(device)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import nn
@@ -15,7 +16,8 @@ from train.checkpoint import Checkpoint
 from train.data import TrainingFile
 from train.distillation import distilled_loss, soft_masks
 from train.distributed import World
-from train.losses import LOSSES
+from train.encoders.encoder import encoder_of
+from train.losses import LOSSES, total
 from train.networks import NetworkSpec
 from train.optimisation import Numerics, WeightAverage, clip_gradients, create_optimiser, set_learning_rate
 
@@ -49,7 +51,8 @@ class Trainer:
         world: World = World(),  # noqa: B008 – frozen
         compiles: bool = False,
     ):
-        self.network = numerics.place(network).train()
+        self.network: nn.Module = numerics.place(network).train()
+        self.encoder = encoder_of(network)
         self.spec = spec
         self.recipe = recipe = batches.recipe
         self.numerics = numerics
@@ -60,7 +63,7 @@ class Trainer:
         self.compiles = compiles
         self.forward = world.parallel(self.network)
         if compiles:
-            self.forward = torch.compile(self.forward)
+            self.forward = cast(nn.Module, torch.compile(self.forward))
         self.average = WeightAverage(self.network, recipe.ema)
         self.optimiser = create_optimiser(self.network, recipe)
         self.scaler = torch.amp.GradScaler(batches.device.type, enabled=numerics.float16)
@@ -88,14 +91,14 @@ class Trainer:
         images, target = (self.world.share(part) for part in self.batches.draw(self.step))
         self.learning_rate = set_learning_rate(self.optimiser, self.step, self.recipe, self.lr_scale)
         soft = self._soft_masks(images, target) if self.teachers else None
-        images = self.numerics.place(normalise(images, self.network.encoder.mean, self.network.encoder.std))
+        images = self.numerics.place(normalise(images, self.encoder.mean, self.encoder.std))
         self.optimiser.zero_grad()
         with _compilation(self.compiles):
             with self.numerics.autocast(images.device):
                 heads = self.forward(images)
-            loss = sum(self.loss_of(head.float(), target) for head in heads)
+            loss = total(self.loss_of(head.float(), target) for head in heads)
             if soft is not None:
-                taught = sum(distilled_loss(head.float(), soft) for head in heads)
+                taught = total(distilled_loss(head.float(), soft) for head in heads)
                 loss = torch.lerp(loss, taught, self.recipe.distil)
             self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimiser)
@@ -167,8 +170,8 @@ class Trainer:
             numerics=self.numerics,
             step=self.step,
             ema=self.average.network.state_dict(),
-            mean=tuple(self.network.encoder.mean),
-            std=tuple(self.network.encoder.std),
+            mean=tuple(self.encoder.mean),
+            std=tuple(self.encoder.std),
             files=self.batches.frames.files,
             earlier=self.lineage.earlier,
             lessons=self.lineage.lessons,
@@ -186,6 +189,8 @@ class Trainer:
 
         Its recipe may have had fewer steps; then patience begins anew.
         """
+        if checkpoint.model is None or checkpoint.optimiser is None or checkpoint.scaler is None:
+            raise ValueError("the checkpoint is not resumable")
         self.network.load_state_dict(checkpoint.model)
         self.average.network.load_state_dict(checkpoint.ema)
         self.optimiser.load_state_dict(checkpoint.optimiser)

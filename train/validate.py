@@ -8,6 +8,7 @@ from torch import nn
 from rtpolyp.errors import RtpolypError
 from train.augmentation.augment import normalise
 from train.data import Frames
+from train.encoders.encoder import encoder_of
 
 __all__ = ["Validation", "overlap", "validate"]
 
@@ -50,7 +51,7 @@ def validate(network: nn.Module, frames: Frames, batch: int, device: torch.devic
     scores = []
     for start in range(0, len(frames), batch):
         images = torch.from_numpy(frames.images[start : start + batch]).to(device).permute(0, 3, 1, 2).float()
-        logits = network(normalise(images, network.encoder.mean, network.encoder.std))[:, 0]
+        logits = network(normalise(images, encoder_of(network).mean, encoder_of(network).std))[:, 0]
         is_finite, predicted = logits.isfinite().flatten(1).all(1), logits > 0
         truth = torch.from_numpy(frames.masks[start : start + batch]).to(device) > 127
         has_polyp, is_outlined = (mask.flatten(1).any(1) for mask in (truth, predicted))

@@ -22,6 +22,9 @@ app = make_app(
     "rtpolyp", "Real-time polyp segmentation for colonoscopy video. Research software, not a medical device."
 )
 app.command("rtpolyp.cli.run:run", help="Outline polyps on a video, an image or a folder of images.")
+app.command(
+    "rtpolyp.cli.serve:serve", help="Serve a page to which one drags a picture or a clip for its overlay."
+)
 app.command("rtpolyp.cli.report:report", help="Write a web page that says what a run saw.")
 app.command(
     "rtpolyp.cli.demo:demo", help="Render a phantom clip, outline its polyps, compare with the known masks."

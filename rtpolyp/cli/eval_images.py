@@ -14,9 +14,10 @@ from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 from rtpolyp.measure.crops import CropScore, crop_rates, evaluate_crops, polyp_free_crops
 from rtpolyp.measure.dataset import Pair, load_pairs
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine, evaluate_predictions
+from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.froc import RATES, FrocPoint, sensitivity_at, write_froc
-from rtpolyp.measure.mask_classes import classes_in, say_classes
-from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv, write_json
+from rtpolyp.measure.mask_check import check_masks
+from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv
 from rtpolyp.measure.sheet import write_sheet
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval
 from rtpolyp.measure.structure_report import LABELS, froc_of, structure_means
@@ -60,8 +61,9 @@ def evaluate_images(
         sheet = sheet or Path(f"{data.resolve().name}.worst.png")
     _check(pairs, threshold, worst, asked, outputs=asked.written(sheet))
     console = make_console()
-    classes = say_classes(name for pair in pairs for name in classes_in(pair.mask))
-    context: dict[str, object] = {"data": str(data), "split": asked.split, "mask_colours": classes}
+    with progress_bar(console, "masks") as progress:
+        doubts = check_masks([pair.mask for pair in pairs], progress=progress)
+    context: dict[str, object] = {"data": str(data), "split": asked.split, "mask_doubts": doubts}
     if asked.predictions is not None:
         scores: list[CropScore] = []
         settings = Settings(0.5 if threshold is None else threshold, minimum_area=0.0, minimum_confidence=0.0)

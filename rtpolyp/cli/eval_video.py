@@ -9,7 +9,7 @@ from rich.table import Table
 
 from rtpolyp.errors import InputError
 from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
-from rtpolyp.measure.report import write_json
+from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.measure.video_evaluation import Observation, observe
 from rtpolyp.measure.video_score import PolypFreeScore, PolypScore, VideoScore, score_video, to_dict

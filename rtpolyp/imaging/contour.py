@@ -31,8 +31,8 @@ def trace_outline(border: NDArray[np.int32], field: NDArray[np.int16], level: fl
     if len(border) == 1:
         turned = np.arange(8)[np.newaxis]
     else:
-        back = np.roll(border, 1, axis=0) - border
-        ahead = np.roll(border, -1, axis=0) - border
+        closed = np.concatenate([border[-1:], border, border[:1]])
+        back, ahead = closed[:-2] - border, closed[2:] - border
         start = DIRECTION[back[:, 1] + 1, back[:, 0] + 1]
         end = DIRECTION[ahead[:, 1] + 1, ahead[:, 0] + 1]
         passed = (end - start - 1) % 8  # outer pixels between the two; 7 at the tip of a line

@@ -80,6 +80,8 @@ def _in_8_bits(path: Path, pixels: NDArray[Any]) -> NDArray[np.uint8]:
             raise InputError(f"{path}: values {low} … {high}; export the mask with 8 bits")
         # labels and masks of 0 and 255 are stored in 16 bits too
         pixels = pixels if high <= 255 else pixels // 257
+        if high and not pixels.any():  # 256 alone: what was meant by it is not known
+            raise InputError(f"{path}: values 0, {high} of 65535; write 255 where a polyp is, else 0")
     return np.asarray(pixels, np.uint8)
 
 

@@ -137,7 +137,7 @@ ONNX_RUNTIME_CUDA = CalibratedBackend(
 
 def _onnxruntime() -> Any:
     try:
-        import onnxruntime  # type: ignore[import-untyped] # it ships no types
+        import onnxruntime
     except ImportError as exc:
         raise BackendError(f"onnxruntime is not usable ({one_line(exc)}); pip install onnxruntime") from exc
     return onnxruntime

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from rtpolyp.imaging.mask_outline import Outline
 from rtpolyp.labels.model import LabelledFrame, Labels, Region
 
 __all__ = ["read_run"]
+
+MOST_BYTES = 8 << 20  # of one line; a frame with a hundred polyps takes 0.2 MiB
 
 
 def read_run(path: Path, pictures: dict[str, tuple[str, tuple[int, int] | None]] | None = None) -> Labels:
@@ -32,7 +35,7 @@ def read_run(path: Path, pictures: dict[str, tuple[str, tuple[int, int] | None]]
         if "polyps" not in line:
             continue  # the summary, or a change of settings
         try:
-            name = str(line["name"])
+            name = _name(line["name"])
             file, known = (f"{name}.png", None) if pictures is None else pictures.get(name, ("", None))
             size = _size(line.get("size") or common or known)
             if not file:
@@ -50,8 +53,8 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     number = 0
     try:
         with path.open("rb") as file:
-            for number, text in enumerate(file, 1):
-                line = json.loads(text)
+            for number, text in enumerate(iter(partial(file.readline, MOST_BYTES), b""), 1):
+                line = json.loads(text)  # of a longer line the beginning, which is no JSON
                 if not isinstance(line, dict):
                     raise ValueError("not an object")
                 yield number, line
@@ -63,6 +66,21 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise InputError(
             f"{path}: line {number}: not JSON ({exc}); give the file that rtpolyp run --json wrote"
         ) from exc
+
+
+def _name(value: Any) -> str:
+    """A frame's name, by which files are called: it may lead into folders below, and nowhere else."""
+    name = str(value)
+    path = PurePosixPath(name.replace("\\", "/"))
+    if (
+        path.is_absolute()
+        or ".." in path.parts
+        or PureWindowsPath(name).drive
+        or not name.isprintable()
+        or not path.name
+    ):
+        raise ValueError(f"a name that no frame has: {name[:80]!r}")
+    return name
 
 
 def _size(value: Any) -> tuple[int, int]:

@@ -1,11 +1,13 @@
 """Broadcasting: the newest picture of a session to the web server, on a thread of its own."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from rtpolyp.errors import InputError
 from rtpolyp.live.compositor import Shown
 from rtpolyp.live.controls import Controls
 from rtpolyp.live.latest import Latest
@@ -26,7 +28,7 @@ class Broadcasting:
     def __init__(self, address: str, header: Mapping[str, Any], *, deidentify: bool) -> None:
         info = {name: header.get(name) for name in ("source", "engine", "backend", "rtpolyp")}
         self._broadcast, self._deidentify = Broadcast(address, info), deidentify
-        self.url = self._broadcast.address.url
+        self.address = self._broadcast.address
         self.pictures: Latest[Shown] = Latest()
         self._thread = threading.Thread(target=self._run, name="rtpolyp-broadcast", daemon=True)
         self._thread.start()
@@ -34,7 +36,10 @@ class Broadcasting:
     def changed(self, controls: Controls) -> Controls:
         """The controls after what viewers asked for since the last call."""
         while (change := self._broadcast.change()) is not None:
-            controls = replace(controls, settings=replace(controls.settings, **change))
+            with contextlib.suppress(
+                InputError, TypeError
+            ):  # it was checked, by a process that may be broken
+                controls = replace(controls, settings=replace(controls.settings, **change))
         return controls
 
     def close(self) -> None:

@@ -93,7 +93,7 @@ class _Session:
         if options.serve is not None:
             self._broadcasting = Broadcasting(options.serve, header, deidentify=options.deidentify)
             stack.callback(self._broadcasting.close)
-            log.warning("live page: %s", self._broadcasting.url)
+            log.warning("live page: %s", self._broadcasting.address.described())
         self._tone = stack.enter_context(AlertTone()) if options.tone else None
         self._snapshots: SnapshotWriter | None = None
         if (folder := outputs.path("snapshots")) is not None:

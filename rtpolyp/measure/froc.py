@@ -5,12 +5,11 @@ performance", Proc. SPIE 127, 1977. The regions are those of the operating point
 moves along the curve is the mean probability that an outline must have, so the operating point lies on it.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from rtpolyp.errors import OutputError
+from rtpolyp.measure.figure_files import write_text
 
 __all__ = ["RATES", "Candidate", "FrocPoint", "froc", "sensitivity_at", "write_froc"]
 
@@ -69,18 +68,10 @@ def sensitivity_at(points: Sequence[FrocPoint], rate: float) -> FrocPoint | None
 def write_froc(points: Sequence[FrocPoint], path: Path) -> tuple[Path, Path]:
     """Write the curve as `path` with .csv and as a picture with .svg; raises OutputError."""
     table, picture = path.with_suffix(".csv"), path.with_suffix(".svg")
-    for file in (table, picture):
-        try:
-            with file.open("w", newline="", encoding="utf-8") as out:
-                if file is picture:
-                    out.write(_drawn(points))
-                    continue
-                rows = csv.writer(out, lineterminator="\n")
-                names = [field.name for field in fields(FrocPoint)]
-                rows.writerow(names)
-                rows.writerows([f"{getattr(point, name):.6g}" for name in names] for point in points)
-        except OSError as exc:
-            raise OutputError(f"{file}: cannot be written ({exc.strerror}); choose another place") from exc
+    names = [field.name for field in fields(FrocPoint)]
+    rows = [",".join(f"{getattr(point, name):.6g}" for name in names) for point in points]
+    write_text("\n".join([",".join(names), *rows]) + "\n", table)
+    write_text(_drawn(points), picture)
     return table, picture
 
 

@@ -2,18 +2,17 @@
 
 import csv
 import dataclasses
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rtpolyp.errors import OutputError
 from rtpolyp.measure.crops import CropScore, OutlineRate, crop_rates, outline_rate
 from rtpolyp.measure.evaluation import Evaluation, FrameScore
+from rtpolyp.measure.figure_files import attempt
 from rtpolyp.measure.metrics import Detection, Overlap
 from rtpolyp.measure.statistics import MINIMUM_GROUPS, Interval, bootstrap_mean, clopper_pearson
 from rtpolyp.measure.structure_report import froc_of, structure_means
@@ -23,15 +22,12 @@ __all__ = [
     "Figure",
     "Outlines",
     "Part",
-    "append_row",
     "figures",
     "outlines",
     "parts",
     "to_dict",
     "units",
     "write_csv",
-    "write_json",
-    "write_text",
 ]
 
 Score = Callable[[FrameScore], float]
@@ -209,43 +205,7 @@ def write_csv(evaluation: Evaluation, path: Path) -> None:
             writer.writeheader()
             writer.writerows(rows)
 
-    _write(path, write)
-
-
-def append_row(row: Mapping[str, object], path: Path) -> None:
-    """Add a row to a CSV file, which begins with the row's keys; texts are no formulas in it.
-
-    Raises OutputError when that fails.
-    """
-    cells = {name: _cell(value) for name, value in row.items()}
-
-    def append(path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row), lineterminator="\n")
-            if is_new:
-                writer.writeheader()
-            writer.writerow(cells)
-
-    _write(path, append)
-
-
-def write_json(content: dict[str, Any], path: Path) -> None:
-    """Write `content`, as `to_dict` gives it; raises OutputError when the file cannot be written."""
-    write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", path)
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write `text` in UTF-8; raises OutputError when the file cannot be written."""
-    _write(path, lambda path: path.write_text(text, encoding="utf-8"))
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    try:
-        write(path)
-    except OSError as exc:
-        raise OutputError(f"{path}: cannot be written ({exc.strerror}); choose another place") from exc
+    attempt(path, write)
 
 
 def _part(name: str, frames: Sequence[FrameScore]) -> Part:
@@ -291,16 +251,6 @@ def _row(frame: FrameScore) -> dict[str, object]:
         "found_operating": frame.detection.found,
         "false_outlines_operating": frame.detection.false_outlines,
     }
-
-
-def _cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return as_cell(value)
-    return value  # a figure, which may be negative
 
 
 def _fields(value: Figure | Outlines | OutlineRate) -> dict[str, Any]:

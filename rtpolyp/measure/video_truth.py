@@ -17,7 +17,7 @@ from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.measure.dataset import images_by_stem
 from rtpolyp.measure.frame_score import SPECK
-from rtpolyp.measure.mask_classes import classes_in, say_classes
+from rtpolyp.measure.mask_check import check_masks
 
 __all__ = [
     "Known",
@@ -68,7 +68,7 @@ def read_truth(path: Path) -> Truth:
         raise InputError(
             f"{path}: no mask of frame {missing[0]} ({len(missing)} are missing); add it, empty when no polyp"
         )
-    say_classes(name for file in numbered.values() for name in classes_in(file))
+    check_masks([*numbered.values()])
     return mask_truth([numbered[index] for index in sorted(numbered)])
 
 

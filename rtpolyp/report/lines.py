@@ -15,6 +15,7 @@ from rtpolyp.video.json_sink import SCHEMA
 
 __all__ = ["FoundPolyp", "Header", "Line", "Summary", "read_lines"]
 
+LONGEST_SIDE = 2**16  # pixels
 MOST_BYTES = 8 << 20  # of one line; a frame with a hundred polyps takes 0.2 MiB
 
 
@@ -94,8 +95,8 @@ def _header(value: dict[str, Any]) -> Header:
     if size is None:
         return Header(value, None)
     width, height = (int(side) for side in size)
-    if min(width, height) < 1:
-        raise ValueError(f"has a picture of {width}x{height} pixels")
+    if not 1 <= min(width, height) <= max(width, height) <= LONGEST_SIDE:
+        raise ValueError("has a picture of impossible size")
     return Header(value, (width, height))
 
 

@@ -110,7 +110,8 @@ class ImageFiles:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    files = [file for file in folder.iterdir() if is_image_name(file) and file.is_file()]
+    named = filter(is_image_name, folder.iterdir())
+    files = [file for file in named if file.is_file() or _is_dead_link(file)]
     if not files:
         kinds = " ".join(sorted(extension[1:] for extension in IMAGE_SUFFIXES))
         raise InputError(f"{folder}: no image in it ({kinds}); give the folder that holds them")
@@ -161,3 +162,8 @@ def _native(still: NDArray[np.uint8]) -> av.VideoFrame:
     normaliser = FrameNormaliser(upright=False)
     (normalised,) = normaliser(av.VideoFrame.from_ndarray(still, format="bgr24")) + normaliser.flush()
     return normalised
+
+
+def _is_dead_link(file: Path) -> bool:
+    """Whether it leads nowhere: an image that cannot be read, and to be named."""
+    return file.is_symlink() and not file.exists()

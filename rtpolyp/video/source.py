@@ -19,12 +19,12 @@ from rtpolyp.video.video_file import VideoFile
 
 __all__ = ["open_live", "open_source"]
 
-ISO = (".3gp", ".m4v", ".mov", ".mp4")
+ISO = (".3g2", ".3gp", ".f4v", ".m4v", ".mov", ".mp4", ".qt")
 MATROSKA = (".mkv", ".webm")
-MPEG = (".m2ts", ".mpeg", ".mpg", ".mts", ".ts", ".vob")
-ELEMENTARY = (".264", ".265", ".h264", ".h265", ".hevc", ".mjpeg", ".mjpg", ".y4m")
+MPEG = (".m2t", ".m2ts", ".mod", ".mpe", ".mpeg", ".mpg", ".mts", ".tod", ".ts", ".vob")
+ELEMENTARY = (".264", ".265", ".h264", ".h265", ".hevc", ".ivf", ".m2v", ".mjpeg", ".mjpg", ".obu", ".y4m")
 PLAYLISTS = (".m3u", ".m3u8")
-OTHER = (".asf", ".avi", ".flv", ".mxf", ".ogv", ".wmv")
+OTHER = (".asf", ".avi", ".divx", ".dv", ".flv", ".mxf", ".nut", ".ogm", ".ogv", ".wmv")
 VIDEOS = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + PLAYLISTS + OTHER)
 
 

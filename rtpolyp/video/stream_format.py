@@ -27,7 +27,9 @@ class StreamFormat:
     def of(cls, stream: av.VideoStream, first: av.VideoFrame, *, transposed: bool) -> "StreamFormat":
         """What a container says of a stream whose first frame was made upright, `transposed` or not."""
         aspect = stream.sample_aspect_ratio or None
-        rate = stream.average_rate or stream.guessed_rate or None
+        average, guessed = stream.average_rate, stream.guessed_rate
+        # an elementary stream has no times, and libav's average is 25 whatever the codec's header says
+        rate = (guessed or average if stream.start_time is None else average or guessed) or None
         return cls(
             size=(first.width, first.height),
             pixel_format=first.format.name,

@@ -97,12 +97,17 @@ class VideoFile:
             return 0
         return last + (self._interval if pts is None else 1)
 
+    def _aspect(self) -> Fraction:
+        """Width of a pixel by its height; a square one where the stream does not say."""
+        return self._decoder.stream.codec_context.sample_aspect_ratio or Fraction(1)
+
     def _normalised(self) -> Iterator[av.VideoFrame]:
         """What the decoder gives in the shape of the contract, up to the end or where the file breaks off."""
-        size: tuple[int, int] | None = None
+        size, aspect = None, Fraction(1)
         problem, remedy = None, "copy or export it again for the rest"
         for native in self._decoder:
-            size = size or (native.width, native.height)
+            if size is None:
+                size, aspect = (native.width, native.height), self._aspect()
             if (native.width, native.height) != size:
                 pts = self._delivered * self._interval if native.pts is None else native.pts
                 seconds = float(pts * (native.time_base or 0))
@@ -110,6 +115,8 @@ class VideoFile:
                 problem = f"its picture changes from {change} at {seconds:.3f} s"
                 remedy = "cut the file there and run both parts"
                 break
+            if (now := self._aspect()) != aspect:
+                self.remarks.say(f"its pixels become {now} wide; they are taken as {aspect} throughout")
             yield from self._normaliser(native)
         yield from self._normaliser.flush()
         if problem := problem or self._decoder.broken:

@@ -23,7 +23,7 @@ class Address:
     token: str | None = None  # asked of every request; None on loopback
 
     @classmethod
-    def parse(cls, text: str) -> "Address":
+    def parse(cls, text: str, parameter: str = "serve") -> "Address":
         """Read `PORT`, `:PORT` (this machine only) or `HOST:PORT`; raise InputError where it is none.
 
         Every address but a loopback one gets a token.
@@ -32,7 +32,7 @@ class Address:
         host = host.removeprefix("[").removesuffix("]") or "127.0.0.1"
         if not port.isdecimal() or int(port) > 65_535 or not host.isprintable() or "/" in host:
             raise InputError(
-                f" {text}: not an address; give :PORT or HOST:PORT, e.g. {DEFAULT}", parameter="serve"
+                f" {text}: not an address; give :PORT or HOST:PORT, e.g. {DEFAULT}", parameter=parameter
             )
         return cls(host, int(port), None if is_loopback(host) else secrets.token_urlsafe(TOKEN_BYTES))
 
@@ -49,6 +49,11 @@ class Address:
             name = f"{socket.gethostname()}:{self.port}"
         return f"http://{name}/" + (f"?token={self.token}" if self.token else "")
 
+    def described(self) -> str:
+        """The link, and who can use it."""
+        whom = "for this machine alone" if self.token is None else "for whoever has this link: keep its token"
+        return f"{self.url} ({whom})"
+
 
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches `host`."""
@@ -60,7 +65,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listen(address: Address) -> tuple[Address, socket.socket]:
+def listen(address: Address, parameter: str = "serve") -> tuple[Address, socket.socket]:
     """Listen at `address`; return it with the port taken. Raises InputError where that cannot be."""
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
@@ -77,6 +82,6 @@ def listen(address: Address) -> tuple[Address, socket.socket]:
     except OSError as exc:
         raise InputError(
             f" {address.authority}: cannot be listened on ({exc.strerror}); give another port or host",
-            parameter="serve",
+            parameter=parameter,
         ) from exc
     return Address(address.host, listener.getsockname()[1], address.token), listener

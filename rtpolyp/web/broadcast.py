@@ -109,7 +109,7 @@ class Broadcast:
             self._process.join(CLOSE_SECONDS)
         self._thread.join(CLOSE_SECONDS)
         self._connection.close()
-        if not self._thread.is_alive():
+        with contextlib.suppress(BufferError):  # a picture is still being copied
             self._slots.close()
 
     def __enter__(self) -> Self:

@@ -22,15 +22,17 @@ __all__ = ["check_installed", "run_server", "serve"]
 LIBRARIES = ("aiortc", "starlette", "uvicorn")
 MOST_CONNECTIONS = 128  # at once; further ones are answered 503
 IDLE_SECONDS = 10
-NICE = 5  # behind the pipeline, where the processor is short
+NICE = 10  # behind the pipeline, where the processor is short
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 FIRST_VICTIM = "600"  # of 1000: when memory runs out, the system ends this process before the pipeline
 
 
-def check_installed() -> None:
+def check_installed(parameter: str = "serve") -> None:
     """Raise InputError where the extra [serve] is not installed."""
     if missing := [name for name in LIBRARIES if importlib.util.find_spec(name) is None]:
-        raise InputError(f": needs {', '.join(missing)}; run pip install 'rtpolyp[serve]'", parameter="serve")
+        raise InputError(
+            f": needs {', '.join(missing)}; run pip install 'rtpolyp[serve]'", parameter=parameter
+        )
 
 
 def serve(
@@ -82,6 +84,8 @@ def run_server(app: Any, listener: socket.socket) -> None:
     """Serve an ASGI application on a socket that listens, until the process ends."""
     import uvicorn
 
+    from rtpolyp.web.impatient import Impatient
+
     logging.getLogger("aioice").setLevel(logging.CRITICAL)  # viewers that go away are no errors of ours
     logging.getLogger("aiortc").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
@@ -94,7 +98,8 @@ def run_server(app: Any, listener: socket.socket) -> None:
         timeout_keep_alive=IDLE_SECONDS,
         ws="none",
         lifespan="on",
-        http="h11",
+        http=Impatient,
+        timeout_graceful_shutdown=1,
     )
     asyncio.run(uvicorn.Server(config).serve(sockets=[listener]))
 

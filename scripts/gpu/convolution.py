@@ -72,7 +72,7 @@ def one_convolution() -> onnx.ModelProto:
         "mean": np.full((1, 3, 1, 1), 127.5, np.float32),
         "first": generator.normal(0, 0.02, (16, 3, 3, 3)).astype(np.float32),
         "second": generator.normal(0, 0.1, (1, 16, 3, 3)).astype(np.float32),
-        "channel": np.int64([1]),
+        "channel": np.array([1], np.int64),
         "levels": np.float32(255),
         "half": np.float32(0.5),
         "zero": np.float32(0),

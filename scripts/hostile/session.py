@@ -16,6 +16,10 @@ __all__ = ["Canary", "Session"]
 
 MIB = 2**20
 ENGINE = ("--engine", "pranet-if-fast", "--backend", "openvino", "--precision", "int8", "--threads", "1")
+PATIENCE = (
+    "--max-age",
+    "1000",
+)  # ms: among many sessions no result is too late, which would open more engines
 
 
 class Canary:
@@ -41,7 +45,7 @@ class Session:
         self._folder, self._errors = folder, folder / "stderr"
         outputs = ["-o", "out.mp4", "--record-raw", "raw.mp4", "--json", "out.jsonl"]
         outputs += ["--log", "events.jsonl", "--metrics", ":0"]
-        command = [sys.executable, "-m", "rtpolyp", "run", address, *ENGINE, *outputs]
+        command = [sys.executable, "-m", "rtpolyp", "run", address, *ENGINE, *PATIENCE, *outputs]
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors)
         self.begun = time.monotonic()

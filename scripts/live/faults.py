@@ -139,6 +139,8 @@ def with_corrupt_packets(clip: Path, target: Path) -> Path:
         for index, packet in enumerate(container.demux(video=0)):
             if packet.pts is None or index % 3 or not 0 <= packet.pts * packet.time_base - FAULT_SECONDS < 1:
                 continue
+            if packet.pos is None:
+                continue
             begin, end = packet.pos + packet.size // 4, packet.pos + packet.size * 3 // 4
             content[begin:end] = rng.bytes(end - begin)
     target.write_bytes(content)

@@ -5,6 +5,7 @@ import subprocess
 import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import IO, cast
 from urllib.parse import urlsplit
 
 from typing_extensions import Self
@@ -29,9 +30,10 @@ class RtspServer:
         command = [PYTHON, os.fspath(SCRIPT), os.fspath(clip), "--rate", str(rate), *arguments]
         try:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            self._said = cast(IO[str], self._process.stdout)
         except OSError as exc:
             raise InputError(f"{PYTHON}: cannot be run ({exc.strerror}); GStreamer needs it") from exc
-        ready = self._process.stdout.readline().split()
+        ready = self._said.readline().split()
         self._listener = threading.Thread(target=self._listen)
         self._listener.start()
         if not ready:
@@ -45,14 +47,14 @@ class RtspServer:
     @property
     def port(self) -> int:
         """Of loopback."""
-        return urlsplit(self.address).port
+        return cast(int, urlsplit(self.address).port)
 
     def close(self) -> None:
         """End the process."""
         self._process.kill()
         self._process.wait()
         self._listener.join()
-        self._process.stdout.close()
+        self._said.close()
 
     def __enter__(self) -> Self:
         return self
@@ -61,6 +63,6 @@ class RtspServer:
         self.close()
 
     def _listen(self) -> None:
-        for line in self._process.stdout:
+        for line in self._said:
             if line.startswith("playing since"):
                 self.begun.append(float(line.split()[2]))

@@ -2,7 +2,8 @@
 
 import csv
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.measure.statistics import Interval, clopper_pearson
@@ -23,7 +24,8 @@ PARTS = {  # report → what it is called
 }
 
 
-class Rate(NamedTuple):
+@dataclass(frozen=True)
+class Rate:
     """A count of a total with its exact interval."""
 
     count: int
@@ -80,8 +82,8 @@ def accuracy(bundle: str) -> list[str]:
               f"{crops(bundle)}.", ""]  # fmt: skip
     costs = list(_int8_costs(bundle))
     if costs:
-        head = ("INT8 against FP32", "Dice at 0.5", "Dice, outlines as shown")
-        lines += [*table(head, costs), ""]
+        costs_head = ("INT8 against FP32", "Dice at 0.5", "Dice, outlines as shown")
+        lines += [*table(costs_head, costs), ""]
     return lines
 
 

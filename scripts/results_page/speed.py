@@ -9,7 +9,7 @@ __all__ = ["flicker", "live", "longest_gap", "peers", "real_video", "speed"]
 
 
 def _on(machine: dict[str, Any]) -> str:
-    sets = machine.get("instruction_sets") or machine.get("instruction sets")
+    sets = machine.get("instruction_sets") or machine["instruction sets"]
     return f"{machine['cores']} cores of an {machine['processor']} ({', '.join(sets)})"
 
 

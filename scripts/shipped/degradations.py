@@ -68,7 +68,7 @@ def hue(image: Image, degrees: float, rng: np.random.Generator) -> Image:
     """Hue turned in HSV: upwards red becomes yellow, downwards magenta."""
     hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_BGR2HSV)
     hsv[..., 0] = (hsv[..., 0] + degrees) % 360
-    return _rounded(255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR))
+    return _rounded(np.asarray(255 * cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR), np.float64))
 
 
 def resolution(image: Image, scale: float, rng: np.random.Generator) -> Image:

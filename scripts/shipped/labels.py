@@ -68,12 +68,13 @@ def _candidates(label: Label) -> Iterator[Placed]:
     """Right, left, above, below, at the corners, then all further away; of equals the first is taken."""
     width, height, level = GLYPH * label.size * len(label.text), label.size, 0.36 * label.size
     for gap in (label.gap, 1.8 * label.gap, 3 * label.gap):
-        for dx, dy, anchor in (
+        places: tuple[tuple[float, float, Anchor], ...] = (
             *((gap, level, "start"), (-gap, level, "end")),
             *((0, -gap, "middle"), (0, gap + 0.75 * height, "middle")),
             *((0.7 * gap, -0.7 * gap, "start"), (0.7 * gap, 0.7 * gap + 0.75 * height, "start")),
             *((-0.7 * gap, -0.7 * gap, "end"), (-0.7 * gap, 0.7 * gap + 0.75 * height, "end")),
-        ):
+        )
+        for dx, dy, anchor in places:
             x, y = label.x + dx, label.y + dy
             left = x - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
             box = Box(

@@ -17,7 +17,7 @@ from rtpolyp.measure.benchmark.engine import measure_engine
 from rtpolyp.measure.benchmark.samples import THROUGHPUT, Schedule
 from rtpolyp.measure.dataset import Pair
 from rtpolyp.measure.evaluation import evaluate_engine
-from rtpolyp.measure.report import append_row
+from rtpolyp.measure.figure_files import append_row
 from scripts.shipped.log import Row, make_row, read, rows_of
 from scripts.shipped.parts import PRECISIONS, chosen_parts
 

@@ -4,6 +4,7 @@ datumaro_peer.py read FORMAT FOLDER MASKS.npz: imports FOLDER; MASKS.npz gets th
 outlines as `(H, W) uint8`, MASKS.json their attributes.
 datumaro_peer.py write FORMAT FOLDER MASKS.npz: exports the masks beside pictures of noise, some regions
 without a hole as polygons, the others as masks.
+datumaro_peer.py convert FORMAT FOLDER OUT: imports FOLDER and exports it again to OUT, in the same format.
 """
 
 import json
@@ -67,6 +68,12 @@ def write(form: str, folder: Path, masks: Path) -> None:
     data.export(str(folder), form, save_media=True)
 
 
+def convert(form: str, folder: Path, out: Path) -> None:
+    """Import and export; of COCO as masks, for by default Datumaro makes polygons of them and fills holes."""
+    options = {"segmentation_mode": "mask"} if form.startswith("coco") else {}
+    Dataset.import_from(str(folder), form).export(str(out), form, save_media=True, **options)
+
+
 if __name__ == "__main__":
-    action, form, folder, masks = sys.argv[1:]
-    {"read": read, "write": write}[action](form, Path(folder), Path(masks))
+    action, form, *paths = sys.argv[1:]
+    {"read": read, "write": write, "convert": convert}[action](form, *map(Path, paths))

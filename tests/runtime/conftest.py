@@ -1,10 +1,13 @@
 import os
+import shutil
 
 import pytest
 
 from rtpolyp.inference.bundle import Bundle, load_bundle
 from tests.runtime.tiny_bundle import write_tiny_bundle
 from tests.runtime.video.x11 import virtual_display
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,22 @@ def display():
         if os.environ.get("CI") == "true":
             pytest.fail(str(exc))
         pytest.skip(str(exc))
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium; its tests are skipped without one, and fail in CI.
+
+    It ends with the module: while Playwright runs, its thread has an event loop, which others may not want.
+    """
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("no Chromium; CI must run the tests in a browser: apt-get install chromium")
+        pytest.skip("no Chromium is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()

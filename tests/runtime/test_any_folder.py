@@ -171,3 +171,35 @@ def test_every_good_picture_is_processed_and_every_bad_one_named(good, bad, hidd
         for name in bad:
             assert sum(name in line for line in summary.skipped) == 1
         assert len(list(out.glob("*.png"))) == len(list((out / "masks").glob("*.png"))) == frames
+
+
+OPTION = st.sampled_from(
+    [
+        *(["--threshold", value] for value in ("0", "0.5", "1", "1.5", "-1", "nan", "inf", "x", "")),
+        *(["--worst", value] for value in ("0", "-3", "1e9")),  # others would write a sheet here
+        *(["--split", value] for value in ("few", "fwe", "", ".", "/", "a\x00b", "é" * 300)),
+        *(["--csv", value] for value in ("", ".", "/nowhere/out.csv", "a\x00b")),
+        *(["--precision", "fp99"], ["--backend", "abacus"], ["--polyp-free-crops", "-1"], ["--threads", "0"]),
+        *(["--include-seen"], ["--no-such-option"], ["stray"], ["--json"]),
+    ]
+)
+
+
+@settings(EXAMPLES, max_examples=40)
+@given(st.lists(OPTION, min_size=1, max_size=3))
+def test_whatever_is_asked_for_ends_in_one_line_or_in_the_true_count(options):
+    with tempfile.TemporaryDirectory() as work:
+        folder = Path(work) / "set"
+        write_set(folder, [(8, "0 and 255", ".png"), (0, "red", ".png"), (5, "palette", ".png")])
+        (folder / "splits").mkdir()
+        (folder / "splits" / "few.txt").write_text("f0\nf1\n")
+        arguments = ["--predictions", str(folder / "ours"), "--json", str(folder / "out.json")]
+        given_options = [word for option in options for word in option]
+        code = run_command_line(["eval", str(folder), *arguments, *given_options])
+        assert code in (0, 2)
+        if code == 0:
+            report = json.loads((folder / "out.json").read_text())
+            assert report["frames"] == (2 if "few" in given_options else 3)
+            assert report["frames_with_polyp"] == (1 if "few" in given_options else 2)
+        else:
+            assert not (folder / "out.json").exists()

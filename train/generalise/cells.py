@@ -13,7 +13,8 @@ from typing import Any
 from rtpolyp.errors import InputError
 from rtpolyp.measure.crops import evaluate_crops, polyp_free_crops
 from rtpolyp.measure.evaluation import evaluate_engine, read_pair
-from rtpolyp.measure.report import to_dict, write_csv, write_json
+from rtpolyp.measure.figure_files import write_json
+from rtpolyp.measure.report import to_dict, write_csv
 from rtpolyp.settings import Settings
 from rtpolyp.spec import sha256_of
 from train.checkpoint import load_checkpoint

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rtpolyp.errors import InputError
-from rtpolyp.measure.report import append_row
+from rtpolyp.measure.figure_files import append_row
 from rtpolyp.printable import from_cell
 
 __all__ = ["check_unopened", "log_opening"]

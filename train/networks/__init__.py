@@ -7,7 +7,7 @@ the final one first; in evaluation the final `(N, 1, H, W)` alone.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from torch import nn
 
@@ -15,6 +15,7 @@ from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from train.encoders import create_encoder
 from train.encoders.efficientnet_lite import VARIANTS
+from train.encoders.encoder import Encoder
 from train.encoders.published import IMAGENET, PUBLISHED, fetch
 from train.networks.fcn import FCNIF, FCN8s, FCNSum
 from train.networks.own_encoder import OWN
@@ -67,18 +68,18 @@ class NetworkSpec:
             object.__setattr__(self, "encoder", DEFAULT_ENCODERS.get(self.name, LIGHT_DEFAULT))
 
 
-def _pranet(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
+def _pranet(spec: NetworkSpec, encoder: Encoder) -> nn.Module:
     if spec.stride4:
         raise InputError("pranet has no fusion that could take stride 4. Use pranet-if")
     return PraNetCoarse(encoder) if spec.ablation else PraNet(encoder)
 
 
-def _pranet_if(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
+def _pranet_if(spec: NetworkSpec, encoder: Encoder) -> nn.Module:
     stride4 = spec.encoder in LIGHT_ENCODERS if spec.stride4 is None else spec.stride4
     return PraNetIF(encoder, stride4, spec.ablation or "full")
 
 
-def _own_encoded(spec: NetworkSpec, encoder: nn.Module | None) -> nn.Module:
+def _own_encoded(spec: NetworkSpec, encoder: Encoder | None) -> nn.Module:
     if spec.stride4:
         raise InputError(f"{spec.name} has its stages fixed. Leave stride4 to pranet-if")
     if not spec.ablation:
@@ -88,7 +89,7 @@ def _own_encoded(spec: NetworkSpec, encoder: nn.Module | None) -> nn.Module:
     return UNet(encoder, wide=True) if spec.ablation == "wide" else UNetIF(encoder, spec.ablation)
 
 
-def _fcn(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
+def _fcn(spec: NetworkSpec, encoder: Encoder) -> nn.Module:
     head = spec.head or ("fc" if spec.encoder == "vgg16" else "conv")
     if head not in FCN_HEADS:
         raise InputError(f"head {head!r} is unknown; {known_names(head, FCN_HEADS)}")
@@ -97,12 +98,12 @@ def _fcn(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
     return FCN_HEADS[head](encoder)
 
 
-def _fcn_if(spec: NetworkSpec, encoder: nn.Module) -> nn.Module:
+def _fcn_if(spec: NetworkSpec, encoder: Encoder) -> nn.Module:
     return FCNIF(encoder)
 
 
 # "conv" is the twin of fcn-if: the same four stages with 1×1 scores and a sum, without fc6 and fc7
-FCN_HEADS: dict[str, Callable[[nn.Module], nn.Module]] = {"fc": FCN8s, "conv": FCNSum}
+FCN_HEADS: dict[str, Callable[[Encoder], nn.Module]] = {"fc": FCN8s, "conv": FCNSum}
 
 # What is left of the fusion without one of its parts, and a decoder without it that has as many parameters.
 ABLATIONS = {
@@ -111,7 +112,7 @@ ABLATIONS = {
     "wide": ("unet", "pranet"),
 }
 
-NETWORKS: dict[str, Callable[[NetworkSpec, nn.Module | None], nn.Module]] = {
+NETWORKS: dict[str, Callable[[NetworkSpec, Any], nn.Module]] = {
     "pranet": _pranet,
     "pranet-if": _pranet_if,
     "fcn": _fcn,
@@ -139,12 +140,15 @@ def create_network(
                 f"{pretrained}: {spec.name} with its own encoder takes no backbone weights. Leave them out"
             )
         return NETWORKS[spec.name](spec, None)
+    name = cast(str, spec.encoder)
     if pretrained == IMAGENET:
-        pretrained = fetch(spec.encoder) if spec.encoder in PUBLISHED else True
-    encoder = create_encoder(spec.encoder, pretrained, stride2=spec.name in OWN_ENCODED)
+        weights: bool | Path = fetch(name) if name in PUBLISHED else True
+    else:
+        weights = cast("bool | Path", pretrained)
+    encoder = create_encoder(name, weights, stride2=spec.name in OWN_ENCODED)
     network = NETWORKS[spec.name](spec, encoder)
-    if isinstance(network, FCN8s) and not isinstance(pretrained, bool):
-        network.load_classifier(pretrained)
+    if isinstance(network, FCN8s) and not isinstance(weights, bool):
+        network.load_classifier(weights)
     return network
 
 

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from train.encoders.encoder import Encoder
 from train.encoders.weights import load_named_state, read_state
-from train.networks.fusion import FoldedFusion, InformationFusion, ScoreSum
+from train.networks.fusion import InformationFusion, ScoreSum, folded
 from train.networks.layers import check_size, resize, resize_like
 
 __all__ = ["FCNIF", "FCN8s", "FCNSum"]
@@ -32,7 +33,7 @@ class FCN8s(nn.Module):
     of 32.
     """
 
-    def __init__(self, encoder: nn.Module, fc_channels: int = FC_CHANNELS):
+    def __init__(self, encoder: Encoder, fc_channels: int = FC_CHANNELS):
         super().__init__()
         self.encoder = encoder
         c3, c4, c5 = encoder.out_channels[-3:]
@@ -76,7 +77,7 @@ class FourStages(nn.Module):
     of 32.
     """
 
-    def __init__(self, encoder: nn.Module, fusion: nn.Module):
+    def __init__(self, encoder: Encoder, fusion: nn.Module):
         super().__init__()
         self.encoder = encoder
         self.fusion = fusion
@@ -91,18 +92,16 @@ class FourStages(nn.Module):
 class FCNSum(FourStages):
     """The four stages, scored and summed."""
 
-    def __init__(self, encoder: nn.Module):
+    def __init__(self, encoder: Encoder):
         super().__init__(encoder, ScoreSum(encoder.out_channels))
 
 
 class FCNIF(FourStages):
     """The four stages, fused."""
 
-    fusion: InformationFusion | FoldedFusion
-
-    def __init__(self, encoder: nn.Module):
+    def __init__(self, encoder: Encoder):
         super().__init__(encoder, InformationFusion(encoder.out_channels))
 
     def fold(self) -> None:
         """Replace the fusion by its exact folded form, for export; cannot be trained on afterwards."""
-        self.fusion = self.fusion.fold()
+        self.fusion = folded(self.fusion)

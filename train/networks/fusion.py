@@ -9,13 +9,14 @@ FUSIONS has the module and what is left of it without either of its parts, for t
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from rtpolyp.errors import InputError
-from train.networks.layers import resize_like
+from train.networks.layers import bias_of, resize_like
 
 __all__ = [
     "FUSIONS",
@@ -24,6 +25,7 @@ __all__ = [
     "InformationFusion",
     "ScoreSum",
     "UnrefinedFusion",
+    "folded",
 ]
 
 
@@ -89,15 +91,17 @@ class InformationFusion(nn.Module):
         and the classifier fold into one c→1 3×3 and one c→1 1×1 for the skip; bilinear weights add up to
         one, so the maps of one channel are resized instead of those of `width` channels.
         """
-        folded = FoldedFusion([unit.conv1.in_channels for unit in self.refine])
+        units = [cast(FeatureRefinementUnit, unit) for unit in self.refine]
+        folded = FoldedFusion([unit.conv1.in_channels for unit in units])
+        layers = zip(units, self.project, folded.inner, folded.outer, folded.skip, strict=True)
         with torch.no_grad():
-            for index, (refine, project) in enumerate(zip(self.refine, self.project, strict=True)):
+            for unit, project, inner, outer, skip in layers:
                 to_logit, bias = _to_logit(project, self.classify)
-                folded.inner[index].load_state_dict(refine.conv1.state_dict())
-                folded.outer[index].weight.copy_(torch.einsum("oc,cihw->oihw", to_logit, refine.conv2.weight))
-                folded.outer[index].bias.copy_(to_logit @ refine.conv2.bias + bias)
-                folded.skip[index].weight.copy_(to_logit[:, :, None, None])
-            folded.outer[0].bias.add_(self.classify.bias)
+                inner.load_state_dict(unit.conv1.state_dict())
+                _weight(outer).copy_(torch.einsum("oc,cihw->oihw", to_logit, unit.conv2.weight))
+                bias_of(outer).copy_(to_logit @ bias_of(unit.conv2) + bias)
+                _weight(skip).copy_(to_logit[:, :, None, None])
+            bias_of(folded.outer[0]).add_(bias_of(self.classify))
         return folded.train(self.training)
 
 
@@ -116,13 +120,13 @@ class UnrefinedFusion(nn.Module):
 
     def fold(self) -> "ScoreSum":
         """The same function with fewer operations, for export: nothing in it is non-linear."""
-        folded = ScoreSum([project.in_channels for project in self.project])
+        folded = ScoreSum([_weight(project).shape[1] for project in self.project])
         with torch.no_grad():
             for score, project in zip(folded.score, self.project, strict=True):
                 to_logit, bias = _to_logit(project, self.classify)
-                score.weight.copy_(to_logit[:, :, None, None])
-                score.bias.copy_(bias)
-            folded.score[0].bias.add_(self.classify.bias)
+                _weight(score).copy_(to_logit[:, :, None, None])
+                bias_of(score).copy_(bias)
+            bias_of(folded.score[0]).add_(bias_of(self.classify))
         return folded.train(self.training)
 
 
@@ -157,7 +161,16 @@ def _summed(stages: Sequence[torch.Tensor], project: Iterable[nn.Module]) -> tor
 def _to_logit(project: nn.Module, classify: nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor]:
     """Projection and classifier as one: weights (1, C) and the projection's share of the bias (1,)."""
     weights = classify.weight.detach()[:, :, 0, 0]  # (1, width)
-    return weights @ project.weight[:, :, 0, 0], weights @ project.bias
+    return weights @ _weight(project)[:, :, 0, 0], weights @ bias_of(project)
+
+
+def _weight(layer: nn.Module) -> torch.Tensor:
+    return cast(torch.Tensor, layer.weight)
+
+
+def folded(fusion: nn.Module) -> nn.Module:
+    """The folded form of a fusion, for export; see `fold` of each."""
+    return cast("InformationFusion | UnrefinedFusion", fusion).fold()
 
 
 class FoldedFusion(nn.Module):
@@ -171,8 +184,8 @@ class FoldedFusion(nn.Module):
 
     def forward(self, stages: Sequence[torch.Tensor]) -> torch.Tensor:
         """Stages (N, C_i, H_i, W_i), finest first → logits (N, 1, H_0, W_0)."""
-        logits = None
+        logits: torch.Tensor | None = None
         for stage, inner, outer, skip in zip(stages, self.inner, self.outer, self.skip, strict=True):
             stage_logits = outer(F.relu(inner(F.relu(stage)))) + skip(stage)
             logits = stage_logits if logits is None else logits + resize_like(stage_logits, logits)
-        return logits
+        return cast(torch.Tensor, logits)

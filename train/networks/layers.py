@@ -5,6 +5,8 @@ arXiv:2006.11392.
 Parameter names inside each block are those of the published code, so that its checkpoints load by prefix.
 """
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -12,7 +14,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rtpolyp.errors import InputError
 
-__all__ = ["BasicConv2d", "PartialDecoder", "ReceptiveFieldBlock", "check_size", "resize", "resize_like"]
+__all__ = [
+    "BasicConv2d",
+    "PartialDecoder",
+    "ReceptiveFieldBlock",
+    "bias_of",
+    "check_size",
+    "resize",
+    "resize_like",
+]
 
 
 def check_size(images: torch.Tensor, multiple: int) -> None:
@@ -27,7 +37,7 @@ def check_size(images: torch.Tensor, multiple: int) -> None:
         )
 
 
-def resize(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def resize(x: torch.Tensor, size: tuple[int, ...]) -> torch.Tensor:
     """Bilinear resize of (N, C, h, w) to `size` = (H, W), half-pixel centres like every backend."""
     if x.shape[-2:] == size:
         return x
@@ -37,6 +47,11 @@ def resize(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
 def resize_like(x: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """Bilinear resize of (N, C, h, w) to the height and width of `reference`."""
     return resize(x, reference.shape[-2:])
+
+
+def bias_of(layer: nn.Module) -> torch.Tensor:
+    """The bias of a layer that has one."""
+    return cast(torch.Tensor, layer.bias)
 
 
 class BasicConv2d(nn.Module):
@@ -101,9 +116,9 @@ class PartialDecoder(nn.Module):
         self.conv_upsample4 = BasicConv2d(channels, channels, 3)
         self.conv_upsample5 = BasicConv2d(2 * channels, 2 * channels, 3)
         self.conv_concat2 = BasicConv2d(2 * channels, 2 * channels, 3)
-        self.conv_concat3 = BasicConv2d(3 * channels, 3 * channels, 3)
-        self.conv4 = BasicConv2d(3 * channels, 3 * channels, 3)
-        self.conv5 = nn.Conv2d(3 * channels, 1, 1)
+        self.conv_concat3: nn.Module = BasicConv2d(3 * channels, 3 * channels, 3)
+        self.conv4: nn.Module = BasicConv2d(3 * channels, 3 * channels, 3)
+        self.conv5: nn.Module = nn.Conv2d(3 * channels, 1, 1)
 
     def forward(self, r3: torch.Tensor, r4: torch.Tensor, r5: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W), (N, C, H/2, W/2), (N, C, H/4, W/4), fine to coarse → logits (N, 1, H, W)."""
@@ -123,15 +138,17 @@ class PartialDecoder(nn.Module):
         folds into `conv_concat3`, which then gives nine maps, and a fixed convolution shifts and adds these.
         One 5×5 would be wrong at the border, where `conv4` sees zeros and not what a bias makes of them.
         """
-        inner = fuse_conv_bn_eval(self.conv_concat3.conv, self.conv_concat3.bn)
-        outer = fuse_conv_bn_eval(self.conv4.conv, self.conv4.bn)
-        to_logit = self.conv5.weight[0, :, 0, 0]
+        concat, last = cast(BasicConv2d, self.conv_concat3), cast(BasicConv2d, self.conv4)
+        inner = fuse_conv_bn_eval(concat.conv, concat.bn)
+        outer = fuse_conv_bn_eval(last.conv, last.bn)
+        classify = cast(nn.Conv2d, self.conv5)
+        to_logit = classify.weight[0, :, 0, 0]
         to_taps = torch.einsum("o,oikl->kli", to_logit, outer.weight).flatten(0, 1)  # (9, channels)
         taps = nn.Conv2d(inner.in_channels, len(to_taps), 3, padding=1)
         shifts = nn.Conv2d(len(to_taps), 1, 3, padding=1)
         with torch.no_grad():
             taps.weight.copy_(torch.einsum("to,oihw->tihw", to_taps, inner.weight))
-            taps.bias.copy_(to_taps @ inner.bias)
+            bias_of(taps).copy_(to_taps @ bias_of(inner))
             shifts.weight.copy_(torch.eye(len(to_taps)).view_as(shifts.weight))
-            shifts.bias.copy_(to_logit @ outer.bias + self.conv5.bias)
+            bias_of(shifts).copy_(to_logit @ bias_of(outer) + bias_of(classify))
         self.conv_concat3, self.conv4, self.conv5 = taps, shifts, nn.Identity()

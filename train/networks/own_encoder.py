@@ -6,12 +6,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from train.encoders.encoder import Encoder
+
 __all__ = ["OWN", "ContractingPath", "OwnEncoder", "double_conv"]
 
 OWN = "own"  # what NetworkSpec.encoder says of these networks
 
 
-class OwnEncoder(nn.Module):
+class OwnEncoder(Encoder):
     """Base of the encoders that only their network can use.
 
     They publish what every encoder does, `out_channels` and `strides` from the finest stage on, and the
@@ -19,10 +21,8 @@ class OwnEncoder(nn.Module):
     was trained on ImageNet.
     """
 
-    mean = (123.675, 116.28, 103.53)
-    std = (58.395, 57.12, 57.375)
-    out_channels: tuple[int, ...]
-    strides: tuple[int, ...]
+    mean: Sequence[float] = (123.675, 116.28, 103.53)
+    std: Sequence[float] = (58.395, 57.12, 57.375)
 
 
 def double_conv(in_channels: int, out_channels: int, bias: bool) -> nn.Sequential:

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from train.networks.fusion import FUSIONS
+from train.encoders.encoder import Encoder
+from train.networks.fusion import FUSIONS, folded
 from train.networks.layers import (
     BasicConv2d,
     PartialDecoder,
@@ -30,7 +31,7 @@ STRIDE = 32  # of the coarsest features
 class Trunk(nn.Module):
     """What both share: encoder → receptive field blocks at strides 8, 16, 32 → partial decoder's map S_g."""
 
-    def __init__(self, encoder: nn.Module, channels: int = CHANNELS):
+    def __init__(self, encoder: Encoder, channels: int = CHANNELS):
         super().__init__()
         self.encoder = encoder
         c3, c4, c5 = encoder.out_channels[-3:]
@@ -77,7 +78,7 @@ class PraNet(Trunk):
     strides 16 and 32 and S_g; in evaluation the final one only. Sides must be multiples of 32.
     """
 
-    def __init__(self, encoder: nn.Module):
+    def __init__(self, encoder: Encoder):
         super().__init__(encoder)
         c3, c4, c5 = encoder.out_channels[-3:]
         self.reverse3 = ReverseAttention(c3, 64, kernel=3, depth=2, last_kernel=3)
@@ -105,7 +106,7 @@ class PraNetCoarse(Trunk):
     32.
     """
 
-    def __init__(self, encoder: nn.Module):
+    def __init__(self, encoder: Encoder):
         super().__init__(encoder, WIDE_CHANNELS)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
@@ -123,7 +124,7 @@ class PraNetIF(Trunk):
     final one, after the second look where there is one. Sides must be multiples of 32.
     """
 
-    def __init__(self, encoder: nn.Module, stride4: bool = False, fusion: str = "full"):
+    def __init__(self, encoder: Encoder, stride4: bool = False, fusion: str = "full"):
         super().__init__(encoder)
         self.stride4 = stride4
         finest = [encoder.out_channels[-4]] if stride4 else []
@@ -160,4 +161,4 @@ class PraNetIF(Trunk):
     def fold(self) -> None:
         """As in the trunk, and the fusion with it."""
         super().fold()
-        self.fusion = self.fusion.fold()
+        self.fusion = folded(self.fusion)

@@ -6,13 +6,15 @@ the classifier alone differs. A light encoder's features at strides 2 … 32 can
 blocks; being one stage more, they get one decoder stage more, and the logits come at stride 2.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from train.networks.fusion import InformationFusion
+from train.encoders.encoder import Encoder
+from train.networks.fusion import InformationFusion, folded
 from train.networks.layers import check_size, resize
 from train.networks.own_encoder import OwnEncoder
 
@@ -145,8 +147,8 @@ class DecoderStage(nn.Module):
 class ResidualEncoder(OwnEncoder):
     """The stem at full size, then residual blocks that halve it."""
 
-    out_channels = CHANNELS
-    strides = STRIDES
+    out_channels: Sequence[int] = CHANNELS
+    strides: Sequence[int] = STRIDES
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,9 +168,9 @@ class ResidualEncoder(OwnEncoder):
 class Trunk(nn.Module):
     """What both share: encoder, ASPP bridge, decoder, output ASPP."""
 
-    def __init__(self, encoder: nn.Module | None):
+    def __init__(self, encoder: Encoder | None):
         super().__init__()
-        self.encoder = ResidualEncoder() if encoder is None else encoder
+        self.encoder: Encoder = ResidualEncoder() if encoder is None else encoder
         self.widths = PUBLISHED if encoder is None else LIGHT
         bridge, decoder, output = self.widths
         *skips, coarsest = self.encoder.out_channels
@@ -187,7 +189,7 @@ class Trunk(nn.Module):
         check_size(images, self.encoder.strides[-1])
         *skips, coarsest = self.encoder(images)
         x = self.bridge(coarsest)
-        outputs = []
+        outputs: list[torch.Tensor] = []
         for stage, skip in zip(self.decoder, reversed(skips), strict=True):
             x = stage(skip, x)
             outputs.insert(0, x)
@@ -201,7 +203,7 @@ class ResUNetPlusPlus(Trunk):
     of the encoder's last stride: 8, or 32 of a light one.
     """
 
-    def __init__(self, encoder: nn.Module | None = None):
+    def __init__(self, encoder: Encoder | None = None):
         super().__init__(encoder)
         self.classify = nn.Conv2d(self.widths.output, 1, 1)
 
@@ -218,10 +220,10 @@ class ResUNetPlusPlusIF(Trunk):
     of the encoder's last stride: 8, or 32 of a light one.
     """
 
-    def __init__(self, encoder: nn.Module | None = None):
+    def __init__(self, encoder: Encoder | None = None):
         super().__init__(encoder)
         *coarser, _ = self.widths.decoder
-        self.fusion = InformationFusion([self.widths.output, *reversed(coarser)])
+        self.fusion: nn.Module = InformationFusion([self.widths.output, *reversed(coarser)])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""
@@ -230,4 +232,4 @@ class ResUNetPlusPlusIF(Trunk):
 
     def fold(self) -> None:
         """Replace the fusion by its exact folded form, for export; cannot be trained on afterwards."""
-        self.fusion = self.fusion.fold()
+        self.fusion = folded(self.fusion)

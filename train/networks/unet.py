@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from train.networks.fusion import FUSIONS
+from train.encoders.encoder import Encoder
+from train.networks.fusion import FUSIONS, folded
 from train.networks.layers import check_size, resize
 from train.networks.own_encoder import ContractingPath, double_conv
 
@@ -38,14 +39,14 @@ class ExpandingStage(nn.Module):
 class Trunk(nn.Module):
     """What both share: the contracting path, or a light encoder in its place, and the expanding path."""
 
-    def __init__(self, encoder: nn.Module | None, channels: Sequence[int]):
+    def __init__(self, encoder: Encoder | None, channels: Sequence[int]):
         super().__init__()
-        self.encoder = ContractingPath(CHANNELS, bias=False) if encoder is None else encoder
+        self.encoder: Encoder = ContractingPath(CHANNELS, bias=False) if encoder is None else encoder
         self.channels = tuple(channels)  # of the decoder's outputs, finest first
         *skips, coarsest = self.encoder.out_channels
         inputs = (*channels[1:], coarsest)
         stages = [ExpandingStage(*widths) for widths in zip(inputs, skips, channels, strict=True)]
-        self.decoder = nn.ModuleList(reversed(stages))
+        self.decoder = nn.ModuleList(stages[::-1])
 
     def trunk(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Images (N, 3, H, W) → the decoder's outputs, finest first: 64@1, 128@2, 256@4, 512@8.
@@ -54,7 +55,7 @@ class Trunk(nn.Module):
         """
         check_size(images, self.encoder.strides[-1])
         *skips, x = self.encoder(images)
-        outputs = []
+        outputs: list[torch.Tensor] = []
         for stage, skip in zip(self.decoder, reversed(skips), strict=True):
             x = stage(x, skip)
             outputs.insert(0, x)
@@ -68,7 +69,7 @@ class UNet(Trunk):
     of the encoder's last stride: 16, or 32 of a light one.
     """
 
-    def __init__(self, encoder: nn.Module | None = None, *, wide: bool = False):
+    def __init__(self, encoder: Encoder | None = None, *, wide: bool = False):
         light = WIDE_CHANNELS if wide else LIGHT_CHANNELS
         super().__init__(encoder, CHANNELS[:-1] if encoder is None else light)
         self.classify = nn.Conv2d(self.channels[0], 1, 1)
@@ -86,7 +87,7 @@ class UNetIF(Trunk):
     map. Sides must be multiples of the encoder's last stride: 16, or 32 of a light one.
     """
 
-    def __init__(self, encoder: nn.Module | None = None, fusion: str = "full"):
+    def __init__(self, encoder: Encoder | None = None, fusion: str = "full"):
         super().__init__(encoder, CHANNELS[:-1] if encoder is None else LIGHT_CHANNELS)
         self.fusion = FUSIONS[fusion](self.channels)
 
@@ -97,4 +98,4 @@ class UNetIF(Trunk):
 
     def fold(self) -> None:
         """Replace the fusion by its exact folded form, for export; cannot be trained on afterwards."""
-        self.fusion = self.fusion.fold()
+        self.fusion = folded(self.fusion)

@@ -7,12 +7,11 @@ then come at stride 2. Features are enlarged with half-pixel centres like everyw
 PyTorch port aligns corners.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 
-from train.networks.fusion import InformationFusion
+from train.encoders.encoder import Encoder
+from train.networks.fusion import InformationFusion, folded
 from train.networks.layers import check_size, resize, resize_like
 from train.networks.own_encoder import ContractingPath, double_conv
 
@@ -30,9 +29,9 @@ class Trunk(nn.Module):
     the one below left, enlarged.
     """
 
-    def __init__(self, encoder: nn.Module | None):
+    def __init__(self, encoder: Encoder | None):
         super().__init__()
-        self.encoder = ContractingPath(CHANNELS, bias=True) if encoder is None else encoder
+        self.encoder: Encoder = ContractingPath(CHANNELS, bias=True) if encoder is None else encoder
         self.channels = CHANNELS[:-1] if encoder is None else LIGHT_CHANNELS  # of the nested nodes, by row
         self.nested = nn.ModuleDict(
             {
@@ -44,7 +43,7 @@ class Trunk(nn.Module):
 
     def _inputs(self, i: int, j: int) -> int:
         """Channels that X(i, j) reads."""
-        backbone: Sequence[int] = self.encoder.out_channels
+        backbone = self.encoder.out_channels
         below = backbone[i + 1] if j == 1 else self.channels[i + 1]
         return backbone[i] + (j - 1) * self.channels[i] + below
 
@@ -67,7 +66,7 @@ class UNetPlusPlus(Trunk):
     32 of a light one.
     """
 
-    def __init__(self, encoder: nn.Module | None = None, *, deep_supervision: bool = False):
+    def __init__(self, encoder: Encoder | None = None, *, deep_supervision: bool = False):
         super().__init__(encoder)
         heads = DEPTH if deep_supervision else 1
         self.classify = nn.ModuleList(nn.Conv2d(self.channels[0], 1, 1) for _ in range(heads))
@@ -90,9 +89,9 @@ class UNetPlusPlusIF(Trunk):
     of the encoder's last stride: 16, or 32 of a light one.
     """
 
-    def __init__(self, encoder: nn.Module | None = None):
+    def __init__(self, encoder: Encoder | None = None):
         super().__init__(encoder)
-        self.fusion = InformationFusion(self.channels)
+        self.fusion: nn.Module = InformationFusion(self.channels)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Normalised RGB `images: (N, 3, H, W) float32` → logits at input size; see the class."""
@@ -101,4 +100,4 @@ class UNetPlusPlusIF(Trunk):
 
     def fold(self) -> None:
         """Replace the fusion by its exact folded form, for export; cannot be trained on afterwards."""
-        self.fusion = self.fusion.fold()
+        self.fusion = folded(self.fusion)

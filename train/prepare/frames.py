@@ -11,6 +11,8 @@ import numpy as np
 
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.mask_doubts import DOUBTS as MASK_DOUBTS
+from rtpolyp.imaging.mask_doubts import doubts_of
 from rtpolyp.imaging.mask_file import Reading, read_mask_file
 from train.prepare.drawing import draw
 from train.prepare.duplicates import describe
@@ -18,7 +20,6 @@ from train.prepare.folder import Pair
 
 __all__ = ["Frame", "convert"]
 
-COVERED = 0.9  # share of the picture, or of its rim, from which a mask may be inverted
 SPECK = 1e-4  # share of the picture; rtpolyp eval does not count smaller regions as polyps
 
 
@@ -37,7 +38,7 @@ class Frame:
 
 # what is said of a mask that can be read, but should be looked at
 DOUBTS = {
-    "inverted": "cover nearly all of the picture or of its rim, inverted?",
+    **MASK_DOUBTS,
     "half-tones": "hold much grey, blurred?",
     "speck": "show less than 0.01 % polyp, slips of the brush?",
 }
@@ -64,11 +65,10 @@ def convert(pair: Pair, out: Path, chosen: Set[str]) -> Frame:
     (out / "masks" / f"{pair.name}.png").write_bytes(png.tobytes())
     share = float(mask.polyp.mean())
     doubts = {
-        "inverted": share > COVERED or _rim(mask.polyp).mean() > COVERED,
         "half-tones": mask.half_tones,
         "speck": 0 < share < SPECK,
     }
-    held = tuple(name for name, holds in doubts.items() if holds)
+    held = (*doubts_of(mask.polyp), *(name for name, holds in doubts.items() if holds))
     return Frame(pair.name, (width, height), share, mask.kind, mask.classes, held, describe(image))
 
 
@@ -78,10 +78,6 @@ def _mask(pair: Pair, size: tuple[int, int], chosen: Set[str]) -> Reading:
     if isinstance(pair.annotation, Path):
         return read_mask_file(pair.annotation, chosen)
     return draw(pair.annotation, chosen)
-
-
-def _rim(mask: np.ndarray) -> np.ndarray:
-    return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
 
 
 def _link(source: Path, target: Path) -> None:

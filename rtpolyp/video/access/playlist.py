@@ -13,7 +13,7 @@ from rtpolyp.video.live.faults import InputFault
 __all__ = ["PLAYLIST", "LocalParts", "Parts", "RemoteParts", "is_playlist"]
 
 PLAYLIST = ("hls", "aac", "ac3", "mov", "mp3", "mp4", "mpegts", "webvtt")  # formats: with what parts may be
-LONGEST_LIST = 8 * 2**20  # bytes
+LONGEST_LIST = 2 * 2**20  # bytes: some twenty thousand parts
 LARGEST_PART = 2**30  # bytes
 REMEDY = "give the address or the file that has the video"
 

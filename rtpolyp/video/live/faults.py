@@ -53,6 +53,7 @@ FAULTS: dict[int | type[Exception], Fault] = {
     ),
     av.error.InvalidDataError: Fault("no video that can be read", "send H.264 in MPEG-TS, for example"),
     av.error.ExitError: Fault("no answer", CHECK),  # by which libav says that the time was up
+    TimeoutError: Fault("no answer", CHECK),
     EOFError: Fault("ended by the sender", CHECK),
 }
 

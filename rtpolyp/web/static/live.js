@@ -43,7 +43,12 @@ async function showWebrtc() {
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
     mine.ontrack = (event) => { video.srcObject = new MediaStream([event.track]); };
     mine.onconnectionstatechange = () => {
-      if (mine === peer && mine.connectionState === "failed") showMjpeg();
+      if (mine !== peer) return;
+      if (mine.connectionState === "failed") showMjpeg();
+      if (mine.connectionState === "connected" && video.readyState < 2) { // the first key frame is on its way
+        clearTimeout(fallback);
+        fallback = setTimeout(showMjpeg, FALLBACK_MS);
+      }
     };
     await mine.setLocalDescription(await mine.createOffer());
     await gathered(mine);
@@ -94,7 +99,8 @@ function showState(state) {
   at("ai").textContent = state.ai.reason ? `${state.ai.state}: ${state.ai.reason}` : state.ai.state;
   at("polyps").textContent = state.polyps.length;
   at("viewers").textContent = state.viewers;
-  const badges = state.badges.map((one) => {
+  const others = state.badges.filter((one) => one.kind !== "alert"); // which the line below tells
+  const badges = others.map((one) => {
     const item = document.createElement("li");
     item.className = one.kind;
     item.textContent = one.detail ? `${one.title} ${one.detail}` : one.title;

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -180,6 +181,40 @@ def test_wrong_flags_fail(run: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "--images: a data set has its images" in fails(
         capsys, "set", "--format", "coco", "--images", "set"
     )
+
+
+@pytest.fixture
+def ring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set of one mask with holes, whose picture has a name that XML 1.0 cannot hold."""
+    monkeypatch.chdir(tmp_path)
+    data = write_pictures(tmp_path / "set", ["ring"])
+    (data / "masks").mkdir()
+    assert cv2.imwrite("set/masks/ring.png", masks()["ring"].astype(np.uint8) * 255)
+    for folder in ("images", "masks"):
+        Path("set", folder, "ring.png").rename(Path("set", folder, "ring\x01.png"))
+    return Path("set")
+
+
+def test_a_name_that_xml_cannot_hold_fails(ring: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "a name that XML cannot hold; rename the file" in fails(capsys, ring, "--format", "cvat")
+    assert not Path("set-cvat").exists()
+
+
+def test_holes_in_coco_need_pycocotools(
+    ring: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    line = fails(capsys, ring, "--format", "coco")
+    assert "needs pycocotools. Install it: pip install 'rtpolyp[labels]'" in line
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_format_is_written_where_a_file_is(
+    form: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("file").touch()
+    line = fails(capsys, run, "--format", form, "-o", "file/out")
+    assert line.startswith("rtpolyp: file/out: cannot be written")
 
 
 def test_another_video_fails_and_leaves_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,6 +72,15 @@ def test_one_bad_file_is_left_out_and_listed_and_the_exit_code_says_so(bundle, c
     assert run(bundle, "in", "--keep-going") == 0
 
 
+def test_a_link_that_leads_nowhere_is_listed(bundle, capsys):
+    write("in/a.jpg")
+    Path("in/b.jpg").symlink_to("nowhere.jpg")
+    Path("in/c.jpg").mkdir()
+    assert run(bundle, "in", "-o", "out") == 2
+    assert "  in/b.jpg: no such file; give an image" in capsys.readouterr().out
+    assert [path.name for path in Path("out").iterdir()] == ["a.png"]
+
+
 def test_a_folder_of_nothing_but_bad_files_is_an_error_whatever_was_asked_for(bundle):
     half(write("in/a.jpg"))
     half(write("in/b.jpg"))
@@ -169,7 +178,12 @@ def test_resume_goes_on_with_what_is_missing(bundle, capsys):
     assert run(bundle, "in", *outputs, "--resume") == 0
     assert "4 frames" in capsys.readouterr().out
     assert {name: Path("out", name).read_bytes() for name in names_in("out")} == whole
-    assert Path("out.jsonl").read_bytes().splitlines(keepends=True) == lines
+    again = Path("out.jsonl").read_bytes().splitlines(keepends=True)
+    assert again[:-1] == lines[:-1]
+    summaries = [json.loads(last[-1])["summary"] for last in (again, lines)]
+    for summary in summaries:
+        assert summary.pop("times_ms")  # each run's own
+    assert summaries[0] == summaries[1]
 
 
 def test_resume_leaves_alone_what_every_output_has(bundle, capsys):

@@ -44,14 +44,20 @@ def recovered(watcher):
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_an_engine_that_fails_costs_outlines_and_nothing_else(fault, tmp_path):
+def test_an_engine_that_fails_costs_outlines_and_nothing_else(fault, tmp_path, caplog):
     recipe = Faulty(SPEC, tmp_path / "starts", fault, at=(FAULT_AT,))
     engine = IsolatedEngine(recipe, deadline_seconds=DEADLINE_SECONDS)
     watcher, summary = rehearse(Scripted(60, rate=RATE), engine, tmp_path, Watcher(recovered))
     assert max(watcher.gaps) <= LARGEST_GAP
     states = [state for state in watcher.states() if state != "starting"]
     assert (states[:2], states[-1]) == (["on", "off"], "on")
-    assert FAULTS[fault] in [event["reason"] for event in watcher.events("ai")]
+    reasons = [event["reason"] for event in watcher.events("ai")]
+    if FAULTS[fault] == "engine error":
+        assert "inference failed" in caplog.text
+        # On a busy machine the badge is off before the error comes, and on again before it is looked at.
+        assert {FAULTS[fault], "no result in time"} & set(reasons)
+    else:
+        assert FAULTS[fault] in reasons
     assert summary.errors == ()
     pts = played(tmp_path / "out.mp4")
     assert pts[-1] - pts[0] >= watcher.times[-1] - watcher.times[0] - LAST_SECOND

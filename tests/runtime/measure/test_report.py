@@ -10,17 +10,8 @@ from rtpolyp.errors import OutputError
 from rtpolyp.measure.crops import evaluate_crops, polyp_free_crops
 from rtpolyp.measure.dataset import Pair
 from rtpolyp.measure.evaluation import Evaluation, evaluate_engine, load_pairs, score_frame
-from rtpolyp.measure.report import (
-    append_row,
-    figures,
-    outlines,
-    parts,
-    to_dict,
-    units,
-    write_csv,
-    write_json,
-    write_text,
-)
+from rtpolyp.measure.figure_files import append_row, write_json, write_text
+from rtpolyp.measure.report import figures, outlines, parts, to_dict, units, write_csv
 from rtpolyp.measure.statistics import bootstrap_mean, clopper_pearson
 from rtpolyp.settings import Settings
 

@@ -174,3 +174,17 @@ def test_a_named_pipe_gives_every_frame_and_the_sound(tmp_path):
     writer.start()
     check(fifo, tmp_path / "out.mp4", range(80), even(80))
     writer.join()
+
+
+def test_an_elementary_stream_plays_at_the_rate_of_its_codecs_header(tmp_path):
+    path = tmp_path / "fast.h264"
+    encoder = av.CodecContext.create("libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = 160, 128, "yuv420p"
+    encoder.framerate, encoder.time_base = Fraction(60), Fraction(1, 60)
+    frames = [av.VideoFrame(160, 128, "yuv420p") for _ in range(60)]
+    for index, frame in enumerate(frames):
+        frame.pts, frame.time_base = index, encoder.time_base
+    path.write_bytes(b"".join(bytes(packet) for frame in [*frames, None] for packet in encoder.encode(frame)))
+    with open_source(path) as source:
+        assert source.frame_rate == 60
+        assert [frame.pts_seconds for frame in source] == pytest.approx([i / 60 for i in range(60)], abs=1e-3)

@@ -14,7 +14,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.source import open_live, open_source
 from rtpolyp.video.video_sink import VideoSink
-from tests.runtime.clips import picture
+from tests.runtime.clips import Clip, make_clip, picture
 
 SIZES = ((96, 64), (160, 128), (128, 96))
 RATE = 48_000
@@ -155,3 +155,19 @@ def test_channels_in_an_order_of_their_own_do_not_abort_the_process(tmp_path, ch
     assert (done.returncode, done.stdout) == (0, "10 []\n"), done.stderr
     with av.open(tmp_path / "out.mp4") as container:
         assert sum(frame.samples for frame in container.decode(audio=0)) > 0.35 * RATE
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".h264"])
+def test_pixels_that_become_wider_are_said(tmp_path, suffix):
+    parts = [
+        make_clip(tmp_path / f"{index}{suffix}", Clip(frames=10, aspect=aspect))
+        for index, aspect in enumerate((Fraction(1), Fraction(4, 3)))
+    ]
+    path = tmp_path / f"joined{suffix}"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with open_source(path) as source:
+        assert len(list(source)) == 20
+        assert "its pixels become 4/3 wide; they are taken as 1 throughout" in source.remarks.lines
+    with open_source(parts[1]) as source:
+        assert list(source)
+        assert not source.remarks.lines

@@ -2,8 +2,6 @@
 
 import contextlib
 import itertools
-import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +12,6 @@ import pytest
 from rtpolyp.web.broadcast import Broadcast
 from tests.runtime.clips import frame_of, picture
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 RATE = 20  # pictures a second
 STATE = {
     "pts_seconds": 0.0,
@@ -78,19 +75,3 @@ def served() -> Iterator[Served]:
     """At a loopback address."""
     with contextlib.closing(Served("127.0.0.1:0")) as served:
         yield served
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """A headless Chromium; its tests are skipped without one, and fail in CI."""
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if path is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no Chromium; CI must run the tests in a browser: apt-get install chromium")
-        pytest.skip("no Chromium is installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()

@@ -156,3 +156,10 @@ def test_no_address_is_told_in_a_line(text):
 def test_a_port_in_use_is_told_in_a_line(served):
     with pytest.raises(InputError, match="cannot be listened on"):
         listen(Address.parse(f":{served.broadcast.address.port}"))
+
+
+def test_a_connection_that_asks_nothing_is_closed(served):
+    with socket.create_connection(("127.0.0.1", served.broadcast.address.port)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a")
+        connection.settimeout(60)
+        assert connection.recv(100) == b""

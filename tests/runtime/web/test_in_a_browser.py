@@ -113,7 +113,7 @@ def page(chromium, session):
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
     page.goto(session.url)
-    until(page, "document.getElementById('connection').textContent === 'WebRTC'")
+    by_webrtc(page)
     yield page
     page.close()
     assert faults == []
@@ -125,6 +125,16 @@ def until(page, true: str) -> None:
     while not page.evaluate(true):
         assert time.monotonic() < end, true
         page.wait_for_timeout(100)
+
+
+def by_webrtc(page) -> None:
+    """Wait for a picture by WebRTC; on a machine too slow for it in time, ask again for what fell back."""
+    end = time.monotonic() + 3 * WAIT_MS / 1000
+    while (said := page.locator("#connection").text_content()) != "WebRTC":
+        assert time.monotonic() < end, said
+        if said == "MJPEG":
+            page.select_option("#way", "webrtc")
+        page.wait_for_timeout(200)
 
 
 def look(page, until, way="webrtc") -> tuple[int, int]:
@@ -159,7 +169,7 @@ def test_mjpeg_moves_and_carries_the_outline(page):
     _, first = look(page, lambda cyan, _: cyan > 60, "mjpeg")
     look(page, lambda cyan, sum: cyan > 60 and sum != first, "mjpeg")
     page.select_option("#way", "webrtc")
-    until(page, "document.getElementById('connection').textContent === 'WebRTC'")
+    by_webrtc(page)
 
 
 def test_each_control_changes_the_running_pipeline_by_keyboard(page, session):

@@ -126,10 +126,10 @@ def test_a_checkpoint_tells_where_its_data_lay(redness_checkpoint: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("limit", "message"),
     [
-        ("HALF_WEIGHTS", Tolerance(-1, 1.0), "FP16 weights: differs from PyTorch"),
-        ("HALVING_COST", -1.0, "weights stored as FP16: mean Dice on validation frames falls"),
+        (("HALF_WEIGHTS", Tolerance(-1, 1.0)), "FP16 weights: differs from PyTorch"),
+        (("HALVING_COST", -1.0), "weights stored as FP16: mean Dice on validation frames falls"),
     ],
 )
 def test_weights_that_fp16_would_spoil_are_stored_as_fp32(
@@ -138,13 +138,12 @@ def test_weights_that_fp16_would_spoil_are_stored_as_fp32(
     mini_source: Source,
     monkeypatch,
     caplog,
-    name: str,
-    value,
+    limit: tuple[str, object],
     message: str,
 ):
     monkeypatch.setattr(export, "quantise", lambda model, *_: model)  # has a test of its own
     exported(redness_checkpoint, tmp_path / "halved", mini_source)
-    monkeypatch.setattr(export, name, value)
+    monkeypatch.setattr(export, *limit)
     exported(redness_checkpoint, tmp_path / "whole", mini_source)
     (said,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert said.startswith("the weights are stored as FP32, at twice the size: ")

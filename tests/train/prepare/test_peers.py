@@ -116,6 +116,21 @@ def test_we_read_what_datumaro_writes(form: str, peers, tmp_path: Path) -> None:
 
 
 @pytest.mark.needs_peers
+@pytest.mark.parametrize(
+    ("exported", "form"), [("coco", "coco_instances"), ("cvat", "cvat")], indirect=["exported"]
+)
+def test_our_files_come_back_from_datumaro(exported: Path, form: str, peers, tmp_path: Path) -> None:
+    peers("datumaro_peer.py", "convert", form, exported, tmp_path / "theirs")
+    back = read_back(tmp_path / "theirs")
+    assert back.keys() == masks().keys()
+    for frame in labels_of(masks()).frames:
+        for region in frame.regions:
+            polyp = region.mask(SIZE)
+            assert iou(back[frame.stem] & polyp, polyp) >= SAME, frame.stem
+        assert iou(back[frame.stem], masks()[frame.stem]) >= SAME, frame.stem
+
+
+@pytest.mark.needs_peers
 @pytest.mark.parametrize("exported", ["labelme"], indirect=True)
 def test_labelme_reads_our_files(exported: Path, peers, tmp_path: Path) -> None:
     peers("labelme_peer.py", exported / "images", tmp_path / "masks.npz")

@@ -10,7 +10,9 @@ import pytest
 from rtpolyp.imaging.mask_file import read_mask_file
 from rtpolyp.labels import FORMATS, export_labels
 from tests.runtime.labels.shapes import SIZE, iou, labels_of, masks, write_pictures
+from train.command_line import run_command_line
 from train.prepare import Options, prepare
+from train.prepare.__main__ import app
 from train.prepare.drawing import draw
 from train.prepare.folder import read_folder
 
@@ -119,6 +121,28 @@ def test_a_broken_label_is_a_problem_of_its_image(
     change(exported, name, lambda text: text.replace(old, new))
     assert said in problem(exported)
     assert "ring" in problem(exported)
+
+
+@pytest.mark.parametrize(
+    ("exported", "name", "said"),
+    [
+        ("coco", "annotations/instances_default.json", "not a COCO file with images, annotations and"),
+        ("cvat", "annotations.xml", "not an XML file of CVAT"),
+        ("labelme", "images/ring.json", "ring.json: not a file of LabelMe"),
+        ("yolo-seg", "labels/ring.txt", "ring.txt: class {broken is not in data.yaml"),
+        ("yolo-seg", "data.yaml", "no names of classes in it"),
+    ],
+    indirect=["exported"],
+)
+def test_a_broken_file_ends_in_exit_code_2(
+    exported: Path, name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (exported / name).write_text("{broken")
+    assert run_command_line(app, [str(exported), "-o", str(exported.parent / "never")]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert not (exported.parent / "never").exists()
 
 
 def test_boxes_of_yolo_are_refused(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from rtpolyp.measure.mask_classes import classes_in, say_classes
+from rtpolyp.errors import InputError
+from rtpolyp.imaging.mask_file import read_mask
+from rtpolyp.measure.mask_check import check_masks, classes_in, say_classes
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
 
@@ -47,3 +50,34 @@ def test_several_classes_are_said_once_and_one_is_not(caplog):
     assert say_classes(["red", "green", "red"]) == ["green", "red"]
     (record,) = caplog.records
     assert record.getMessage().startswith("masks in green and red: each colour may be a class, and all are")
+
+
+def disc(path: Path, *, inverted: bool = False, filled: bool = True) -> Path:
+    pixels = cv2.circle(np.zeros((60, 90), np.uint8), (45, 30), 20, 255, -1 if filled else 2)
+    Image.fromarray(255 - pixels if inverted else pixels).save(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".jpg"])
+def test_inverted_masks_and_outlines_are_said_by_name(tmp_path, suffix, caplog):
+    good = disc(tmp_path / f"good{suffix}")
+    inverted = disc(tmp_path / f"inverted{suffix}", inverted=True)
+    outline = disc(tmp_path / f"outline{suffix}", filled=False)
+    assert check_masks([good]) == {}
+    assert not caplog.records
+    assert check_masks([good, inverted, outline]) == {"inverted": [inverted.name], "outline": [outline.name]}
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == (
+        f"masks that cover nearly all of the picture or of its rim, inverted? (1): {inverted.name}"
+    )
+    assert "outlines that were not filled? (1)" in said[1]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_a_value_of_16_bits_that_would_vanish_is_refused(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    pixels = np.zeros((60, 90), np.uint16)
+    pixels[10:30, 10:30] = 256
+    assert cv2.imwrite(str(path), pixels)
+    with pytest.raises(InputError, match="values 0, 256 of 65535; write 255"):
+        read_mask(path)

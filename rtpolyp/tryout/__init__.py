@@ -1,0 +1,1 @@
+"""A page to which one drags a picture or a clip, and gets the overlay back."""
