@@ -193,10 +193,10 @@ def _fitted(
     def step() -> torch.Tensor:
         optimiser.zero_grad()
         loss = _balanced(standard @ weight + bias, is_polyp) + penalty * (weight**2).sum() / 2
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimiser.step(step)  # type: ignore[no-untyped-call]
+    optimiser.step(step)
     raw = (weight / spread).detach()
     return raw, (bias - mean @ raw).detach()
 
