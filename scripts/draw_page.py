@@ -4,8 +4,6 @@ Needs the development install and Chromium. The phantom's clip is played live by
 the page is taken as it stands once a polyp has been outlined.
 """
 
-import argparse
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,10 +12,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from cyclopts import App
 from PIL import Image
 
 from rtpolyp.phantom_clip import render_clip
-from scripts.browser.watch import chromium
+from rtpolyp.terminal.command_line import run_app
+from scripts.browser.watch import chromium, installed_chromium
 
 PORT = 8765
 SECONDS, SIZE = 16.0, (640, 512)  # small, so that a slow machine draws its outlines in time
@@ -25,15 +25,19 @@ RATE = Fraction(10)
 PAGE = {"width": 1280, "height": 960}
 COLOURS, WIDTH = 128, 1000
 
+app = App(name="python scripts/draw_page.py", help=__doc__, help_format="plaintext", version_flags=())
 
-def main() -> None:
-    """Render, play, take the picture."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("output", type=Path)
-    options = parser.parse_args()
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        parser.error("no Chromium is installed: apt-get install chromium")
+
+@app.default
+def main(output: Path, /) -> None:
+    """Render, play, take the picture.
+
+    Parameters
+    ----------
+    output
+        The PNG.
+    """
+    browser = installed_chromium()
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "phantom.mp4"
         render_clip(clip, seconds=SECONDS, size=SIZE, frame_rate=RATE)
@@ -46,7 +50,7 @@ def main() -> None:
                 while "live page" not in (line := run.stderr.readline()):
                     if not line:
                         raise SystemExit("the session did not start")
-                _take(started, options.output)
+                _take(started, output)
             finally:
                 run.terminate()
                 run.wait()
@@ -69,4 +73,4 @@ def _take(browser: Any, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_app(app, sys.argv[1:]))

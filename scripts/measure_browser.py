@@ -12,21 +12,21 @@ served) and with one Chromium and seven MJPEG clients that do not decode, one of
 Give --quiet only where nothing else ran: it is written into the result.
 """
 
-import argparse
 import contextlib
 import json
 import os
-import shutil
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from cyclopts import App, Parameter
 from numpy.typing import NDArray
 
 from rtpolyp.inference.engine import Engine, Prediction
@@ -39,15 +39,19 @@ from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import settings_for
 from rtpolyp.run import open_live_engine
 from rtpolyp.spec import EngineSpec
+from rtpolyp.terminal.command_line import run_app
 from rtpolyp.video.outputs import Outputs
 from scripts.browser.paced import Paced
-from scripts.browser.watch import painted, readers
+from scripts.browser.watch import installed_chromium, painted, readers
 
 SIZE, RATE = (1280, 720), 30.0
 SHARE = 0.6  # of the engine's capacity
 READING, STUCK = 6, 1  # clients that do not decode, beside the Chromium
 WARM_UP, TIMED = 10, 60  # frames, to find the capacity
 SPEC = EngineSpec("stub", "stub", "none", 96, 128, threshold=0.5, minimum_area=0.001, minimum_confidence=0.0)
+
+
+app = App(name="python scripts/measure_browser.py", help=__doc__, help_format="plaintext", version_flags=())
 
 
 class Stub:
@@ -162,7 +166,7 @@ def _of(pairs: list[list[float]], rank: float) -> float | None:
     return None
 
 
-def rounds(chromium: str, seconds: float, count: int) -> Iterator[dict[str, Any]]:
+def in_turns(chromium: str, seconds: float, count: int) -> Iterator[dict[str, Any]]:
     """Nobody and eight viewers in turns, at 60 % of what the engine does."""
     with open_live_engine(EngineRecipe("pranet-if")) as engine:
         most = capacity(engine)
@@ -173,32 +177,43 @@ def rounds(chromium: str, seconds: float, count: int) -> Iterator[dict[str, Any]
         yield {"capacity": round(most, 1), "rate": round(rate, 1), "nobody": alone, "eight_viewers": watched}
 
 
-def main() -> None:
-    """Measure and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quiet", action="store_true")
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    options = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        parser.error("no Chromium is installed: apt-get install chromium")
+@app.default
+def main(
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    seconds: float = 20.0,
+    rounds: int = 3,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Measure and write.
+
+    Parameters
+    ----------
+    output
+        The report.
+    seconds
+        Of each session.
+    rounds
+        With nobody and with eight viewers, in turns.
+    quiet
+        Nothing else ran: it is written into the report.
+    """
+    chromium = installed_chromium()
     before = os.getloadavg()
     result = {
         "machine": asdict(this_machine()),
-        "quiet": options.quiet,
+        "quiet": quiet,
         "load_average_before": before,
         "size": SIZE,
         "rate": RATE,
-        "seconds": options.seconds,
-        "latency": {way: latency(chromium, way, options.seconds) for way in ("webrtc", "mjpeg")},
-        "viewers": list(rounds(chromium, options.seconds, options.rounds)),
+        "seconds": seconds,
+        "latency": {way: latency(chromium, way, seconds) for way in ("webrtc", "mjpeg")},
+        "viewers": list(in_turns(chromium, seconds, rounds)),
         "load_average_after": os.getloadavg(),
     }
-    options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({name: result[name] for name in ("latency", "viewers")}, indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_app(app, sys.argv[1:]))

@@ -1,13 +1,16 @@
 """Who watches: a Chromium that notes when it painted which counter, and clients that do not decode."""
 
 import contextlib
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["painted", "readers"]
+from rtpolyp.errors import RtpolypError
+
+__all__ = ["chromium", "installed_chromium", "painted", "readers"]
 
 # For each picture that is painted, the counter in it and the wall clock. The row is that of
 # scripts/live/counter.py: cells of 16 pixels from (16, 16) on, 12 bits and an odd parity.
@@ -54,6 +57,14 @@ def chromium(path: str) -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+def installed_chromium() -> str:
+    """The path of the Chromium on this machine. Raises RtpolypError without one."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        raise RtpolypError("no Chromium is installed: apt-get install chromium")
+    return path
 
 
 def painted(path: str, url: str, way: str, seconds: float) -> list[tuple[int, float]]:
