@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from rtpolyp.terminal.command_line import make_app, run_app
 
-__all__ = ["app", "run_command_line"]
+__all__ = ["app", "run_command_line", "spelled_out"]
 
 FLAGS = {  # of parameters of the library that have another name on the command line
     "allowed_hosts": "--allow-host",
@@ -45,10 +45,15 @@ app.register_install_completion_command(help="Complete commands and options in t
 
 def run_command_line(tokens: Sequence[str]) -> int:
     """Run one command of `rtpolyp`; return its exit code, 2 after a one-line error, 130 after Ctrl-C."""
-    tokens = [*_with_addresses(tokens)]
-    if tokens[0:1] == ["run"] and "-" in tokens:  # the standard input, which would be taken for an option
-        tokens = [*(token for token in tokens if token != "-"), "--", "-"]
-    return run_app(app, tokens, FLAGS)
+    return run_app(app, spelled_out(tokens), FLAGS)
+
+
+def spelled_out(tokens: Sequence[str]) -> list[str]:
+    """The tokens as the parser takes them: `--serve` with its address, `-` of `run` as no option."""
+    spelled = [*_with_addresses(tokens)]
+    if spelled[0:1] == ["run"] and "-" in spelled:  # the standard input
+        spelled = [*(token for token in spelled if token != "-"), "--", "-"]
+    return spelled
 
 
 def _with_addresses(tokens: Sequence[str]) -> Iterator[str]:

@@ -112,8 +112,8 @@ def _failed(outcome: Outcome, reason: str) -> Outcome:
 
 
 def _reason(said: str, complained: str) -> str:
-    """The last line that says anything, of stderr if there is one."""
-    lines = [line.strip() for line in (complained.strip() or said.strip()).splitlines()]
+    """The last line that says anything, of stderr if there is one, without the prefix of our errors."""
+    lines = [line.strip().removeprefix(PREFIX) for line in (complained.strip() or said.strip()).splitlines()]
     return next((line for line in reversed(lines) if line), "")
 
 

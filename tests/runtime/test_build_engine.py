@@ -185,7 +185,7 @@ def test_a_users_error_is_one_line(run, options: list[str], error: str, capsys, 
     assert run(*options) == 2
     said = capsys.readouterr().err
     assert error in said
-    assert said.startswith("build_engine: ")
+    assert said.startswith("rtpolyp: ")
     assert said.count("\n") == 1
 
 
@@ -210,7 +210,7 @@ def test_without_the_extra_it_is_one_line(tmp_path: Path):
         [sys.executable, "-c", f"{hide}; {run}"], cwd=tmp_path, capture_output=True, text=True
     )
     assert result.returncode == 2
-    assert result.stderr.startswith("build_engine: tensorrt")
+    assert result.stderr.startswith("rtpolyp: tensorrt")
     assert result.stderr.count("\n") == 1
 
 

@@ -1,6 +1,7 @@
 """Opening: every file, pipe and stream is opened here, under one policy of what it may open in turn."""
 
 import errno
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from rtpolyp.video.address import SCHEMES, STDIN, scheme_of
 from rtpolyp.video.live.faults import InputFault
 
 __all__ = ["open_file", "open_stdin", "open_url"]
+
+BUSY_SECONDS, BUSY_TRIES = 0.2, 5  # for a server that still ends the connection that asked it
 
 Timeouts = tuple[float, float]  # seconds: until an input is open, and for each packet
 
@@ -52,7 +55,7 @@ def open_url(
             "such addresses are not read", "send by rtsp, http, rtmp, tcp or udp, or give a file's path"
         )
     if scheme in ("rtsp", "rtsps"):
-        address = redirected_rtsp(address, hosts, timeouts[0])
+        return _open_rtsp(redirected_rtsp(address, hosts, timeouts[0]), settings, timeouts)
     if scheme not in ("http", "https"):
         return _open(address, {**settings, **whitelist(address)}, timeout=timeouts)
     if is_playlist(address):
@@ -68,6 +71,20 @@ def open_url(
     if is_playlist(redirected):
         return _open_playlist(redirected, RemoteParts(redirected, hosts, timeouts[1]), settings, timeouts)
     return _open_http(redirected, settings, timeouts)
+
+
+def _open_rtsp(address: str, settings: Mapping[str, str], timeouts: Timeouts) -> av.container.InputContainer:
+    """Open it; a server that has just been asked for redirects may answer 5xx until it has ended that.
+
+    GStreamer's does, while it ends a stream that all its clients share.
+    """
+    options = {**settings, **whitelist(address)}
+    for _ in range(BUSY_TRIES - 1):
+        try:
+            return _open(address, options, timeout=timeouts)
+        except av.error.HTTPServerError:
+            time.sleep(BUSY_SECONDS)
+    return _open(address, options, timeout=timeouts)
 
 
 def _open_http(address: str, settings: Mapping[str, str], timeouts: Timeouts) -> av.container.InputContainer:
@@ -92,10 +109,13 @@ def _open_playlist(
 
 
 def _open(name: str, options: dict[str, str], **how: Any) -> av.container.InputContainer:
-    try:
-        container: av.container.InputContainer = av.open(name, "r", options=options, **how)
-    except av.error.ArgumentError as exc:  # so libav says that a whitelist lacks a format or a protocol
-        raise InputFault(
-            "of a kind that is not read (a playlist or subtitles, perhaps)", "give the video itself"
-        ) from exc
-    return container
+    while True:
+        try:
+            container: av.container.InputContainer = av.open(name, "r", options=options, **how)
+            return container
+        except av.error.InterruptedError:  # a signal, whose handler runs now and may raise
+            continue
+        except av.error.ArgumentError as exc:  # so libav says that a whitelist lacks a format or a protocol
+            raise InputFault(
+                "of a kind that is not read (a playlist or subtitles, perhaps)", "give the video itself"
+            ) from exc

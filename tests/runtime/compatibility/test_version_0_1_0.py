@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.cli import app, run_command_line
+from rtpolyp.cli import app, run_command_line, spelled_out
 from rtpolyp.inference.bundle import load_bundle
 from tests.runtime.red_disc import disc_clip
 
@@ -66,7 +66,9 @@ def test_its_bundle_says_the_same_of_itself():
 @pytest.mark.parametrize("then", LINES, ids=[line["line"] for line in LINES])
 def test_its_command_lines_mean_the_same(then):
     expected = {name: value for name, value in then.items() if name != "line"}
-    assert meaning(then["line"]) == expected
+    everything, changed = meaning(then["line"])
+    assert {name: everything[name] for name in expected} == expected
+    assert changed <= expected.keys()
 
 
 def extent(contour: list[list[float]]) -> list[float]:
@@ -74,21 +76,24 @@ def extent(contour: list[list[float]]) -> list[float]:
     return [bound(axis) for axis in zip(*contour, strict=True) for bound in (min, max)]
 
 
-def meaning(line: str) -> dict[str, object]:
-    """A command line's command and its values other than the defaults, by name, however flags are grouped."""
+def meaning(line: str) -> tuple[dict[str, object], set[str]]:
+    """A command line's command and values by name, however flags are grouped, and which are no default."""
     _, *tokens = shlex.split(line)
-    _, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
-    return {"command": tokens[0], **dict(values(bound.arguments))}
+    _, bound, _ = app.parse_args(spelled_out(tokens), exit_on_error=False, print_error=False)
+    found = list(values(bound.arguments))
+    everything = {name: plain(value) for name, value, _ in found}
+    changed = {name for name, value, default in found if value != default}
+    return {"command": tokens[0], **everything}, changed
 
 
-def values(arguments: dict[str, object]) -> Iterator[tuple[str, object]]:
+def values(arguments: dict[str, object]) -> Iterator[tuple[str, object, object]]:
+    """Name, value, and the default; what is no flag of a group is there only where it was given."""
     for name, value in arguments.items():
         if dataclasses.is_dataclass(value):
             for one in dataclasses.fields(value):
-                if getattr(value, one.name) != one.default:
-                    yield one.name, plain(getattr(value, one.name))
+                yield one.name, getattr(value, one.name), one.default
         else:
-            yield name, plain(value)
+            yield name, value, dataclasses.MISSING
 
 
 def plain(value: object) -> object:

@@ -98,7 +98,7 @@ def test_an_error_of_ours_is_one_line_and_exit_code_2(capsys, monkeypatch):
 
     monkeypatch.setattr("sys.argv", ["step"])
     assert step_main(app) == 2
-    assert capsys.readouterr().err == "a.engine: refused\n"
+    assert capsys.readouterr().err == "rtpolyp: a.engine: refused\n"
     monkeypatch.setattr("sys.argv", ["step", "--value", "1"])
     assert step_main(app) == 0
     assert capsys.readouterr().out == '{"value": 1}\n'

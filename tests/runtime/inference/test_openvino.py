@@ -113,7 +113,8 @@ def test_a_file_that_is_no_network_fails_on_one_line(bundle: Bundle, tmp_path: P
 def test_the_shipped_int8_gives_the_same_bytes_without_vnni(tmp_path: Path):
     """AVX2 alone saturates unless the weights leave room; oneDNN reads its limit once per process.
 
-    With 8-bit weights, noise like this came out up to 209 levels apart.
+    With 8-bit weights, noise like this came out up to 209 levels apart. AMX has kernels of its own, which
+    round otherwise: up to 35 levels here, and 0.1 % of the pixels on the other side of 0.5.
     """
     code = """
 import sys, cv2, numpy as np
@@ -124,12 +125,15 @@ with open_engine(precision="int8") as engine:
     np.save(sys.argv[1], engine.submit(frame[None]).result().probability)
 """
     results = []
-    for name, limit in (("own", {}), ("avx2", {"ONEDNN_MAX_CPU_ISA": "AVX2"})):
+    for name, limit in (("own", ""), ("vnni", "AVX512_CORE_BF16"), ("avx2", "AVX2")):
         run = [sys.executable, "-c", code, str(tmp_path / f"{name}.npy")]
-        subprocess.run(run, check=True, env=os.environ | limit)
+        limited = {"ONEDNN_MAX_CPU_ISA": limit} if limit else {}
+        subprocess.run(run, check=True, env=os.environ | limited)
         results.append(np.load(tmp_path / f"{name}.npy"))
     assert np.ptp(results[0]) > 200  # something is there to differ in
-    np.testing.assert_array_equal(*results)
+    own, vnni, avx2 = results
+    np.testing.assert_array_equal(vnni, avx2)
+    assert np.mean((own >= 128) != (avx2 >= 128)) < 0.005
 
 
 REPORT_SOCKETS_AND_FORKS = """

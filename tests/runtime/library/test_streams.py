@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -18,8 +19,13 @@ from tests.runtime.video.senders import http_sender, http_url
 SIZE = 320, 240
 
 
-def producers() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("rtpolyp-")]
+@pytest.fixture
+def producers() -> Callable[[], list[str]]:
+    """Names of our threads that the test has begun and that have not ended."""
+    earlier = set(threading.enumerate())
+    return lambda: [
+        thread.name for thread in set(threading.enumerate()) - earlier if thread.name.startswith("rtpolyp-")
+    ]
 
 
 def test_a_video_keeps_its_timestamps_and_tracks(model, tmp_path):
@@ -67,7 +73,7 @@ def test_arrays_come_at_their_rate_and_one_at_a_time(model):
         model.stream([], frame_rate=0)
 
 
-def test_a_slow_loop_over_a_live_source_sees_the_newest_frames(tmp_path):
+def test_a_slow_loop_over_a_live_source_sees_the_newest_frames(tmp_path, producers):
     clip = make_clip(tmp_path / "clip.ts", Clip(size=SIZE, frames=50))
     with (
         http_sender(clip, seconds=2.0) as port,
@@ -83,7 +89,7 @@ def test_a_slow_loop_over_a_live_source_sees_the_newest_frames(tmp_path):
     assert producers() == []
 
 
-def test_leaving_a_stream_early_ends_its_threads(model, tmp_path):
+def test_leaving_a_stream_early_ends_its_threads(model, tmp_path, producers):
     clip = disc_clip(tmp_path / "clip.mp4", size=SIZE, frames=50)
     for result in model.stream(clip):
         assert result.index == 0
@@ -103,7 +109,7 @@ def test_sources_that_are_not_there_are_named_at_once(model, tmp_path):
         model.stream(tmp_path / "none.mp4")
 
 
-def test_a_failing_engine_ends_the_stream(tmp_path):
+def test_a_failing_engine_ends_the_stream(tmp_path, producers):
     clip = disc_clip(tmp_path / "clip.mp4", size=SIZE, frames=20)
     with Model(StubEngine(SPEC, fail_at=[3])) as model:
         results = []

@@ -70,7 +70,7 @@ class Served:
             self.slowest = max(self.slowest, time.monotonic() - begun)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
     """At a loopback address."""
     with contextlib.closing(Served("127.0.0.1:0")) as served:

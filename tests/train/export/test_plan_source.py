@@ -48,7 +48,9 @@ def test_random_weights_are_the_same_each_time(monkeypatch):
 
 
 def test_an_unknown_network_fails_listing_what_exists():
-    with pytest.raises(InputError, match="network 'unet9000' is unknown; there are: pranet, "):
+    with pytest.raises(
+        InputError, match=r"network 'unet9000' is unknown; did you mean unet\? there are: pranet"
+    ):
         untrained("unet9000", None, 64)
 
 
@@ -104,7 +106,7 @@ def test_torch_tensorrt_without_a_card_is_one_line(run, redness_checkpoint: Path
     assert run("--weights", redness_checkpoint, "--size", 64, "--via", "torch-tensorrt") == 2
     said = capsys.readouterr().err
     assert said == (
-        "build_engine: torch-tensorrt needs an NVIDIA card, and none is visible here; leave --via out\n"
+        "rtpolyp: torch-tensorrt needs an NVIDIA card, and none is visible here; leave --via out\n"
     )
 
 

@@ -20,7 +20,7 @@ def fails(capsys: pytest.CaptureFixture[str], out: Path, *folders: Path, **optio
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"net": "fcn-if"}, "network 'fcn-if' is no row; there are: fcn, unet, unetpp, resunetpp, pranet"),
+        ({"net": "fcn-if"}, "network 'fcn-if' is no row; did you mean fcn? there are: fcn, unet, unetpp"),
         ({"protocol": "coco"}, "protocol 'coco' is unknown; there are: paper, pranet"),
         ({"recipe": "hers"}, "recipe 'hers' is unknown; there are: ours, author"),
         ({"seeds": 0}, "seeds: 0 cannot work. Give 1 or more"),

@@ -85,7 +85,7 @@ def test_a_card_without_a_plan_says_how_to_build_one(own: Bundle, card, caplog, 
     with open_engine(own.folder, precision="fp32") as engine:
         assert engine.description.startswith("openvino ")
     plan, cuda = warnings_of(caplog)
-    assert "no fp32 TensorRT plan of tiny; build one: python scripts/build_engine.py --net tiny" in plan
+    assert "no fp32 TensorRT plan of tiny; build one: python scripts/build_engine.py --bundle " in plan
     assert "onnxruntime is not usable" in cuda
     assert plan.endswith("using openvino instead")
     assert cuda.endswith("using openvino instead")
