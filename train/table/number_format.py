@@ -43,4 +43,6 @@ def numerics_of(cell: Cell, results: Path) -> Numerics:
             f"{second}: its number format is not that of {first}, and the two are compared. "
             "Train one of them again"
         )
-    return next(iter(formats)) if formats else BFLOAT16 if has_bfloat16() else FLOAT32
+    if formats:
+        return next(iter(formats))
+    return BFLOAT16 if has_bfloat16() else FLOAT32
