@@ -20,7 +20,9 @@ from train.networks.pranet import PraNetIF
 from train.networks.second_look import HIGHEST
 from train.optimisation import Numerics
 from train.recipe import Recipe
-from train.second_look import FOLDS, Outlines, app, fit, outlines_of
+from train.second_look.__main__ import app
+from train.second_look.fit import FOLDS, Outlines, Weights, fit, folds_of, outlines_of
+from train.second_look.point import choose
 
 
 @pytest.fixture(autouse=True)
@@ -84,7 +86,7 @@ def test_the_mask_stays_and_the_probability_inside_falls_with_the_presence(check
 def test_a_fit_finds_what_tells_polyps_and_judges_each_outline_by_other_folds():
     some = outlines()
     found = fit(some)
-    assert found.weight[0] > 3 * found.weight[1:].abs().max()
+    assert found.whole.weight[0] > 3 * found.whole.weight[1:].abs().max()
     right = (found.presence >= 0.5) == some.is_polyp
     assert right.mean() > 0.9
     # what is fitted to cannot leak: with random truth, left-out folds are guessed
@@ -104,22 +106,41 @@ def test_outlines_of_one_group_share_a_fold_and_are_polyps_by_their_overlap(chec
     network = load_network(base)
     assert isinstance(network, PraNetIF)
     frames = load_frames([parse_source(f"{clinic}:half")], "val", 64)
-    groups = [f"group {place // 8}" for place in range(len(frames))]
-    found = outlines_of(network, base, frames, groups)
+    folds = folds_of([f"group {place // 8}" for place in range(len(frames))])
+    found = outlines_of(network, base, frames, folds)
     assert set(found.fold.tolist()) <= {0, 1, 2}
     everything = replace(frames, masks=np.full_like(frames.masks, 255))
     nothing = replace(frames, masks=np.zeros_like(frames.masks))
-    assert not outlines_of(network, base, nothing, groups).is_polyp.any()
+    assert not outlines_of(network, base, nothing, folds).is_polyp.any()
     assert (found.confidence >= 0.5).all()
     assert found.features.shape == (len(found.is_polyp), sum(network.add_second_look().widths))
-    assert outlines_of(network, base, everything, groups).is_polyp.sum() <= len(frames)
+    assert outlines_of(network, base, everything, folds).is_polyp.sum() <= len(frames)
+
+
+def test_the_point_is_chosen_by_looks_that_were_fitted_to_other_frames(checkpoint, clinic):
+    """A look that knows nothing of its own fold doubts all of it; one that knew it would be sure."""
+    base = load_checkpoint(checkpoint)
+    network = load_network(base)
+    assert isinstance(network, PraNetIF)
+    widths = sum(network.add_second_look().eval().widths)
+    frames = load_frames([parse_source(f"{clinic}:half")], "val", 64)
+    folds = folds_of([str(place) for place in range(len(frames))])
+    sure, doubtful = (Weights(torch.zeros(widths), torch.tensor([bias])) for bias in (9.0, -9.0))
+    chosen = choose(network, base, frames, folds, [doubtful, sure, sure, sure, sure])
+    assert chosen.outcomes.keys() == {"stills", "recorded"}
+    assert network.second_look is not None
+    assert network.second_look.scores[0].bias.item() == 9.0  # the last fold's was put last
+    all_sure = choose(network, base, frames, folds, [sure] * FOLDS)
+    assert all_sure.outcomes["stills"]["half"] == chosen.outcomes["stills"]["half"]  # masks at 0.5 stay
+    with pytest.raises(InputError, match="needs val frames with a polyp and frames without one, and none"):
+        choose(network, base, replace(frames, masks=np.zeros_like(frames.masks)), folds, [sure] * FOLDS)
 
 
 def test_the_command_writes_a_checkpoint_that_has_seen_the_frames(
     checkpoint, clinic, tmp_path, capsys, monkeypatch
 ):
     kinds = iter([True, False] * 500)
-    monkeypatch.setattr("train.second_look._iou", lambda *_: 0.9 if next(kinds) else 0.0)
+    monkeypatch.setattr("train.second_look.fit._iou", lambda *_: 0.9 if next(kinds) else 0.0)
     out = tmp_path / "looked.pt"
     code = run_command_line(
         app, [str(checkpoint), "--data", f"{clinic}:half", "--size", "64", "-o", str(out)]
@@ -128,6 +149,9 @@ def test_the_command_writes_a_checkpoint_that_has_seen_the_frames(
     assert " outlines on validation frames, " in capsys.readouterr().out
     looked, base = load_checkpoint(out), load_checkpoint(checkpoint)
     assert load_network(looked).second_look is not None
+    assert looked.second_look is not None
+    assert looked.second_look["size"] == 64
+    assert set(looked.second_look["point"]) == {"threshold", "minimum_area", "minimum_confidence"}
     assert {file.name for file in looked.seen} == {file.name for file in base.seen} | {
         f"val{n}.jpg" for n in range(24)
     }

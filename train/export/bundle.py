@@ -31,7 +31,7 @@ from train.export.heldout import HeldOut, dice_per_frame, load_frames_of, load_h
 from train.export.int8 import quantise
 from train.export.judgement import check_cost, judge, mean_dice, predict_all
 from train.export.model_card import write_model_card
-from train.export.operating_point import PLAIN
+from train.export.operating_point import PLAIN, OperatingPoint
 from train.export.parity import EXACT, HALF_WEIGHTS, Tolerance, check, reference
 from train.publish import published
 from train.weights import save_weights
@@ -74,6 +74,7 @@ def export_bundle(
     files = dict(FILES)
     side = trained.recipe.final_size if side is None else side
     encoder = cast(str, trained.spec.encoder)
+    look_point, look_outcomes = _of_second_look(checkpoint, trained, side)
     spec = EngineSpec(name, trained.spec.name, encoder, side, side, **asdict(PLAIN), files=files)
     crops = trained.recipe.picture_crop
     held_out = load_held_out(sources, spec.size, picture_crop=crops)
@@ -89,7 +90,7 @@ def export_bundle(
         calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed, picture_crop=crops)
         _write_int8(exact, bundle, held_out, calibration)
         save_weights(trained, bundle.model("weights"))
-        point, validation, left_out = judge(bundle, held_out, seed)
+        point, validation, left_out = judge(bundle, held_out, seed, look_point)
         for precision in left_out:
             if (file := files.pop(precision, None)) is not None:
                 (staging / file).unlink()
@@ -98,7 +99,7 @@ def export_bundle(
             files=files,
             **asdict(point),
             sha256={file: sha256_of(staging / file) for file in files.values()},
-            metrics={"validation": validation, "parity": parity},
+            metrics={"validation": validation | look_outcomes, "parity": parity},
             training=_training(trained, sources, len(calibration)),
             trained_on=_fingerprints(trained, held_out),
         )
@@ -106,6 +107,24 @@ def export_bundle(
         write_model_card(staging)
         load_bundle(staging)
     return spec
+
+
+def _of_second_look(
+    checkpoint: Path, trained: Checkpoint, side: int
+) -> tuple[OperatingPoint | None, dict[str, Any]]:
+    """The operating point that came with a second look, and what it gave; see `train.second_look.point`.
+
+    Raises InputError where the second look was fitted at another size.
+    """
+    look = trained.second_look
+    if look is None:
+        return None, {}
+    if look["size"] != side:
+        raise InputError(
+            f"{checkpoint}: its second look was fitted at {look['size']} px, the bundle has {side}. "
+            f"Give --size {look['size']}, or fit it with python -m train.second_look --size {side}"
+        )
+    return OperatingPoint(**look["point"]), {"left_out_groups": look["outcomes"]}
 
 
 def _write_fp32(

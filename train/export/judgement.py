@@ -55,9 +55,9 @@ def check_cost(what: str, before: float, after: float, allowed: float) -> None:
 
 
 def judge(
-    bundle: Bundle, held_out: HeldOut, seed: int
+    bundle: Bundle, held_out: HeldOut, seed: int, point: OperatingPoint | None = None
 ) -> tuple[OperatingPoint, dict[str, Any], tuple[str, ...]]:
-    """Choose the operating point; tell what each precision of this machine gives there and at 0.5.
+    """Choose the operating point unless one is given; tell what each precision gives there and at 0.5.
 
     The point has to hold in each precision, on the frames as they are and as a stream gives them
     (`train.export.degrade`), so it is chosen on all of these together. One chosen in FP32 alone cost 0.005
@@ -72,7 +72,7 @@ def judge(
     left_out = _too_costly({name: _half_dice(of_views) for name, of_views in judged.items()})
     for precision in left_out:
         del judged[precision]
-    point = point_on(*judged.values())
+    point = point or point_on(*judged.values())
     masks = judged["fp32"]["stills"][0] >= HALF
     precisions: dict[str, Any] = {}
     for precision, of_views in judged.items():
