@@ -26,6 +26,7 @@ from rtpolyp.spec import EngineSpec, image_fingerprint, sha256_of, write_spec
 from train.checkpoint import Checkpoint, load_checkpoint, load_network
 from train.data import Source
 from train.encoders.encoder import encoder_of
+from train.export.appearance import describe_sources
 from train.export.graph import ByteNetwork, half_weights, to_onnx
 from train.export.heldout import HeldOut, dice_per_frame, load_frames_of, load_held_out, probabilities
 from train.export.int8 import quantise
@@ -89,6 +90,8 @@ def export_bundle(
         calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed, picture_crop=crops)
         _write_int8(exact, bundle, held_out, calibration)
         save_weights(trained, bundle.model("weights"))
+        with OpenVinoEngine(bundle, optimise_for="throughput") as engine:
+            appearance = describe_sources(engine, sources, seed).to_dict()
         point, validation, left_out = judge(bundle, held_out, seed)
         for precision in left_out:
             if (file := files.pop(precision, None)) is not None:
@@ -100,6 +103,7 @@ def export_bundle(
             sha256={file: sha256_of(staging / file) for file in files.values()},
             metrics={"validation": validation, "parity": parity},
             training=_training(trained, sources, len(calibration)),
+            appearance=appearance,
             trained_on=_fingerprints(trained, held_out),
         )
         write_spec(spec, staging / "spec.json")
