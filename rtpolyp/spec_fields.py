@@ -17,6 +17,7 @@ MAX_FILES = 64
 MAX_IMAGES = 200_000
 MAX_DEPTH = 16  # of metrics and training
 MAX_NUMBER = 1e300
+MAX_RUNS = 100_000  # characters of a mask's run lengths
 MAX_SHOWN = 120  # characters of a value in a message
 
 NAME = re.compile(r"\w[\w.+ @=-]{0,99}")
@@ -25,6 +26,7 @@ FILE = re.compile(r"\w[\w.+-]{0,99}")
 TENSOR = re.compile(r"[\w./:+-]{1,200}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+RUNS = re.compile(r"[0-9]{1,8}( [0-9]{1,8})*")
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,33 @@ def _are_fingerprints(value: object) -> bool:
     return isinstance(value, tuple) and len(value) <= MAX_IMAGES and all(map(is_one, value))
 
 
+def _is_golden(value: Any) -> bool:
+    """Empty, or a frame's file and hash, and for each precision a mask's run lengths and hash."""
+    if not (isinstance(value, Mapping) and value):
+        return isinstance(value, Mapping)
+    masks = value.get("masks")
+    return (
+        value.keys() == {"frame", "sha256", "masks"}
+        and _matches(FILE)(value["frame"])
+        and _matches(SHA256)(value["sha256"])
+        and isinstance(masks, Mapping)
+        and "fp32" in masks
+        and len(masks) <= MAX_FILES
+        and all(_matches(ROLE)(precision) and _is_mask(mask) for precision, mask in masks.items())
+    )
+
+
+def _is_mask(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and value.keys() == {"runs", "sha256"}
+        and isinstance(value["runs"], str)
+        and len(value["runs"]) <= MAX_RUNS
+        and _matches(RUNS)(value["runs"])
+        and _matches(SHA256)(value["sha256"])
+    )
+
+
 _NAME = _Field("a name of up to 100 letters, digits and . + - _ = @ or spaces", _matches(NAME))
 _SIDE = _Field(f"a multiple of {MULTIPLE} from {MULTIPLE} to {MAX_SIDE}", _is_side)
 _TENSOR = _Field("a tensor's name of up to 200 letters, digits and . / : + - _", _matches(TENSOR))
@@ -128,6 +157,7 @@ FIELDS: dict[str, _Field] = {
     "metrics": _PLAIN,
     "training": _PLAIN,
     "trained_on": _Field("a list of fingerprints, 16 hexadecimal digits each", _are_fingerprints),
+    "golden": _Field("an object of frame, sha256 and masks, FP32's among them", _is_golden),
     "schema": _Field(
         f"{SCHEMA}, which this version of rtpolyp reads",
         lambda value: _is_whole(value) and value == SCHEMA,
