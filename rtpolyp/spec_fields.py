@@ -24,6 +24,7 @@ MAX_TRAITS = 32  # of appearance
 MAX_SOURCES = 64
 SMALLEST_VARIANCE = 1e-9
 MAX_TRAIT = 1e6  # a mean, a covariance or a limit; brightness has the largest, 255 and its square
+MAX_RUNS = 100_000  # characters of a mask's run lengths
 MAX_SHOWN = 120  # characters of a value in a message
 
 NAME = re.compile(r"\w[\w.+ @=-]{0,99}")
@@ -34,6 +35,7 @@ TRAIT = re.compile(r"[a-z][a-z ]{0,31}")
 SOURCE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+RUNS = re.compile(r"[0-9]{1,8}( [0-9]{1,8})*")
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,33 @@ def _is_positive_definite(matrix: NDArray[np.float64]) -> bool:
     return bool((matrix == matrix.T).all() and np.linalg.eigvalsh(matrix).min() > SMALLEST_VARIANCE)
 
 
+def _is_golden(value: Any) -> bool:
+    """Empty, or a frame's file and hash, and for each precision a mask's run lengths and hash."""
+    if not (isinstance(value, Mapping) and value):
+        return isinstance(value, Mapping)
+    masks = value.get("masks")
+    return (
+        value.keys() == {"frame", "sha256", "masks"}
+        and _matches(FILE)(value["frame"])
+        and _matches(SHA256)(value["sha256"])
+        and isinstance(masks, Mapping)
+        and "fp32" in masks
+        and len(masks) <= MAX_FILES
+        and all(_matches(ROLE)(precision) and _is_mask(mask) for precision, mask in masks.items())
+    )
+
+
+def _is_mask(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and value.keys() == {"runs", "sha256"}
+        and isinstance(value["runs"], str)
+        and len(value["runs"]) <= MAX_RUNS
+        and _matches(RUNS)(value["runs"])
+        and _matches(SHA256)(value["sha256"])
+    )
+
+
 _NAME = _Field("a name of up to 100 letters, digits and . + - _ = @ or spaces", _matches(NAME))
 _SIDE = _Field(f"a multiple of {MULTIPLE} from {MULTIPLE} to {MAX_SIDE}", _is_side)
 _TENSOR = _Field("a tensor's name of up to 200 letters, digits and . / : + - _", _matches(TENSOR))
@@ -191,6 +220,7 @@ FIELDS: dict[str, _Field] = {
         _is_appearance,
     ),
     "trained_on": _Field("a list of fingerprints, 16 hexadecimal digits each", _are_fingerprints),
+    "golden": _Field("an object of frame, sha256 and masks, FP32's among them", _is_golden),
     "schema": _Field(
         f"{SCHEMA}, which this version of rtpolyp reads",
         lambda value: _is_whole(value) and value == SCHEMA,

@@ -47,6 +47,11 @@ SOUND: dict[str, Any] = {
     "training": {"seed": 7},
     "appearance": APPEARANCE,
     "trained_on": ["0123456789abcdef"],
+    "golden": {
+        "frame": "golden.png",
+        "sha256": "0" * 64,
+        "masks": {"fp32": {"runs": "6144", "sha256": "0" * 64}},
+    },
     "schema": 1,
 }
 FIELDS = sorted(SOUND)
@@ -67,6 +72,26 @@ def test_a_sound_spec_is_written_and_read_again(tmp_path: Path):
     spec = parse_spec(SOUND, PATH)
     write_spec(spec, tmp_path / "spec.json")
     assert read_spec(tmp_path / "spec.json") == spec
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frame": "../golden.png"},
+        {"sha256": "0"},
+        {"masks": {}},
+        {"masks": {"int8": SOUND["golden"]["masks"]["fp32"]}},
+        {"masks": {"fp32": {"runs": "none", "sha256": "0" * 64}}},
+        {"masks": {"fp32": {"runs": "1 " * 100_000 + "1", "sha256": "0" * 64}}},
+        {"extra": 1},
+    ],
+)
+def test_a_golden_frame_is_whole_or_none(change: dict[str, Any]):
+    with pytest.raises(
+        EngineError, match=r"spec\.json: golden is .* not an object of frame, sha256 and masks"
+    ):
+        parse_spec({**SOUND, "golden": {**SOUND["golden"], **change}}, PATH)
+    assert parse_spec({**SOUND, "golden": {}}, PATH).golden == {}
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])

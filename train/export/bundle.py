@@ -22,6 +22,7 @@ from rtpolyp.inference.bundle import Bundle, load_bundle
 from rtpolyp.inference.local_engine import SlotEngine
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
+from rtpolyp.measure.golden import make_golden
 from rtpolyp.spec import EngineSpec, image_fingerprint, sha256_of, write_spec
 from train.checkpoint import Checkpoint, load_checkpoint, load_network
 from train.data import Source
@@ -106,6 +107,7 @@ def export_bundle(
             appearance=appearance,
             trained_on=_fingerprints(trained, held_out),
         )
+        spec = replace(spec, golden=make_golden(Bundle(staging, spec)))
         write_spec(spec, staging / "spec.json")
         write_model_card(staging)
         load_bundle(staging)
