@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from rtpolyp.imaging.appearance import TRAITS, measure_appearance
 from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.imaging.training_sources import TrainingSources
-from rtpolyp.inference.bundle import load_bundle
+from rtpolyp.inference.bundle import Bundle, load_bundle
 from rtpolyp.inference.engine import Engine
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.measure.evaluation import predict, read_cropped
@@ -59,8 +59,7 @@ def main(
     """
     loaded = load_bundle(bundle)
     sources = [parse_source(text) for text in data]
-    with OpenVinoEngine(loaded, optimise_for="throughput") as engine:
-        known = describe_sources(engine, sources, seed)
+    known = describe_sources(loaded, sources, seed)
     write_spec(replace(loaded.spec, appearance=known.to_dict()), loaded.folder / "spec.json")
     print(f"{bundle}: {sum(known.frames)} frames of {len(known.names)} sources, limit {known.limit:.2f}")
 
@@ -74,10 +73,11 @@ class Measured:
     groups: tuple[str, ...]  # (F,) frames of one group resemble each other
 
 
-def describe_sources(engine: Engine, sources: Sequence[Source], seed: int) -> TrainingSources:
+def describe_sources(bundle: Bundle, sources: Sequence[Source], seed: int) -> TrainingSources:
     """Measure the train parts of all sources, and the limit that left-out groups of theirs keep to."""
     rng = np.random.default_rng(seed)
-    measured = [measure_source(engine, source, rng) for source in sources]
+    with OpenVinoEngine(bundle, optimise_for="throughput") as engine:
+        measured = [measure_source(engine, source, rng) for source in sources]
     return fit_sources(measured, rng)
 
 

@@ -91,8 +91,6 @@ def export_bundle(
         calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed, picture_crop=crops)
         _write_int8(exact, bundle, held_out, calibration)
         save_weights(trained, bundle.model("weights"))
-        with OpenVinoEngine(bundle, optimise_for="throughput") as engine:
-            appearance = describe_sources(engine, sources, seed).to_dict()
         point, validation, left_out = judge(bundle, held_out, seed)
         for precision in left_out:
             if (file := files.pop(precision, None)) is not None:
@@ -104,7 +102,7 @@ def export_bundle(
             sha256={file: sha256_of(staging / file) for file in files.values()},
             metrics={"validation": validation, "parity": parity},
             training=_training(trained, sources, len(calibration)),
-            appearance=appearance,
+            appearance=describe_sources(bundle, sources, seed).to_dict(),
             trained_on=_fingerprints(trained, held_out),
         )
         spec = replace(spec, golden=make_golden(Bundle(staging, spec)))
