@@ -24,8 +24,8 @@ from train.data import load_frames, parse_source
 from train.initial import load_initial
 from train.leaks import check_unseen
 from train.networks.pranet import PraNetIF
-from train.second_look.fit import Fit, Outlines, fit, folds_of, outlines_of
-from train.second_look.point import LeftOut, choose
+from train.second_look.fit import Fit, Outlines, fit, folds_of, joined, mirrored, outlines_of
+from train.second_look.point import LeftOut, choose, recorded
 
 KEPT = 0.95  # of the polyps' outlines, in the printed figures
 
@@ -63,7 +63,8 @@ def main(
     check_unseen(sources, base.seen, checkpoint)
     frames = load_frames(sources, "val", size, picture_crop=base.recipe.picture_crop)
     folds = folds_of([f"{source.name} {pair.group}" for source in sources for pair in source.pairs("val")])
-    outlines = outlines_of(network, base, frames, folds)
+    views = frames, mirrored(recorded(frames))
+    outlines = joined([outlines_of(network, base, view, folds) for view in views])
     fitted = fit(outlines)
     print(_described(outlines, fitted), flush=True)
     look = network.add_second_look().eval()
@@ -92,9 +93,9 @@ def _described(outlines: Outlines, fitted: Fit) -> str:
         least = np.quantile(confidence[is_polyp], 1 - KEPT)
         left.append(float(np.mean(confidence[~is_polyp] >= least)))
     return (
-        f"{len(is_polyp)} outlines on validation frames, {is_polyp.sum()} of polyps. Where {KEPT:.0%} of "
-        f"these stay, so do {left[0]:.1%} of the others by their mean probability, and {left[1]:.1%} with a "
-        "second look that was fitted to other groups"
+        f"{len(is_polyp)} outlines on validation frames and on their mirrored recordings, {is_polyp.sum()} of "
+        f"polyps. Where {KEPT:.0%} of these stay, so do {left[0]:.1%} of the others by their mean probability, "
+        f"and {left[1]:.1%} with a second look that was fitted to other groups"
     )
 
 

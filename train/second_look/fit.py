@@ -1,7 +1,7 @@
 """A logistic regression on the means of a network's features over each of its outlines."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
@@ -16,7 +16,9 @@ from train.checkpoint import Checkpoint
 from train.data import Frames
 from train.networks.pranet import PraNetIF
 
-__all__ = ["BATCH", "FOLDS", "Fit", "Outlines", "Weights", "fit", "folds_of", "outlines_of"]
+__all__ = [
+    "BATCH", "FOLDS", "Fit", "Outlines", "Weights", "fit", "folds_of", "joined", "mirrored", "outlines_of",
+]  # fmt: skip
 
 POLYP, NO_POLYP = 0.3, 0.1  # IoU with a polyp: at least, and below; what lies between teaches nothing
 SMALLEST = 0.0005  # of the frame's pixels: what is smaller is left out
@@ -77,6 +79,19 @@ def outlines_of(network: PraNetIF, base: Checkpoint, frames: Frames, folds: NDAr
         np.array(is_polyp, bool),
         np.array(fold, np.int64),
     )
+
+
+def joined(parts: Sequence[Outlines]) -> Outlines:
+    """Those of several views of the same frames."""
+    features, confidence, is_polyp, fold = (
+        np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Outlines)
+    )
+    return Outlines(features, confidence, is_polyp, fold)
+
+
+def mirrored(frames: Frames) -> Frames:
+    """The frames as a mirror shows them, left for right."""
+    return replace(frames, images=frames.images[:, :, ::-1].copy(), masks=frames.masks[:, :, ::-1].copy())
 
 
 def fit(outlines: Outlines) -> Fit:

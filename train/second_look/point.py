@@ -5,7 +5,7 @@ it (`train.export.degrade`). On frames that it was fitted to, the point would tr
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from train.networks.pranet import PraNetIF
 from train.networks.second_look import SecondLook
 from train.second_look.fit import BATCH, Weights
 
-__all__ = ["LeftOut", "choose"]
+__all__ = ["LeftOut", "choose", "recorded"]
 
 SEED = 0  # of the recorded frames' noise
 
@@ -54,11 +54,8 @@ def choose(
             "--data: an operating point needs val frames with a polyp and frames without one, and "
             f"{'each' if has_polyp.all() else 'none'} of the {len(frames)} shows one. Add a source"
         )
-    rng = np.random.default_rng(SEED)
-    recorded = np.stack([as_recorded(image[..., ::-1], rng)[..., ::-1] for image in frames.images])
-    views = {"stills": frames.images, "recorded": recorded}
     seen: dict[str, Any] = {}
-    for name, images in views.items():
+    for name, images in (("stills", frames.images), ("recorded", recorded(frames).images)):
         found = _probability(network, base, images, folds, fits)
         seen[name] = found[has_polyp], truth[has_polyp], found[~has_polyp]
     point = choose_operating_point(*(np.concatenate(parts) for parts in zip(*seen.values(), strict=True)))
@@ -70,6 +67,13 @@ def choose(
         for name, arrays in seen.items()
     }
     return LeftOut(point, outcomes)
+
+
+def recorded(frames: Frames) -> Frames:
+    """The frames as a stream gives them."""
+    rng = np.random.default_rng(SEED)
+    images = [as_recorded(image[..., ::-1], rng)[..., ::-1] for image in frames.images]  # BGR there
+    return replace(frames, images=np.stack(images))
 
 
 @torch.no_grad()
