@@ -146,7 +146,7 @@ def test_the_command_writes_a_checkpoint_that_has_seen_the_frames(
         app, [str(checkpoint), "--data", f"{clinic}:half", "--size", "64", "-o", str(out)]
     )
     assert code == 0
-    assert " outlines on validation frames, " in capsys.readouterr().out
+    assert " outlines on validation frames and on their mirrored recordings, " in capsys.readouterr().out
     looked, base = load_checkpoint(out), load_checkpoint(checkpoint)
     assert load_network(looked).second_look is not None
     assert looked.second_look is not None

@@ -38,7 +38,7 @@ from train.export.parity import EXACT, HALF_WEIGHTS, Tolerance, check, reference
 from train.publish import published
 from train.weights import save_weights
 
-__all__ = ["export_bundle", "sources_of"]
+__all__ = ["export_bundle", "of_second_look", "sources_of"]
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def export_bundle(
     files = dict(FILES)
     side = trained.recipe.final_size if side is None else side
     encoder = cast(str, trained.spec.encoder)
-    look_point, look_outcomes = _of_second_look(checkpoint, trained, side)
+    look_point, look_outcomes = of_second_look(checkpoint, trained, side)
     spec = EngineSpec(name, trained.spec.name, encoder, side, side, **asdict(PLAIN), files=files)
     crops = trained.recipe.picture_crop
     held_out = load_held_out(sources, spec.size, picture_crop=crops)
@@ -113,7 +113,7 @@ def export_bundle(
     return spec
 
 
-def _of_second_look(
+def of_second_look(
     checkpoint: Path, trained: Checkpoint, side: int
 ) -> tuple[OperatingPoint | None, dict[str, Any]]:
     """The operating point that came with a second look, and what it gave; see `train.second_look.point`.

@@ -186,7 +186,7 @@ def _of_second_look(outcomes: Mapping[str, Any] | None) -> str:
         return ""
     found = ", ".join(
         f"{of['operating']['sensitivity']:.1%} of polyps found and {of['operating']['false_outlines']:.1%} "
-        f"of polyp-free frames outlined on {view} frames"
+        f"of polyp-free frames outlined on the {view}"
         for view, of in outcomes.items()
     )
     return (

@@ -93,9 +93,9 @@ def _described(outlines: Outlines, fitted: Fit) -> str:
         least = np.quantile(confidence[is_polyp], 1 - KEPT)
         left.append(float(np.mean(confidence[~is_polyp] >= least)))
     return (
-        f"{len(is_polyp)} outlines on validation frames and on their mirrored recordings, {is_polyp.sum()} of "
-        f"polyps. Where {KEPT:.0%} of these stay, so do {left[0]:.1%} of the others by their mean probability, "
-        f"and {left[1]:.1%} with a second look that was fitted to other groups"
+        f"{len(is_polyp)} outlines on validation frames and on their mirrored recordings, {is_polyp.sum()} "
+        f"of polyps. Where {KEPT:.0%} of these stay, so do {left[0]:.1%} of the others by their mean "
+        f"probability, and {left[1]:.1%} with a second look that was fitted to other groups"
     )
 
 

@@ -25,6 +25,7 @@ from train.export import golden
 from train.export.bundle import export_bundle, sources_of
 from train.export.heldout import load_held_out
 from train.export.judgement import PRECISION_COST
+from train.export.operating_point import OperatingPoint
 from train.export.parity import Tolerance
 
 SIDE = 64
@@ -221,3 +222,21 @@ def test_validation_frames_are_what_the_runtime_would_see(mini_source: Source):
     assert held_out.has_polyp.tolist() == [index % 4 != 3 for index in range(10, 20)]
     red = held_out.frames[0][held_out.truth[0]].mean(axis=0)
     assert np.argmax(red) == 2  # BGR
+
+
+def test_a_second_look_brings_its_operating_point_and_its_size(
+    redness_checkpoint: Path, tmp_path: Path, mini_source: Source
+):
+    trained = load_checkpoint(redness_checkpoint)
+    point = {"threshold": 0.4, "minimum_area": 0.002, "minimum_confidence": 0.6}
+    looked = dataclasses.replace(
+        trained, second_look={"size": 96, "point": point, "outcomes": {"stills": {}}}
+    )
+    save_checkpoint(tmp_path / "looked.pt", looked)
+    with pytest.raises(
+        InputError, match=r"was fitted at 96 px, the bundle has 64\. Give --size 96, or fit it"
+    ):
+        exported(tmp_path / "looked.pt", tmp_path / "redness", mini_source)
+    chosen, outcomes = export.of_second_look(tmp_path / "looked.pt", looked, 96)
+    assert (chosen, outcomes) == (OperatingPoint(**point), {"left_out_groups": {"stills": {}}})
+    assert export.of_second_look(redness_checkpoint, trained, 96) == (None, {})

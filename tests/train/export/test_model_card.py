@@ -1,6 +1,7 @@
 """Test figures recorded in a bundle's spec and card."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,18 @@ def test_the_card_is_written_from_the_spec(folder: Path):
     assert "| fp32 | recorded | 0.9100 | 0.9100 | 90.0% | 90.0% | 12.5% | 12.5% |" in card
     assert "| kvasir-seg:a | 0.9100 |" in card
     assert "| masks against FP32's | 1.0000 |" in card
+
+
+def test_the_card_says_what_a_second_look_gave_on_groups_that_it_was_not_fitted_to(folder: Path):
+    spec = read_spec(folder / "spec.json")
+    outcomes = {view: {"half": OUTCOME, "operating": OUTCOME} for view in ("stills", "recorded")}
+    validation = spec.metrics["validation"] | {"left_out_groups": outcomes}
+    write_spec(replace(spec, metrics=spec.metrics | {"validation": validation}), folder / "spec.json")
+    write_model_card(folder)
+    found = "90.0% of polyps found and 12.5% of polyp-free frames outlined on"
+    assert f"{found} the stills, {found} the recorded.\n\nOperating point: threshold 0.55" in (
+        folder / "MODEL_CARD.md"
+    ).read_text().replace("outlined\non", "outlined on")
 
 
 def test_recorded_figures_stand_in_spec_and_card(folder: Path, report: dict[str, Any], tmp_path: Path):
