@@ -2,7 +2,8 @@
 
 Runs that go on from one checkpoint, each with a seed or an emphasis of its own, end in one basin of the loss,
 and the mean of their weights often travels better than each (Wortsman et al., arXiv:2203.05482). It costs
-nothing at run time. Runs that did not begin with the same weights have nothing in common to average.
+nothing at run time. Runs that did not begin with the same weights have nothing in common to average. A run
+that deepened its encoder (`--init`) began with the same function, so it can be averaged with shallower ones.
 """
 
 import sys
@@ -19,7 +20,7 @@ from rtpolyp.terminal.command_line import make_app
 from train.checkpoint import Checkpoint, load_network, save_checkpoint
 from train.command_line import run_command_line
 from train.data import Frames, load_frames, parse_source
-from train.initial import load_initial
+from train.initial import as_deep_as, load_initial
 from train.leaks import check_unseen
 from train.validate import Validation, validate
 
@@ -46,7 +47,8 @@ def main(
     Parameters
     ----------
     checkpoint
-        best.pt of runs, or bundles: folders, or names of shipped ones.
+        best.pt of runs, or bundles: folders, or names of shipped ones. Where the encoder of the first is a
+        deeper one of the same family, the others are deepened to it.
     data
         DIR[:SPLIT], repeatable: data sets whose val parts are scored; those that the first was trained on.
     out
@@ -56,7 +58,8 @@ def main(
     """
     if size < STRIDE or size % STRIDE:
         raise InputError(f"--size {size}: not a multiple of {STRIDE}. Give e.g. 256 or 288")
-    members = {text: load_initial(text) for text in checkpoint}
+    loaded = [load_initial(text) for text in checkpoint]
+    members = {text: as_deep_as(loaded[0], one) for text, one in zip(checkpoint, loaded, strict=True)}
     mean = mean_of(members)
     sources = [parse_source(text) for text in data]
     check_unseen(sources, mean.seen, "the mean")

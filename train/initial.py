@@ -1,6 +1,7 @@
 """What a run begins with: ImageNet weights of its encoder, or with `--init` a bundle's or another run's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -14,7 +15,7 @@ from train.encoders.efficientnet_lite import VARIANTS, deepened
 from train.encoders.published import IMAGENET
 from train.networks import NetworkSpec
 
-__all__ = ["backbone_weights_for", "begin_with", "load_initial"]
+__all__ = ["as_deep_as", "backbone_weights_for", "begin_with", "load_initial"]
 
 NAMED = 4  # keys of each kind that an error lists
 
@@ -42,6 +43,19 @@ def load_initial(text: str) -> Checkpoint:
     path = Path(text)
     file = path if path.suffix == ".pt" else load_bundle(text).model("weights")
     return load_checkpoint(file).without_second_look()
+
+
+def as_deep_as(deep: Checkpoint, shallow: Checkpoint) -> Checkpoint:
+    """`shallow` as the same function on the encoder of `deep`, where both encoders are of one family.
+
+    The blocks that are added hold the weights of `deep` and add nothing. Raises InputError where the encoder
+    of `deep` is not the deeper one.
+    """
+    ours, theirs = deep.spec.encoder, shallow.spec.encoder
+    if ours == theirs or not {ours, theirs} <= VARIANTS.keys():
+        return shallow
+    weights = deepened(shallow.ema, cast(str, theirs), cast(str, ours), deep.ema)
+    return replace(shallow, ema=weights, spec=replace(shallow.spec, encoder=ours))
 
 
 def begin_with(network: nn.Module, spec: NetworkSpec, initial: Checkpoint) -> None:

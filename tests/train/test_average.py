@@ -11,7 +11,8 @@ from train.average import app, mean_of
 from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from train.command_line import run_command_line
 from train.data import Source, TrainingFile
-from train.networks import NetworkSpec
+from train.initial import as_deep_as
+from train.networks import NetworkSpec, create_network
 
 
 @pytest.fixture
@@ -36,6 +37,22 @@ def test_it_has_seen_what_any_member_has(member: Checkpoint):
     mean = mean_of({"a": member, "b": replace(member, earlier=(other,))})
     assert set(mean.seen) == {*member.files, other}
     assert mean.files == member.files
+
+
+def test_a_shallower_member_is_deepened_to_the_first(member: Checkpoint):
+    """The blocks that only the first has go on with half of what they add."""
+    shallow, deep = NetworkSpec("pranet-if"), NetworkSpec("pranet-if", "efficientnet-lite1")
+    torch.manual_seed(0)
+    one = replace(member, spec=shallow, ema=create_network(shallow, pretrained=False).state_dict())
+    first = replace(member, spec=deep, ema=create_network(deep, pretrained=False).state_dict())
+    mean = mean_of({"first": first, "one": as_deep_as(first, one)}).ema
+    added = "encoder._blocks.3."  # the second stage has one block more
+    for name in ("_depthwise_conv.weight", "_bn2.running_var"):
+        assert torch.equal(mean[added + name], first.ema[added + name])
+    assert torch.equal(mean[added + "_bn2.weight"], first.ema[added + "_bn2.weight"] / 2)
+    stem = "encoder._conv_stem.weight"
+    torch.testing.assert_close(mean[stem], (first.ema[stem] + one.ema[stem]) / 2)
+    assert as_deep_as(one, one) is one
 
 
 def test_the_command_scores_each_and_writes_the_mean(

