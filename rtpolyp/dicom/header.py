@@ -27,9 +27,9 @@ from pydicom.uid import (
     VLEndoscopicImageStorage,
 )
 
-from rtpolyp.errors import InputError
+from rtpolyp.errors import InputError, RtpolypError
 
-__all__ = ["NATIVE", "SINGLE_CODECS", "DicomFile", "number", "quiet", "read_header"]
+__all__ = ["NATIVE", "SINGLE_CODECS", "BadValue", "DicomFile", "number", "quiet", "read_header"]
 
 MOST_HEADER_BYTES = 4 << 20  # an hour's FrameTimeVector takes 0.5 MiB, a colour profile as much
 MOST_FRAMES = 1 << 20  # ten hours at 30 frames/s
@@ -50,6 +50,10 @@ STREAMS = tuple(
 )
 COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "MONOCHROME2")
 STREAM_COLOURS = (*COLOURS, "YBR_PARTIAL_420")
+
+
+class BadValue(ValueError):
+    """An attribute, named by its keyword, is missing or says nothing that can be used."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,31 +112,34 @@ def read_header(path: Path, *, max_pixels: int) -> DicomFile:
 
 
 @contextmanager
-def quiet(path: Path) -> Iterator[None]:
-    """Turn whatever pydicom raises on foreign bytes into an InputError without their values."""
+def quiet(path: Path, problem: str = "a broken DICOM file") -> Iterator[None]:
+    """Turn whatever pydicom raises on foreign bytes and values into an InputError without them."""
     try:
         with disable_value_validation():  # its warnings would repeat values
             yield
-    except InputError:
+    except (OSError, RtpolypError):
         raise
+    except BadValue as exc:
+        raise InputError(f"{path}: its {exc} is missing or cannot be used; export it again") from None
     except RecursionError:
         raise InputError(f"{path}: its sequences are nested too deeply; export it again") from None
     except MemoryError:
         raise InputError(f"{path}: asks for more memory than there is; export it again") from None
     except Exception as exc:  # a parser raises anything: struct.error, KeyError, NotImplementedError …
-        raise InputError(
-            f"{path}: a broken DICOM file ({type(exc).__name__}); copy or export it again"
-        ) from None
+        raise InputError(f"{path}: {problem} ({type(exc).__name__}); copy or export it again") from None
 
 
 def number(header: Dataset, keyword: str, *, least: int = 1, most: int, absent: int | None = None) -> int:
-    """A whole number of the header; raises ValueError for any other value, which `quiet` reports."""
+    """A whole number of the header; raises BadValue, which `quiet` reports, for any other value."""
     value = header.get(keyword)
     if value is None and absent is not None:
         return absent
-    found = int(value)
+    try:
+        found = int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise BadValue(keyword) from None
     if not least <= found <= most:
-        raise ValueError(keyword)
+        raise BadValue(keyword)
     return found
 
 

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
