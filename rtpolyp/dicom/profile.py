@@ -30,7 +30,7 @@ def deidentify(dataset: Dataset, salt: bytes) -> None:
 
     Each UID of an instance becomes another, the same in all objects of the same `salt`, which nobody keeps.
     """
-    _clean(dataset, salt)
+    _clean(dataset, salt, set())
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = METHOD
     code = Dataset()
@@ -40,7 +40,11 @@ def deidentify(dataset: Dataset, salt: bytes) -> None:
     dataset.LongitudinalTemporalInformationModified = "REMOVED"
 
 
-def _clean(dataset: Dataset, salt: bytes) -> None:
+def _clean(dataset: Dataset, salt: bytes, done: set[int]) -> None:
+    """Apply the table to a dataset and its items; an item that stands in two sequences is in `done` once."""
+    if id(dataset) in done:
+        return
+    done.add(id(dataset))
     for element in list(dataset):
         tag = (element.tag.group, element.tag.element)
         if element.tag.is_private:
@@ -57,7 +61,7 @@ def _clean(dataset: Dataset, salt: bytes) -> None:
             element.value = _other_uid(str(element.value), salt)
         elif element.VR == "SQ":
             for item in element.value:
-                _clean(item, salt)
+                _clean(item, salt, done)
 
 
 def _in_group(element: DataElement) -> bool:
