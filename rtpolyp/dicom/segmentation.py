@@ -10,12 +10,13 @@ from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, Segmentation
 from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import UID, VLEndoscopicImageStorage, generate_uid
+from pydicom.uid import UID, ExplicitVRLittleEndian, VLEndoscopicImageStorage, generate_uid
 
 from rtpolyp.dicom.origin import MAKER, Origin
 
-__all__ = ["Mask", "Network", "segmentation"]
+__all__ = ["SYNTAX", "Mask", "Network", "segmentation"]
 
+SYNTAX = ExplicitVRLittleEndian
 ABNORMAL = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")
 POLYP = CodedConcept("41329004", "SCT", "Polyp")
 NEURAL = CodedConcept("123109", "DCM", "Artificial Intelligence")

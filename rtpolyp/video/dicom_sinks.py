@@ -11,13 +11,12 @@ from pathlib import Path
 import av
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.uid import ExplicitVRLittleEndian
 from typing_extensions import Self
 
 from rtpolyp.dicom.header import quiet
 from rtpolyp.dicom.object_file import MOST_BYTES, write_object
 from rtpolyp.dicom.origin import Origin
-from rtpolyp.dicom.segmentation import Mask, Network, segmentation
+from rtpolyp.dicom.segmentation import SYNTAX, Mask, Network, segmentation
 from rtpolyp.dicom.video_object import Encoded, level_of, video_object
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.imaging.contour import fill_polygon
@@ -133,7 +132,7 @@ class DicomSegSink(_ObjectSink):
         made = segmentation(
             self._origin, self._size, list(self._segments.values()), self._masks, self._network
         )
-        write_object(self._path, made, ExplicitVRLittleEndian, self._work)
+        write_object(self._path, made, SYNTAX, self._work)
 
 
 class DicomVideoSink(_ObjectSink):
