@@ -17,6 +17,7 @@ __all__ = [
     "InputError",
     "OutputError",
     "RtpolypError",
+    "WrongResult",
 ]
 
 
@@ -58,6 +59,10 @@ class CorruptPlan(EngineError):
 
 class ForeignPlan(BackendError):
     """A TensorRT plan built for another card, version, flavour or system than this machine's."""
+
+
+class WrongResult(EngineError):
+    """An engine whose mask of the golden frame is not the one that its bundle promises."""
 
 
 class EngineBusy(EngineError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rtpolyp.errors import BackendError, RtpolypError
+from rtpolyp.errors import BackendError, EngineError, RtpolypError, WrongResult
 from rtpolyp.measure.installed import installed_version
 
 __all__ = ["Finding", "diagnose"]
@@ -26,6 +26,7 @@ class Finding:
     works: bool
     needed: bool  # without it, `rtpolyp run` cannot do its job
     detail: str  # versions, or why it does not work and what to do
+    wrong: bool = False  # what is computed here is not what the network computes
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,15 @@ class _Probe:
     fix: str = ""  # for exceptions that are not ours: those tell the remedy themselves
 
 
-def diagnose() -> list[Finding]:
-    """Try everything, in about ten seconds; never raises."""
-    return [_find(probe) for probe in _probes()]
+def diagnose(engine: str | None = None) -> list[Finding]:
+    """Try everything, in about fifteen seconds; never raises.
+
+    `engine` is the bundle, by name or folder, that the engines are tried with; by default the shipped one.
+    """
+    return [_find(probe) for probe in _probes(engine)]
 
 
-def _probes() -> list[_Probe]:
+def _probes(engine: str | None) -> list[_Probe]:
     reinstall = "pip install --force-reinstall rtpolyp"
     return [
         _Probe("system", _system),
@@ -50,13 +54,14 @@ def _probes() -> list[_Probe]:
         _Probe("OpenCV", partial(_module, "cv2"), needed=True, fix=SYSTEM_LIBRARIES),
         _Probe("PyAV", partial(_module, "av"), needed=True, fix="pip install av"),
         _Probe("codecs", _codecs, needed=True, fix="pip install --force-reinstall av"),
-        _Probe("bundle", _bundle, needed=True, fix=reinstall),
+        _Probe("bundle", partial(_bundle, engine), needed=True, fix=reinstall),
         _Probe("NVIDIA card", _card, fix="install NVIDIA's driver; nvidia-smi must list the card"),
         _Probe("TensorRT", partial(_flavour, "tensorrt"), fix=reinstall),
         _Probe("TensorRT for RTX", partial(_flavour, "tensorrt-rtx"), fix=reinstall),
         _Probe("pycuda", _pycuda, fix="python scripts/install_pycuda.py"),
-        *(_Probe(f"backend {name}", partial(_backend, name), fix=reinstall) for name in _backends()),
-        _Probe("engine auto", _automatic, needed=True, fix=reinstall),
+        *(_Probe(f"backend {name}", partial(_backend, name, engine), fix=reinstall) for name in _backends()),
+        _Probe("engine auto", partial(_answer, "auto", "auto", engine), needed=True, fix=reinstall),
+        _Probe("golden frame", partial(_golden, engine), fix=reinstall),
         _Probe("display", _display, fix=SYSTEM_LIBRARIES),
         _Probe("calibration cache", _cache, fix="set RTPOLYP_CACHE to a folder that can be written"),
         _Probe("training", _training, fix='pip install "rtpolyp[train]"'),
@@ -67,7 +72,7 @@ def _find(probe: _Probe) -> Finding:
     try:
         return Finding(probe.name, True, probe.needed, probe.look())
     except RtpolypError as exc:
-        return Finding(probe.name, False, probe.needed, str(exc))
+        return Finding(probe.name, False, probe.needed, str(exc), wrong=isinstance(exc, WrongResult))
     except Exception as exc:  # a broken library may raise anything, and the next line is still wanted
         reason = " ".join(str(exc).split()) or type(exc).__name__
         return Finding(probe.name, False, probe.needed, f"{reason}; {probe.fix}")
@@ -98,11 +103,11 @@ def _codecs() -> str:
     return describe_codecs()
 
 
-def _bundle() -> str:
+def _bundle(engine: str | None) -> str:
     from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles, load_bundle
 
-    spec = load_bundle(DEFAULT_BUNDLE).spec
-    others = [name for name in known_bundles() if name != DEFAULT_BUNDLE]
+    spec = load_bundle(engine or DEFAULT_BUNDLE).spec
+    others = [name for name in known_bundles() if name != spec.name]
     also = f"; also {', '.join(others)}" if others else ""
     return f"{spec.name}, {spec.width}x{spec.height}, digest {spec.digest}, all files whole{also}"
 
@@ -140,27 +145,48 @@ def _backends() -> tuple[str, ...]:
     return tuple(BACKENDS)
 
 
-def _backend(name: str) -> str:
+def _backend(name: str, engine: str | None) -> str:
     from rtpolyp.inference.backends import BACKENDS
 
-    return _answer(name, precision=BACKENDS[name].probe_precision)
+    return _answer(name, BACKENDS[name].probe_precision, engine)
 
 
-def _automatic() -> str:
-    """What `rtpolyp run` would take, and why."""
-    return _answer("auto", precision="auto")
-
-
-def _answer(backend: str, precision: str) -> str:
-    """Run one frame; the engine's own description."""
+def _answer(backend: str, precision: str, engine: str | None) -> str:
+    """Run one frame; the engine's own description, which for "auto" is what `rtpolyp run` would take."""
     import numpy as np
 
-    from rtpolyp.inference import open_engine
+    from rtpolyp.inference.bundle import DEFAULT_BUNDLE
+    from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 
-    with open_engine(backend=backend, precision=precision, optimise_for="throughput") as engine:
-        frame = np.zeros((1, engine.spec.height, engine.spec.width, 3), np.uint8)
-        engine.submit(frame).result(60)
-        return engine.description
+    recipe = EngineRecipe(engine or DEFAULT_BUNDLE, backend, precision, optimise_for="throughput")
+    with open_guarded(recipe) as opened:
+        frame = np.zeros((1, opened.spec.height, opened.spec.width, 3), np.uint8)
+        opened.submit(frame).result(60)
+        return opened.description
+
+
+def _golden(engine: str | None) -> str:
+    """Compare the golden frame's mask in every precision of every backend that opens here."""
+    from rtpolyp.inference.backends import BACKENDS
+    from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
+    from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
+    from rtpolyp.measure.golden import check_golden, read_golden
+
+    bundle = load_bundle(engine or DEFAULT_BUNDLE)
+    if (golden := read_golden(bundle)) is None:
+        raise BackendError(f"{bundle.spec.name} has none: export the bundle again, which adds one")
+    passed: dict[str, list[str]] = {}
+    for name, backend in BACKENDS.items():
+        for precision in backend.precisions:
+            try:
+                opened = open_guarded(EngineRecipe(engine or DEFAULT_BUNDLE, name, precision))
+            except EngineError:  # the backend's own line tells why
+                continue
+            with opened:
+                passed.setdefault(name, []).append(str(check_golden(opened, golden, precision)))
+    if not passed:
+        raise BackendError("no backend opens that could be compared")
+    return "as exported: " + "; ".join(f"{name} {', '.join(checks)}" for name, checks in passed.items())
 
 
 def _display() -> str:

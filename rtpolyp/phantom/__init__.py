@@ -18,7 +18,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.phantom.camera import FARTHEST, Camera
 from rtpolyp.phantom.colon import LENGTH, PolypLook, PolypSite, build_colon
 
-__all__ = ["PhantomFrame", "PolypLook", "render_phantom"]
+__all__ = ["SMALLEST", "PhantomFrame", "PolypLook", "render_phantom"]
 
 SPEED = 0.75  # radii a second
 LINGERING = 0.6  # of the speed that is taken off beside a polyp

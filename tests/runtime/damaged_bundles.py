@@ -168,6 +168,8 @@ def _on(function: Callable[..., object], *arguments: object) -> Damage:
     return _part(change_graph, lambda graph: function(graph, *arguments))
 
 
+TEXTS = ("name", "input_name", "output_name")
+
 REFUSED: dict[str, Damage] = {
     **{
         f"{field} is {label}": _part(change_spec, **{field: value})
@@ -176,7 +178,7 @@ REFUSED: dict[str, Damage] = {
     },
     **{
         f"{field} is {label}": _part(change_spec, **{field: VALUES[label]})
-        for field in ("files", "sha256", "input_name", "output_name", "metrics", "trained_on", "name")
+        for field in (*TEXTS, "files", "sha256", "metrics", "trained_on", "golden")
         for label in ("null", "list", "huge")
     },
     **{

@@ -204,9 +204,14 @@ def _test_lines(test: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 def _file_table(spec: EngineSpec, folder: Path) -> Iterator[str]:
     yield from ("| file | bytes | SHA-256 |", "|---|---|---|")
-    for name in (*sorted(spec.sha256), SPEC):
+    golden = [spec.golden["frame"]] if spec.golden else []
+    for name in (*sorted(spec.sha256), *golden, SPEC):
         path = folder / name
         yield f"| {name} | {path.stat().st_size:,} | `{sha256_of(path)}` |"
+    if golden:
+        yield ""
+        yield f"`{golden[0]}` shows a phantom that a program drew, no patient. `spec.json` holds its mask in"
+        yield "each precision, with which `rtpolyp doctor` compares what a machine makes of it."
 
 
 def _figure(value: float | None, form: str) -> str:

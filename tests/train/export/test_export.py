@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,16 @@ import pytest
 import train.export.bundle as export
 import train.export.judgement as judgement
 from rtpolyp.errors import EngineError, InputError, OutputError
+from rtpolyp.imaging.training_sources import TrainingSources
 from rtpolyp.inference import open_engine
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.openvino import OpenVinoEngine
-from rtpolyp.spec import image_fingerprint, sha256_of
+from rtpolyp.measure.golden import check_golden, read_golden
+from rtpolyp.spec import image_fingerprint, sha256_of, write_spec
 from train.checkpoint import load_checkpoint, load_network, save_checkpoint
+from train.command_line import run_command_line
 from train.data import Source
+from train.export import golden
 from train.export.bundle import export_bundle, sources_of
 from train.export.heldout import load_held_out
 from train.export.judgement import PRECISION_COST
@@ -39,7 +44,7 @@ def bundle_folder(
 
 def test_the_bundle_is_whole_and_alone(bundle_folder: Path):
     assert sorted(path.name for path in bundle_folder.iterdir()) == [
-        "MODEL_CARD.md", "model.int8.onnx", "model.onnx", "spec.json", "weights.pt",
+        "MODEL_CARD.md", "golden.png", "model.int8.onnx", "model.onnx", "spec.json", "weights.pt",
     ]  # fmt: skip
     assert list(bundle_folder.parent.iterdir()) == [bundle_folder]
     bundle = load_bundle(bundle_folder)
@@ -73,7 +78,29 @@ def test_the_spec_tells_what_it_was_made_of_and_is_worth(bundle_folder: Path, mi
     assert precisions["fp32"]["agreement"] == 1
     assert 0.95 < precisions["int8"]["agreement"] < 1
     assert len(spec.metrics["parity"]) == 4
+    known = TrainingSources.of(spec.appearance)
+    assert known is not None
+    assert known.names == (mini_source.name,)
+    assert known.frames == (len(mini_source.pairs("train")),)
     json.loads((bundle_folder / "spec.json").read_text(), parse_constant=pytest.fail)  # no NaN
+
+
+def test_the_golden_frame_is_in_it_with_a_mask_of_each_precision(bundle_folder: Path):
+    bundle = load_bundle(bundle_folder)
+    expected = read_golden(bundle)
+    assert expected.masks.keys() == set(OpenVinoEngine.precisions(bundle))
+    with open_engine(bundle_folder, precision="fp32", backend="openvino") as engine:
+        assert check_golden(engine, expected, "fp32").equal
+
+
+def test_an_earlier_bundle_is_given_one(bundle_folder: Path, tmp_path: Path):
+    earlier = shutil.copytree(bundle_folder, tmp_path / "redness")
+    spec = load_bundle(earlier).spec
+    write_spec(dataclasses.replace(spec, golden={}), earlier / "spec.json")
+    (earlier / "golden.png").unlink()
+    assert run_command_line(golden.app, [str(earlier)]) == 0
+    assert load_bundle(earlier).spec == spec
+    assert f"{sha256_of(earlier / 'golden.png')}" in (earlier / "MODEL_CARD.md").read_text()
 
 
 def test_the_files_name_what_they_are_and_no_path_of_this_machine(bundle_folder: Path, mini_source: Source):
