@@ -47,6 +47,7 @@ class EngineSpec:
     output_name: str = "probability"
     metrics: dict[str, Any] = field(default_factory=dict)  # measured figures, by data set and convention
     training: dict[str, Any] = field(default_factory=dict)  # recipe, seed, data parts, versions
+    appearance: dict[str, Any] = field(default_factory=dict)  # of the training frames; see TrainingSources
     trained_on: tuple[str, ...] = ()  # image_fingerprint of every training and validation image
     golden: dict[str, Any] = field(default_factory=dict)  # as rtpolyp.measure.golden; empty: none
     schema: int = SCHEMA

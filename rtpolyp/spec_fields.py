@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rtpolyp.errors import EngineError
 
 __all__ = ["MULTIPLE", "SCHEMA", "check_field"]
@@ -17,6 +20,10 @@ MAX_FILES = 64
 MAX_IMAGES = 200_000
 MAX_DEPTH = 16  # of metrics and training
 MAX_NUMBER = 1e300
+MAX_TRAITS = 32  # of appearance
+MAX_SOURCES = 64
+SMALLEST_VARIANCE = 1e-9
+MAX_TRAIT = 1e6  # a mean, a covariance or a limit; brightness has the largest, 255 and its square
 MAX_RUNS = 100_000  # characters of a mask's run lengths
 MAX_SHOWN = 120  # characters of a value in a message
 
@@ -24,6 +31,8 @@ NAME = re.compile(r"\w[\w.+ @=-]{0,99}")
 ROLE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 FILE = re.compile(r"\w[\w.+-]{0,99}")
 TENSOR = re.compile(r"[\w./:+-]{1,200}")
+TRAIT = re.compile(r"[a-z][a-z ]{0,31}")
+SOURCE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 RUNS = re.compile(r"[0-9]{1,8}( [0-9]{1,8})*")
@@ -105,6 +114,55 @@ def _are_fingerprints(value: object) -> bool:
     return isinstance(value, tuple) and len(value) <= MAX_IMAGES and all(map(is_one, value))
 
 
+def _is_appearance(value: object) -> bool:
+    """Whether it is empty, or what TrainingSources reads: means and covariances of the sources' traits."""
+    if value == {}:
+        return True
+    if not isinstance(value, Mapping) or value.keys() != {"traits", "limit", "sources"}:
+        return False
+    traits, limit, sources = value["traits"], value["limit"], value["sources"]
+    return (
+        isinstance(traits, list)
+        and 0 < len(traits) <= MAX_TRAITS
+        and all(map(_matches(TRAIT), traits))
+        and len(set(traits)) == len(traits)
+        and _is_real(limit)
+        and 0 < limit <= MAX_TRAIT
+        and isinstance(sources, Mapping)
+        and 0 < len(sources) <= MAX_SOURCES
+        and all(map(_matches(SOURCE), sources))
+        and all(_is_source(one, len(traits)) for one in sources.values())
+    )
+
+
+def _is_source(value: object, traits: int) -> bool:
+    if not isinstance(value, Mapping) or value.keys() != {"frames", "mean", "covariance"}:
+        return False
+    frames, mean, covariance = value["frames"], value["mean"], value["covariance"]
+    return (
+        _is_whole(frames)
+        and 0 < frames <= MAX_IMAGES
+        and _is_vector(mean, traits)
+        and isinstance(covariance, list)
+        and len(covariance) == traits
+        and all(_is_vector(row, traits) for row in covariance)
+        and _is_positive_definite(np.array(covariance, np.float64))
+    )
+
+
+def _is_vector(value: object, length: int) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == length
+        and all(_is_real(one) and abs(one) <= MAX_TRAIT for one in value)
+    )
+
+
+def _is_positive_definite(matrix: NDArray[np.float64]) -> bool:
+    """Whether distances can be measured by it: each direction has a spread that rounding does not hide."""
+    return bool((matrix == matrix.T).all() and np.linalg.eigvalsh(matrix).min() > SMALLEST_VARIANCE)
+
+
 def _is_golden(value: Any) -> bool:
     """Empty, or a frame's file and hash, and for each precision a mask's run lengths and hash."""
     if not (isinstance(value, Mapping) and value):
@@ -156,6 +214,11 @@ FIELDS: dict[str, _Field] = {
     "output_name": _TENSOR,
     "metrics": _PLAIN,
     "training": _PLAIN,
+    "appearance": _Field(
+        f"empty, or up to {MAX_TRAITS} traits, a limit above 0, and up to {MAX_SOURCES} sources with frames, "
+        "a mean of each trait and a positive definite covariance of all",
+        _is_appearance,
+    ),
     "trained_on": _Field("a list of fingerprints, 16 hexadecimal digits each", _are_fingerprints),
     "golden": _Field("an object of frame, sha256 and masks, FP32's among them", _is_golden),
     "schema": _Field(

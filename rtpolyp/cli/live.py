@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, PictureFlags
+from rtpolyp.cli.say_engine import say_engine
 from rtpolyp.cli.window import open_window
 from rtpolyp.live.controls import HELP
 from rtpolyp.run import open_live_engine, run_live
@@ -42,7 +43,7 @@ def live(
         console = make_console(lines)
         network = stack.enter_context(open_live_engine(engine.recipe(optimise_for="latency")))
         source = stack.enter_context(open_live(video, options=reading.options(audio=bool(outputs.audio))))
-        console.print(network.description, highlight=False)
+        say_engine(network, console)
         window = open_window(source.name, needed=not writes) if output.display or not writes else None
         if window is not None:
             stack.enter_context(window)

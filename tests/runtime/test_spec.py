@@ -15,6 +15,21 @@ from rtpolyp.bounded_files import parse_json
 from rtpolyp.errors import EngineError
 from rtpolyp.spec import EngineSpec, parse_spec, read_spec, write_spec
 
+SOURCE: dict[str, Any] = {"frames": 9, "mean": [0.7, 1], "covariance": [[0.1, 0], [0, 2.0]]}
+WRONG_SOURCES: list[dict[str, Any]] = [
+    {"frames": 0},
+    {"mean": [0.7]},
+    {"mean": [0.7, math.inf]},
+    {"covariance": [[0.1, 0]]},
+    {"covariance": [[0.1, 0.2], [0, 2.0]]},
+    {"covariance": [[1, 1], [1, 1]]},
+    {"other": 1},
+]
+APPEARANCE: dict[str, Any] = {
+    "traits": ["redness", "fine detail"],
+    "limit": 4.5,
+    "sources": {"kvasir-seg:a": SOURCE},
+}
 SOUND: dict[str, Any] = {
     "name": "tiny",
     "network": "pranet-if",
@@ -30,6 +45,7 @@ SOUND: dict[str, Any] = {
     "output_name": "probability",
     "metrics": {"validation": {"dice": 0.9, "by_source": [1, None, "text", True]}},
     "training": {"seed": 7},
+    "appearance": APPEARANCE,
     "trained_on": ["0123456789abcdef"],
     "golden": {
         "frame": "golden.png",
@@ -121,6 +137,11 @@ def test_any_json_value_in_any_field(field: str, value: object):
         ("sha256", [None, {"model.onnx": None}, {"model.onnx": "0" * 63}, {"model.onnx": "G" * 64}]),
         ("input_name", [None, 7, "", "x" * 5000, "a b", "a\x00"]),
         ("metrics", [None, [], {"dice": math.nan}, {"dice": 10**400}]),
+        ("appearance", [None, [], {"traits": []}, {**APPEARANCE, "other": 1}, {**APPEARANCE, "limit": 0}]),
+        ("appearance", [{**APPEARANCE, "limit": math.nan}, {**APPEARANCE, "traits": ["redness", "redness"]}]),
+        ("appearance", [{**APPEARANCE, "traits": ["redness"]}, {**APPEARANCE, "sources": {}}]),
+        ("appearance", [{**APPEARANCE, "sources": {f"s{i}": SOURCE for i in range(65)}}]),
+        ("appearance", [{**APPEARANCE, "sources": {"a": SOURCE | wrong}} for wrong in WRONG_SOURCES]),
         ("trained_on", [None, {}, [7], ["0" * 15], ["0" * 16, "x" * 16]]),
         ("schema", [None, "1", 2, 0, True, 1.0]),
     ],

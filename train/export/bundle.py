@@ -27,6 +27,7 @@ from rtpolyp.spec import EngineSpec, image_fingerprint, sha256_of, write_spec
 from train.checkpoint import Checkpoint, load_checkpoint, load_network
 from train.data import Source
 from train.encoders.encoder import encoder_of
+from train.export.appearance import describe_sources
 from train.export.graph import ByteNetwork, half_weights, to_onnx
 from train.export.heldout import HeldOut, dice_per_frame, load_frames_of, load_held_out, probabilities
 from train.export.int8 import quantise
@@ -101,6 +102,7 @@ def export_bundle(
             sha256={file: sha256_of(staging / file) for file in files.values()},
             metrics={"validation": validation, "parity": parity},
             training=_training(trained, sources, len(calibration)),
+            appearance=describe_sources(bundle, sources, seed).to_dict(),
             trained_on=_fingerprints(trained, held_out),
         )
         spec = replace(spec, golden=make_golden(Bundle(staging, spec)))

@@ -12,6 +12,7 @@ import pytest
 import train.export.bundle as export
 import train.export.judgement as judgement
 from rtpolyp.errors import EngineError, InputError, OutputError
+from rtpolyp.imaging.training_sources import TrainingSources
 from rtpolyp.inference import open_engine
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.openvino import OpenVinoEngine
@@ -77,6 +78,10 @@ def test_the_spec_tells_what_it_was_made_of_and_is_worth(bundle_folder: Path, mi
     assert precisions["fp32"]["agreement"] == 1
     assert 0.95 < precisions["int8"]["agreement"] < 1
     assert len(spec.metrics["parity"]) == 4
+    known = TrainingSources.of(spec.appearance)
+    assert known is not None
+    assert known.names == (mini_source.name,)
+    assert known.frames == (len(mini_source.pairs("train")),)
     json.loads((bundle_folder / "spec.json").read_text(), parse_constant=pytest.fail)  # no NaN
 
 
