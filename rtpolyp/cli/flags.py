@@ -25,8 +25,8 @@ __all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlag
 
 Switch = Parameter(negative="")  # has no --no-…
 ENGINE_HELP = (
-    f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file; "
-    f"{DEFAULT_BUNDLE} by default."
+    f"A bundle's name ({', '.join(known_bundles())}) or folder, a TensorRT plan's file, or a server's "
+    f"grpc://HOST:PORT/MODEL (or grpcs, http, https); {DEFAULT_BUNDLE} by default."
 )
 BACKEND_HELP = f"auto takes the first that works here of {', '.join(BACKENDS)}."
 PRECISION_HELP = f"auto, {', '.join(PRECISIONS)}; auto measures which is fastest on this processor, once."
