@@ -127,8 +127,10 @@ class Pool:
             handle = ray.remote(Worker).options(num_cpus=self._cpus, max_restarts=0, **card).remote(self._job)
             actor = _Actor(next(self._numbers), handle)
             self._actors[actor.number] = actor
-            if len(self._actors) == 1 or self.engine is not None:
+            if self.engine is not None:
                 self._open(actor)
+        if self.engine is None and not self._tasks:
+            self._open(next(iter(self._actors.values())))
 
     def _open(self, actor: _Actor) -> None:
         self._tasks[actor.handle.open.remote(self.engine)] = actor, None

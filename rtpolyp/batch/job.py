@@ -10,7 +10,7 @@ from rtpolyp.checks import require_number
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.pipeline import settings_for
-from rtpolyp.settings import Settings
+from rtpolyp.settings import Settings, Style
 from rtpolyp.spec import EngineSpec
 from rtpolyp.tracking.tracker import MEMORY_MS
 from rtpolyp.video.input_options import InputOptions
@@ -31,6 +31,7 @@ class Job:
     out: str  # folder or URI
     recipe: EngineRecipe = ONE_THREAD
     threshold: float | None = None  # the bundle's own by default
+    style: Style = "outline"  # of the overlays
     crop: Crop = "auto"
     options: InputOptions = USUAL
     overlay: bool = False  # write videos with the outlines
@@ -39,11 +40,13 @@ class Job:
     chunk_seconds: float = CHUNK_SECONDS
 
     def __post_init__(self) -> None:
+        if self.recipe.threads is not None:
+            require_number("threads", self.recipe.threads, least=1, example="processors, e.g. 1")
         require_number("chunk_seconds", self.chunk_seconds, above=0, example="seconds, e.g. 60")
 
     def settings(self, spec: EngineSpec) -> Settings:
         """The bundle's settings with what was asked for."""
-        return settings_for(spec, threshold=self.threshold)
+        return settings_for(spec, threshold=self.threshold, style=self.style)
 
 
 @dataclass(frozen=True)

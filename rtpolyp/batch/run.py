@@ -11,17 +11,23 @@ from rtpolyp.batch.products import PLACES
 from rtpolyp.batch.schedule import Progress, Schedule
 from rtpolyp.batch.storage import Storage, find_videos
 from rtpolyp.batch.summary import ArchiveSummary, VideoSummary, archive_of, csv_of
+from rtpolyp.checks import require_number
 
 __all__ = ["BatchSummary", "Workers", "run_batch"]
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Where a batch runs."""
+    """Where a batch runs; raises InputError where a field is not what its line says."""
 
     ray_address: str | None = None  # of a cluster; None: Ray on this machine
     limit: int | None = None  # of workers; as many as there is room for by default
     gpus: float = 0.0  # share of a card that each takes
+
+    def __post_init__(self) -> None:
+        if self.limit is not None:
+            require_number("workers", self.limit, least=1, example="a whole number such as 8")
+        require_number("gpus", self.gpus, least=0, example="a share such as 0.25")
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,16 @@
 """`rtpolyp batch`: many videos, on all processors or a cluster, into tables."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 from rich.console import Console
 
 from rtpolyp.batch.job import Job
 from rtpolyp.batch.run import BatchSummary, Workers, run_batch
 from rtpolyp.batch.schedule import Progress
-from rtpolyp.cli.flags import EngineFlags, InputFlags
-from rtpolyp.errors import InputError
-from rtpolyp.imaging.picture import parse_crop
+from rtpolyp.cli.flags import EngineFlags, InputFlags, PictureFlags, Switch
 from rtpolyp.report.charts import clock
 from rtpolyp.terminal.console import make_console, progress_bar
 
@@ -22,22 +20,65 @@ BAD_VIDEOS = 2  # exit code: some videos could not be read, or only in part
 MIB = 2**20
 
 
+@Parameter(name="*", group=Group("Output", sort_key=1))
+@dataclass(frozen=True)
+class BatchOutputFlags:
+    """What is written, and where.
+
+    Parameters
+    ----------
+    output
+        The folder or address to write to; on a cluster, one that all machines share.
+    overlay
+        Write videos with the outlines, too.
+    coco
+        Write COCO files, too.
+    pages
+        Write a web page a video, with thumbnails.
+    keep_going
+        Exit with 0 although some videos could not be read; they are listed in any case.
+    """
+
+    output: Annotated[str, Parameter(name=["--output", "-o"])]
+    overlay: Annotated[bool, Switch] = False
+    coco: Annotated[bool, Switch] = False
+    pages: Annotated[bool, Parameter(negative="--no-pages")] = True
+    keep_going: Annotated[bool, Switch] = False
+
+
+@Parameter(name="*", group=Group("Ray", sort_key=5))
+@dataclass(frozen=True)
+class RayFlags:
+    """Where it runs.
+
+    Parameters
+    ----------
+    ray_address
+        A running Ray: auto, HOST:PORT or ray://HOST:PORT; one is started on this machine by default.
+    workers
+        At most so many; by default one for each --threads processors, of which a worker has 1.
+    gpus
+        Share of a card that each worker takes, e.g. 0.25.
+    """
+
+    ray_address: str | None = None
+    workers: int | None = None
+    gpus: float = 0.0
+
+    def where(self) -> Workers:
+        """As batches take it; raises InputError."""
+        return Workers(self.ray_address, self.workers, self.gpus)
+
+
 def batch(
     sources: list[str],
     /,
     *,
-    output: Annotated[str, Parameter(name=["--output", "-o"])],
-    overlay: Annotated[bool, Parameter(negative="")] = False,
-    coco: Annotated[bool, Parameter(negative="")] = False,
-    pages: bool = True,
+    output: BatchOutputFlags,
     engine: EngineFlags = EngineFlags(),  # noqa: B008 # frozen
-    threshold: float | None = None,
-    crop: str = "auto",
+    picture: PictureFlags = PictureFlags(),  # noqa: B008
     reading: InputFlags = InputFlags(),  # noqa: B008
-    ray_address: str | None = None,
-    workers: int | None = None,
-    gpus: float = 0.0,
-    keep_going: Annotated[bool, Parameter(negative="")] = False,
+    ray: RayFlags = RayFlags(),
 ) -> int:
     """Outline polyps on many videos, and write tables, a summary and a page a video.
 
@@ -47,32 +88,19 @@ def batch(
     ----------
     sources
         Videos, folders, globs, and addresses such as s3://BUCKET/FOLDER.
-    output
-        The folder or address to write to; on a cluster, one that all machines share.
-    overlay
-        Write videos with the outlines, too.
-    coco
-        Write COCO files, too.
-    pages
-        Write a web page a video, with thumbnails.
-    threshold
-        Probability from which a pixel is polyp; the bundle's own by default.
-    crop
-        The endoscope's picture in the frame: auto, off, or x,y,w,h.
-    ray_address
-        A running Ray: auto, HOST:PORT or ray://HOST:PORT; one is started on this machine by default.
-    workers
-        At most so many; by default one for each --threads processors, of which each worker has 1.
-    gpus
-        Share of a card that each worker takes, e.g. 0.25.
-    keep_going
-        Exit with 0 although some videos could not be read; they are listed in any case.
     """
-    for name, value, least in (("workers", workers, 1), ("gpus", gpus, 0)):
-        if value is not None and not value >= least:
-            raise InputError(f" {value}: give {least} or more", parameter=name)
-    recipe = replace(engine.recipe(optimise_for="throughput"), threads=engine.threads or 1)
-    job = Job(output, recipe, threshold, parse_crop(crop), reading.options(), overlay, coco, pages)
+    recipe = engine.recipe(optimise_for="throughput")
+    job = Job(
+        output.output,
+        replace(recipe, threads=1 if recipe.threads is None else recipe.threads),
+        picture.threshold,
+        picture.style,
+        picture.area(),
+        reading.options(),
+        overlay=output.overlay,
+        coco=output.coco,
+        pages=output.pages,
+    )
     console = make_console()
     begun = time.monotonic()
     with progress_bar(console, "MiB") as bar:
@@ -84,9 +112,9 @@ def batch(
                 done = f"[{progress.videos_done}/{progress.videos}]"
                 console.print(f"{done} {progress.finished}{left}", highlight=False, soft_wrap=True)
 
-        summary = run_batch(sources, job, Workers(ray_address, workers, gpus), on_progress=tell)
-    _print(summary, output, console)
-    return BAD_VIDEOS if summary.problems and not (keep_going and summary.videos) else 0
+        summary = run_batch(sources, job, ray.where(), on_progress=tell)
+    _print(summary, output.output, console)
+    return BAD_VIDEOS if summary.problems and not (output.keep_going and summary.videos) else 0
 
 
 def _left(progress: Progress, seconds: float) -> str:

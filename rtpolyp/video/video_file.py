@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from io import RawIOBase
 from pathlib import Path
 
 import av
@@ -26,19 +27,26 @@ class VideoFile:
 
     The first frame is decoded on opening, so a file that cannot be decoded fails there. A file that was
     cut off, or whose picture changes its size, raises InputError after its last good frame. The file is
-    read once, in order, so that it may be a named pipe.
+    read once, in order, so that it may be a named pipe. With `embedded`, the video is that stream of bytes
+    from inside the file `path`; the caller closes it.
 
     With `part`, only that part's frames come. Their index counts from zero; their pts are the whole file's.
+    A part is of a file that is no pipe, and not embedded.
     """
 
     is_sequence = True
 
     def __init__(
-        self, path: Path, options: InputOptions | None = None, *, part: FilePart | None = None
+        self,
+        path: Path,
+        options: InputOptions | None = None,
+        *,
+        embedded: RawIOBase | None = None,
+        part: FilePart | None = None,
     ) -> None:
         self.name, self.path = path.name, path
         self.remarks = Remarks(path.name)
-        self._options, self._part = options or InputOptions(), part
+        self._options, self._embedded, self._part = options or InputOptions(), embedded, part
         self._delivered: int  # frames
         self._interval: int  # ticks from frame to frame
         self._natives: Iterator[av.VideoFrame]
@@ -101,7 +109,7 @@ class VideoFile:
     def _begin(self, *, seek: bool) -> av.VideoFrame:
         """Open the file, at the keyframe before the part with `seek`; return the first frame there."""
         path, options = self.path, self._options
-        self._decoder = Decoder(path, self.remarks.say, options=options)
+        self._decoder = Decoder(path, self.remarks.say, options=options, embedded=self._embedded)
         self.losses = self._decoder.losses
         self._normaliser = FrameNormaliser(deinterlace=options.deinterlace, remark=self.remarks.say)
         self._delivered = 0

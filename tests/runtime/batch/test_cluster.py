@@ -14,7 +14,7 @@ from rtpolyp.errors import EngineError
 from rtpolyp.inference.bundle import Bundle
 from tests.runtime.batch.scenes import THRESHOLD, batch_here, frames_of, recipe, scene_clip
 
-SECONDS, CHUNK_SECONDS = 6, 2.0
+SECONDS, CHUNK_SECONDS = 4, 1.5
 NAMES = ("a.mp4", "ward 1/b.mkv", "ward 1/c.mp4")
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -58,7 +58,8 @@ def cluster(store: str) -> Iterator[object]:
     """Ray's head and a second node, with a processor each."""
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_worker_niceness"] = "0"  # by default Ray's workers give way to all others
+    # by default Ray's workers give way to all other processes; Ray spells the name so
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     cluster.add_node(num_cpus=1)
     yield cluster
@@ -101,11 +102,9 @@ def test_the_command_goes_on_in_the_same_folder_and_tells_the_broken_video(
     command += ["--engine", str(bundle.folder), "--precision", "fp32"]
     assert run_command_line(command) == 2
     printed = capsys.readouterr().out
-    assert "3 videos, 0:18 of video:" in printed
+    assert "3 videos, 0:12 of video:" in printed
     assert "broken.mp4: not a video that can be read" in printed
     assert run_command_line([*command, "--keep-going"]) == 0
-    assert run_command_line([*command, "--threshold", "0.6"]) == 2
-    assert "was begun with threshold 0.5, and this run has 0.6" in capsys.readouterr().err
     page = (folder / "out" / "index.html").read_text("utf-8")
     assert 'href="pages/ward%201/b.mkv.html"' in page
     assert "<td>broken.mp4</td>" in page
