@@ -58,7 +58,7 @@ def run_batch(
     workers = workers or Workers()
     storage = Storage(job.out)
     read_manifest(storage)  # before Ray is started
-    videos = find_videos(sources)
+    videos = [video for video in find_videos(sources) if not storage.holds(video)]
     storage.begin()
     cpus = float(job.recipe.threads or 1)
     schedule = Schedule(videos, on_progress)

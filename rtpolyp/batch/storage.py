@@ -35,14 +35,21 @@ class Storage:
         self.is_local = _is_local(self._files)
 
     def path(self, name: str) -> str:
-        """Where a file of the folder lies, as its file system calls it."""
-        return f"{self._root}/{name}"
+        """Where a file of the folder lies, as its file system calls it; of an empty name the folder."""
+        return f"{self._root}/{name}" if name else self._root
+
+    def holds(self, video: Video) -> bool:
+        """Whether a video lies in the folder: an overlay of an earlier run, perhaps."""
+        folder = self._root if self.is_local else quote(self.address, URI).partition("?")[0].rstrip("/")
+        return video.address.startswith(f"{folder}/")
 
     def begin(self) -> None:
         """Create the folder, and try whether files can be written there."""
         trial = f"{ASIDE}{uuid4().hex}"
-        self.write(trial, b"")
-        with self._told(trial):
+        with self._told(""):
+            self._files.create_dir(self._root, recursive=True)
+            with self._files.open_output_stream(self.path(trial)) as file:
+                file.write(b"")
             self._files.delete_file(self.path(trial))
 
     def names(self, folder: str) -> set[str]:

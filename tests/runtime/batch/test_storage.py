@@ -58,6 +58,9 @@ def test_sources_without_videos_are_told_in_one_line(
 def test_files_appear_whole_and_nothing_stays_beside_them(tmp_path: Path):
     storage = Storage(str(tmp_path / "out"))
     storage.begin()
+    touch(tmp_path, "out/overlays/a.mp4", "other/a.mp4")
+    assert [storage.holds(video) for video in find_videos([str(tmp_path)])] == [False, True]
+    (tmp_path / "out" / "overlays" / "a.mp4").unlink()
     storage.write("chunks/a b.mp4/1.parquet", b"1")
     storage.put(Path(__file__), "pages/x.html")
     assert storage.names("chunks/a b.mp4") == {"1.parquet"}
