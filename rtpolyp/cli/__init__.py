@@ -38,6 +38,11 @@ app.command("rtpolyp.cli.compare:compare_runs", name="compare", help="Compare tw
 app.command(
     "rtpolyp.cli.export:export", help="Write what a run found, or a data set's masks, for labelling tools."
 )
+app.command(
+    "rtpolyp.cli.verify_video:verify_video",
+    name="verify-video",
+    help="Measure what a run does to the picture, and write a report.",
+)
 app.command("rtpolyp.cli.bench:bench", help="Measure how fast this machine runs a network.")
 app.command("rtpolyp.cli.doctor:doctor", help="Say what works on this machine, what does not, and the fix.")
 app.register_install_completion_command(help="Complete commands and options in this shell from now on.")
