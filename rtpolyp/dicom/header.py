@@ -38,7 +38,7 @@ for library in ("pydicom", "highdicom"):  # they repeat values; what matters of 
     logging.getLogger(library).setLevel(logging.CRITICAL)
 
 MOST_HEADER_BYTES = 4 << 20  # an hour's FrameTimeVector takes 0.5 MiB, a colour profile as much
-MOST_FRAMES = 1 << 20  # ten hours at 30 frames/s
+MOST_FRAMES = 1 << 19  # nearly five hours at 30 frames/s
 META_AT = 132  # bytes: behind preamble and magic
 PIXEL_DATA = 0x7FE00010
 OTHER_PIXELS = (0x7FE00008, 0x7FE00009)  # of float and of double
