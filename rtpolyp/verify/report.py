@@ -80,12 +80,12 @@ def render(report: Mapping[str, Any]) -> str:
         for name, value in {**report[section]}.items()
     )
     hashes = "".join(_row(f"{role}: {one['name']}", one["sha256"]) for role, one in report["files"].items())
-    style = (files("rtpolyp.report") / "report.css").read_text("utf-8")
+    style = (files("rtpolyp.report") / "report.css").read_text("utf-8") + VERDICT_STYLE
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Verification of the video path</title><style>\n{style}{VERDICT_STYLE}</style></head>\n<body><main>\n"
+        f"<title>Verification of the video path</title><style>\n{style}</style></head>\n<body><main>\n"
         "<h1>Verification of the video path</h1>"
         '<p class="notice">Research software, not a medical device. These are figures of one machine, one '
         f"clip and one bundle.</p><p><strong>{escape(verdict)}</strong> {escape(report['backend'])}</p>"

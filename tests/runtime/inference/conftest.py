@@ -1,8 +1,12 @@
+import importlib.util
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rtpolyp.inference.bundle import Bundle, load_bundle
+from tests.runtime.kserve_server import Server, kserve_server
 from tests.runtime.tiny_bundle import write_tiny_bundle
 
 
@@ -10,6 +14,22 @@ from tests.runtime.tiny_bundle import write_tiny_bundle
 def breakable_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundles") / "breakable"
     return load_bundle(write_tiny_bundle(folder, breakable=True))
+
+
+@pytest.fixture(scope="session")
+def remote_client() -> None:
+    """The extra [remote]; its tests are skipped without it, and fail in CI."""
+    if importlib.util.find_spec("tritonclient") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("tritonclient is missing; CI must run the tests of remote engines")
+        pytest.skip("the extra [remote] is not installed")
+
+
+@pytest.fixture(scope="session")
+def kserve(remote_client: None, bundle: Bundle) -> Iterator[Server]:
+    """A server of the tiny bundle."""
+    with kserve_server(bundle.folder) as server:
+        yield server
 
 
 @pytest.fixture
