@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 from cyclopts import Parameter
 
-from rtpolyp.imaging.image_file import is_image_name, read_image
+from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.picture_names import is_image_name
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.measure.benchmark.machine import this_machine

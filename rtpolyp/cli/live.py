@@ -35,7 +35,8 @@ def live(
     Raises InputError and its like before the first picture; afterwards, when all is closed and the summary is
     printed, the error of an output that ended early, else KeyboardInterrupt where a signal ended the run.
     """
-    outputs, options = output.outputs(flags), flags.options(crop=picture.area())
+    outputs = output.outputs(flags)
+    options = flags.options(crop=picture.area(), deidentify=output.deidentify)
     outputs.check_for_live()
     writes = any((outputs.written(), options.metrics, options.serve))
     with contextlib.ExitStack() as stack:

@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from io import RawIOBase
 from pathlib import Path
 
 import av
@@ -25,16 +26,19 @@ class VideoFile:
 
     The first frame is decoded on opening, so a file that cannot be decoded fails there. A file that was
     cut off, or whose picture changes its size, raises InputError after its last good frame. The file is
-    read once, in order, so that it may be a named pipe.
+    read once, in order, so that it may be a named pipe. With `embedded`, the video is that stream of bytes
+    from inside the file `path`; the caller closes it.
     """
 
     is_sequence = True
 
-    def __init__(self, path: Path, options: InputOptions | None = None) -> None:
+    def __init__(
+        self, path: Path, options: InputOptions | None = None, *, embedded: RawIOBase | None = None
+    ) -> None:
         options = options or InputOptions()
         self.name, self.path = path.name, path
         self.remarks = Remarks(path.name)
-        self._decoder = Decoder(path, self.remarks.say, options=options)
+        self._decoder = Decoder(path, self.remarks.say, options=options, embedded=embedded)
         self.losses = self._decoder.losses
         self._normaliser = FrameNormaliser(deinterlace=options.deinterlace, remark=self.remarks.say)
         self._delivered = 0  # frames

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from rtpolyp.checks import require_folder
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.image_file import is_image_name, unread_pictures
+from rtpolyp.imaging.picture_names import is_image_name, stem_of, unread_pictures
 from rtpolyp.measure.groups import Group, read_groups
 from train.prepare.coco import read_coco
 from train.prepare.cvat import read_cvat
@@ -148,7 +148,7 @@ def _by_stem(
             continue
         if not is_image_name(path):
             others.append(path.name)
-        elif (first := files.setdefault(path.stem, path)) != path:
+        elif (first := files.setdefault(stem_of(path), path)) != path:
             problems.append(f"{folder.name}/{path.name}: {first.name} has the same name")
     if others:
         warnings.append(f"{folder.name}/: left out, of no kind that is read ({len(others)}): {_few(others)}")
