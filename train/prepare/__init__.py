@@ -12,6 +12,7 @@ The source is only read.
 import csv
 import json
 import os
+import tempfile
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -72,12 +73,19 @@ def prepare(
     An `out` that was written by an earlier call is replaced. Raises InputError that lists what has to be
     corrected, and OutputError where `out` holds something else or cannot be written.
     """
-    if options.dataset:
-        found = read_archive(folder, options.dataset)
-    else:
-        found = read_folder(folder, options.unannotated_are_empty)
     if folder.resolve() in (out.resolve(), *out.resolve().parents):
         raise OutputError(f"{out}: lies in the folder that is read; choose another -o")
+    with tempfile.TemporaryDirectory() as unpacked:
+        if options.dataset:
+            found = read_archive(folder, options.dataset)
+        else:
+            found = read_folder(folder, options.unannotated_are_empty, Path(unpacked))
+        return _prepare(folder, found, out, options, on_progress)
+
+
+def _prepare(
+    folder: Path, found: Folder, out: Path, options: Options, on_progress: OnProgress | None
+) -> Report:
     with published(out, REPORT) as staging:
         for sub in ("images", "masks", "splits"):
             (staging / sub).mkdir()
