@@ -25,6 +25,9 @@ app.command("rtpolyp.cli.run:run", help="Outline polyps on a video, an image or 
 app.command(
     "rtpolyp.cli.serve:serve", help="Serve a page to which one drags a picture or a clip for its overlay."
 )
+app.command(
+    "rtpolyp.cli.serve_export:serve_export", name="serve-export", help="Write a model for a Triton server."
+)
 app.command("rtpolyp.cli.report:report", help="Write a web page that says what a run saw.")
 app.command(
     "rtpolyp.cli.demo:demo", help="Render a phantom clip, outline its polyps, compare with the known masks."
