@@ -5,6 +5,8 @@ and checked, and no message repeats one that could name a patient.
 """
 
 import io
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,8 +33,12 @@ from rtpolyp.errors import InputError, RtpolypError
 
 __all__ = ["NATIVE", "SINGLE_CODECS", "BadValue", "DicomFile", "number", "quiet", "read_header"]
 
+for library in ("pydicom", "highdicom"):  # they repeat values; what matters of a file is raised here by name
+    warnings.filterwarnings("ignore", module=rf"{library}\.")
+    logging.getLogger(library).setLevel(logging.CRITICAL)
+
 MOST_HEADER_BYTES = 4 << 20  # an hour's FrameTimeVector takes 0.5 MiB, a colour profile as much
-MOST_FRAMES = 1 << 20  # ten hours at 30 frames/s
+MOST_FRAMES = 1 << 19  # nearly five hours at 30 frames/s
 META_AT = 132  # bytes: behind preamble and magic
 PIXEL_DATA = 0x7FE00010
 OTHER_PIXELS = (0x7FE00008, 0x7FE00009)  # of float and of double
@@ -117,7 +123,7 @@ def quiet(path: Path, problem: str = "a broken DICOM file") -> Iterator[None]:
     try:
         with disable_value_validation():  # its warnings would repeat values
             yield
-    except (OSError, RtpolypError):
+    except RtpolypError:
         raise
     except BadValue as exc:
         raise InputError(f"{path}: its {exc} is missing or cannot be used; export it again") from None
@@ -125,7 +131,9 @@ def quiet(path: Path, problem: str = "a broken DICOM file") -> Iterator[None]:
         raise InputError(f"{path}: its sequences are nested too deeply; export it again") from None
     except MemoryError:
         raise InputError(f"{path}: asks for more memory than there is; export it again") from None
-    except Exception as exc:  # a parser raises anything: struct.error, KeyError, NotImplementedError …
+    except Exception as exc:  # a parser raises anything: struct.error, KeyError, EOFError …
+        if isinstance(exc, OSError) and exc.errno is not None:  # of the system, and no parser's
+            raise
         raise InputError(f"{path}: {problem} ({type(exc).__name__}); copy or export it again") from None
 
 

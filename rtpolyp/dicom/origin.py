@@ -11,7 +11,7 @@ from pydicom.sr.coding import Code
 from rtpolyp.dicom.header import DicomFile, read_header
 from rtpolyp.dicom.profile import deidentify
 
-__all__ = ["MAKER", "Origin", "code_item"]
+__all__ = ["MAKER", "PATIENT", "STUDY", "Origin", "code_item"]
 
 MAKER = "rtpolyp"
 # The attributes that are copied, empty where the source has none; no others ever are.

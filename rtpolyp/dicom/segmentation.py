@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import UID, ExplicitVRLittleEndian, VLEndoscopicImageStorage, generate_uid
 
-from rtpolyp.dicom.origin import MAKER, Origin
+from rtpolyp.dicom.origin import MAKER, PATIENT, STUDY, Origin
 
 __all__ = ["SYNTAX", "Mask", "Network", "segmentation"]
 
@@ -64,6 +64,7 @@ def segmentation(
         content_label="POLYPS",
         omit_empty_frames=False,
     )
+    made.update(origin.common())
     del made.PixelData
     made.SeriesDescription = "Polyp outlines"
     made.ContentCreatorName = None
@@ -75,12 +76,17 @@ def segmentation(
 
 
 def _as_still(origin: Origin, size: tuple[int, int]) -> Dataset:
-    """The source as a still picture: highdicom takes no multi-frame object without functional groups."""
-    source, header = origin.common(), origin.source.header
-    source.SOPClassUID = VLEndoscopicImageStorage
-    for keyword in ("SOPInstanceUID", "SeriesInstanceUID"):
+    """The source as a still picture of nobody.
+
+    highdicom takes no multi-frame object without functional groups, and repeats names and dates of unusual
+    forms in warnings and errors.
+    """
+    source, header = Dataset(), origin.source.header
+    for keyword in (*PATIENT, *STUDY):
+        setattr(source, keyword, None)
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         setattr(source, keyword, header.get(keyword))
-    source.Modality = "ES"
+    source.SOPClassUID, source.Modality = VLEndoscopicImageStorage, "ES"
     source.Columns, source.Rows = size
     return source
 

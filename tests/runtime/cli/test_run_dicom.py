@@ -167,6 +167,17 @@ def test_no_trace_of_the_patient_is_left(folder, tmp_path, capsys, caplog):
     )
 
 
+def test_a_name_of_any_form_is_kept_and_not_repeated(tmp_path, recwarn, caplog):
+    bare = still(tmp_path / "bare", disc(3, SIZE), PatientName="Zimtstern")
+    found = bare.read_bytes().replace(b"20190717", b"17.7.19 ")  # which pydicom would not write
+    bare.write_bytes(found)
+    with StubEngine(SPEC) as engine:
+        run_file(bare, Outputs(dicom_seg=tmp_path / "seg"), model=engine)
+    assert pydicom.dcmread(tmp_path / "seg").PatientName == "Zimtstern"
+    assert caplog.text == ""
+    assert not list(recwarn)
+
+
 def test_everything_outside_the_picture_becomes_black(tmp_path):
     framed = [np.pad(disc(n, (128, 96)), ((16, 16), (16, 16), (0, 0)), constant_values=200) for n in range(3)]
     outputs = Outputs(video=tmp_path / "o.mp4", dicom_video=tmp_path / "v", deidentify=True)
