@@ -27,6 +27,7 @@ from rtpolyp.inference.engine import Engine, Prediction
 from rtpolyp.settings import Settings, Style
 from rtpolyp.spec import EngineSpec
 from rtpolyp.timing import StageTimer
+from rtpolyp.tracking.drift import DriftWatch
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame, Segmentation
@@ -36,6 +37,7 @@ __all__ = ["SegmentedFrame", "draw", "segment", "settings_for"]
 
 AHEAD = 4  # frames decoded beyond those in the engine: hides a slow frame of either side
 ENGINE_TIMEOUT_SECONDS = 60.0  # a frame takes milliseconds; this long means a hung native library
+IMAGE_SECONDS = 0.1  # of a stream that an image in a folder counts for where drift is watched
 STOP_POLL_SECONDS = 0.1  # how soon a blocked producer notices that nobody wants more
 
 
@@ -49,6 +51,7 @@ class SegmentedFrame(NamedTuple):
 class _Pending(NamedTuple):
     frame: Frame
     view: View
+    pixels: NDArray[np.uint8]  # (H, W, 3) BGR, the network's input
     future: "Future[Prediction]"
 
 
@@ -84,18 +87,21 @@ def segment(
 
     `crop` is "auto" (the endoscope's picture, found once from the first frames of a stream), "off" or a
     Rect in frame pixels. `tracker` replaces the default one of streams; images that stand alone are neither
-    smoothed nor tracked. `timer` receives the stages decode, resize, engine, wait and postprocess.
+    smoothed nor tracked. `timer` receives the stages decode, resize, engine, wait and postprocess. A stream
+    that is unlike everything that the network was trained on is remarked on, once, in `source.remarks`.
     Errors of source and engine surface here, and closing the iterator stops the threads.
     """
     settings = settings or settings_for(engine.spec)
     timer = timer or StageTimer()
     tracker = (tracker or PolypTracker()) if source.is_sequence else None
     producer = _Producer(source, engine, crop, timer)
+    drift = _Drift(source, engine.spec)
     try:
-        for frame, view, future in producer:
+        for frame, view, pixels, future in producer:
             with timer.measure("wait"):
                 probability = _await(future)
             with timer.measure("postprocess"):
+                drift.see(frame, pixels, probability)
                 if tracker is None:
                     polyps = find_polyps(probability, view, settings)
                 else:
@@ -106,6 +112,7 @@ def segment(
             yield SegmentedFrame(frame, found)
     finally:
         producer.close()
+        drift.finish()
 
 
 def draw(result: SegmentedFrame, settings: Settings) -> Frame:
@@ -127,6 +134,26 @@ def _await(future: "Future[Prediction]") -> NDArray[np.uint8]:
         ) from exc
     probability: NDArray[np.uint8] = prediction.probability[0]
     return probability
+
+
+class _Drift:
+    """Remarks once, on its source, that it is unlike the training sources."""
+
+    def __init__(self, source: Source, spec: EngineSpec) -> None:
+        self._source, self._watch, self._told = source, DriftWatch(spec), False
+
+    def see(self, frame: Frame, pixels: NDArray[np.uint8], probability: NDArray[np.uint8]) -> None:
+        is_sequence = self._source.is_sequence
+        seconds = frame.pts_seconds if is_sequence else frame.index * IMAGE_SECONDS
+        self._say(self._watch(pixels, probability, seconds))
+
+    def finish(self) -> None:
+        self._say(self._watch.finish())
+
+    def _say(self, how: str | None) -> None:
+        if how is not None and not self._told:
+            self._told = True
+            self._source.remarks.say(f"unlike what {self._watch.bundle} was trained on: {how}")
 
 
 class _Producer:
@@ -160,7 +187,7 @@ class _Producer:
                 submitted_at = time.perf_counter()
                 future = self._engine.submit(pixels[np.newaxis])
                 future.add_done_callback(partial(self._finished, submitted_at))
-                if not self._put(_Pending(frame, view, future)):
+                if not self._put(_Pending(frame, view, pixels, future)):
                     return
             self._put(None)
         except BaseException as exc:  # every failure belongs to the consumer, who re-raises it

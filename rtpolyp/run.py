@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from rtpolyp.errors import InputError
+from rtpolyp.imaging.deidentify import blank_outside
+from rtpolyp.imaging.geometry import View
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.inference.backends import BACKENDS
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
@@ -22,6 +25,7 @@ from rtpolyp.run_header import run_header
 from rtpolyp.settings import Settings
 from rtpolyp.timing import StageTimer
 from rtpolyp.video.contract import Display, LiveSource, Source
+from rtpolyp.video.frame import Frame
 from rtpolyp.video.image_files import ImageFiles
 from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.outputs import Outputs, open_sinks
@@ -94,6 +98,10 @@ def run_file(
     >>> run_file("video.mp4", Outputs(video="out.mp4", json="out.jsonl"))  # doctest: +SKIP
     """
     outputs.check_for_file()
+    if outputs.deidentify and crop == "off":
+        raise InputError(
+            ": blanks what crop leaves out, and off is nothing; give another crop", parameter="deidentify"
+        )
     with contextlib.ExitStack() as stack:
         if isinstance(source, (str, Path)):
             source = stack.enter_context(open_source(source))
@@ -128,6 +136,8 @@ def _run_file(
     start = time.perf_counter()
     with contextlib.ExitStack() as stack:
         header = run_header(source, engine, settings, crop)
+        if outputs.deidentify:
+            del header["source"]  # a file's name may be a patient's
 
         def times() -> dict[str, list[list[float]]]:
             return {"engine": summary.timer.histogram("engine")}
@@ -141,6 +151,8 @@ def _run_file(
             for result in results:
                 with summary.timer.measure("overlay"):
                     drawn = draw(result, settings)
+                    if outputs.deidentify:
+                        drawn = _blanked(drawn, result.segmentation.view, crop)
                 with summary.timer.measure("encode"):
                     for sink in sinks:
                         sink.write(drawn, result.segmentation)
@@ -154,6 +166,20 @@ def _run_file(
             raise RunInterrupted(summary) from exc
     summary.seconds = time.perf_counter() - start
     return summary
+
+
+def _blanked(frame: Frame, view: View, crop: Crop) -> Frame:
+    """The frame, black outside the endoscope's picture; raises InputError where that was not found."""
+    if crop == "auto" and (view.crop.width, view.crop.height) == frame.size:
+        width, height = frame.size
+        raise InputError(
+            ": no certain border around the endoscope's picture; give crop as x,y,width,height, or "
+            f"0,0,{width},{height} to keep all of the frame",
+            parameter="deidentify",
+        )
+    blanked, planes = frame.writable()
+    blank_outside(planes, view.crop, full_range=blanked.full_range)
+    return blanked
 
 
 def run_live(

@@ -8,6 +8,7 @@ from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.inference.engine import Engine
 from rtpolyp.settings import Settings
+from rtpolyp.tracking.drift import NOT_WATCHED, DriftWatch
 from rtpolyp.video.contract import Source
 
 __all__ = ["run_header"]
@@ -23,6 +24,7 @@ def run_header(source: Source, engine: Engine, settings: Settings, crop: Crop) -
         "engine": engine.spec.name,
         "backend": engine.description,
         "sha256": engine.spec.sha256,
+        "drift": "watched" if DriftWatch(engine.spec).able else NOT_WATCHED,
         "settings": asdict(settings),
         "crop": asdict(crop) if isinstance(crop, Rect) else crop,
     }

@@ -88,7 +88,7 @@ def read_spec(path: Path) -> EngineSpec:
     return parse_spec(values, path)
 
 
-def parse_spec(values: object, path: Path) -> EngineSpec:
+def parse_spec(values: object, path: Path | str) -> EngineSpec:
     """The spec in decoded JSON; raise EngineError naming `path`, the file it stood in, when it is none."""
     if not isinstance(values, dict):
         raise EngineError(f"{path}: not a spec (a JSON object is expected); export the bundle again")

@@ -14,6 +14,7 @@ from rtpolyp.cli.bench_tables import print_changes, print_machine, print_network
 from rtpolyp.cli.flags import EngineFlags
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, known_bundles, load_bundle
+from rtpolyp.inference.remote.address import is_remote
 from rtpolyp.measure.benchmark.bench import Options, bench_engine
 from rtpolyp.measure.benchmark.clip import open_clip
 from rtpolyp.measure.benchmark.compare import compare
@@ -160,7 +161,8 @@ def _choose(engine: str | None, nets: Sequence[str], every: bool) -> tuple[list[
     if (engine is not None) + bool(nets) + every > 1:
         raise InputError("--engine, --net and --all exclude each other: give one of them")
     if not nets and not every:
-        if not Path(engine := engine or DEFAULT_BUNDLE).is_file():  # a plan is one, and checked when opened
+        engine = engine or DEFAULT_BUNDLE
+        if not (is_remote(engine) or Path(engine).is_file()):  # a plan is one, and checked when opened
             load_bundle(engine)
         return [engine], []
     networks = {name: load_bundle(name).spec.network for name in known_bundles()}

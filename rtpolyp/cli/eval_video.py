@@ -32,8 +32,8 @@ class VideoTruth:
 
 
 def is_video(data: Path) -> bool:
-    """Whether `data` is to be scored as a video: anything but a folder that has an extension."""
-    return bool(data.suffix) and not data.is_dir()
+    """Whether `data` is to be scored as a video: anything but a folder that is there or has an extension."""
+    return (bool(data.suffix) or data.is_file()) and not data.is_dir()
 
 
 def evaluate_videos(

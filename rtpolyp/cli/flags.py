@@ -21,12 +21,12 @@ from rtpolyp.spec import EngineSpec
 from rtpolyp.video.input_options import Deinterlace, InputOptions
 from rtpolyp.video.outputs import Outputs
 
-__all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags"]
+__all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags", "Switch"]
 
 Switch = Parameter(negative="")  # has no --no-…
 ENGINE_HELP = (
-    f"A bundle's name ({', '.join(known_bundles())}) or folder, or a TensorRT plan's file; "
-    f"{DEFAULT_BUNDLE} by default."
+    f"A bundle's name ({', '.join(known_bundles())}) or folder, a TensorRT plan's file, or a server's "
+    f"grpc://HOST:PORT/MODEL (or grpcs, http, https); {DEFAULT_BUNDLE} by default."
 )
 BACKEND_HELP = f"auto takes the first that works here of {', '.join(BACKENDS)}."
 PRECISION_HELP = f"auto, {', '.join(PRECISIONS)}; auto measures which is fastest on this processor, once."
@@ -50,6 +50,13 @@ class OutputFlags:
         Show the picture in a window; q or Esc ends the run.
     audio
         Keep the sound: of a file by default; of a live source in its raw recording, where it is asked for.
+    dicom_seg
+        Of a DICOM source, write a DICOM Segmentation: a segment for each track.
+    dicom_video
+        Of a DICOM video, write a DICOM Video Endoscopic object with the overlay.
+    deidentify
+        Make everything outside the endoscope's picture black in all that is written, and leave out sound and
+        the source's name; DICOM objects by the standard's basic profile.
     resume
         Of a folder of images, leave out those that an earlier run has written to every output.
     keep_going
@@ -61,6 +68,9 @@ class OutputFlags:
     masks: Path | None = None
     display: Annotated[bool, Switch] = False
     audio: bool | None = None
+    dicom_seg: Path | None = None
+    dicom_video: Path | None = None
+    deidentify: Annotated[bool, Switch] = False
     resume: Annotated[bool, Switch] = False
     keep_going: Annotated[bool, Switch] = False
 
@@ -72,7 +82,16 @@ class OutputFlags:
         beside = (
             {} if live is None else {"raw": live.record_raw, "snapshots": live.snapshots, "log": live.log}
         )
-        return Outputs(video=self.output, json=self.json, masks=self.masks, audio=self.audio, **beside)
+        return Outputs(
+            video=self.output,
+            json=self.json,
+            masks=self.masks,
+            audio=self.audio,
+            dicom_seg=self.dicom_seg,
+            dicom_video=self.dicom_video,
+            deidentify=self.deidentify and live is None,  # a live source's is one of LiveOptions
+            **beside,
+        )
 
 
 @Parameter(name="*", group=Group("Engine", sort_key=2))
@@ -196,8 +215,6 @@ class LiveFlags:
         Record the stream as it comes, without encoding it again (MP4 or Matroska).
     snapshots
         Folder for the pictures that the key s takes.
-    deidentify
-        Make everything outside the endoscope's picture black in recordings and snapshots.
     metrics
         Serve Prometheus' text at :PORT, of this machine only, or at HOST:PORT.
     serve
@@ -214,20 +231,19 @@ class LiveFlags:
     tone: Annotated[bool, Parameter(negative="--mute")] = False
     record_raw: Path | None = None
     snapshots: Path | None = None
-    deidentify: Annotated[bool, Switch] = False
     metrics: str | None = None
     serve: str | None = None
     log: Path | None = None
     fallback_engine: str | None = None
 
-    def options(self, *, crop: Crop) -> LiveOptions:
+    def options(self, *, crop: Crop, deidentify: bool) -> LiveOptions:
         """As live runs take them."""
         return LiveOptions(
             crop=crop,
             max_age_ms=self.max_age,
             alert_delay_ms=self.alert_delay,
             tone=self.tone,
-            deidentify=self.deidentify,
+            deidentify=deidentify,
             metrics=self.metrics,
             serve=self.serve,
             fallback_engine=self.fallback_engine,

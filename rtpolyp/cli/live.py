@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any
 
 from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, PictureFlags
+from rtpolyp.cli.say_engine import say_engine
 from rtpolyp.cli.window import open_window
 from rtpolyp.live.controls import HELP
 from rtpolyp.run import open_live_engine, run_live
@@ -34,7 +35,8 @@ def live(
     Raises InputError and its like before the first picture; afterwards, when all is closed and the summary is
     printed, the error of an output that ended early, else KeyboardInterrupt where a signal ended the run.
     """
-    outputs, options = output.outputs(flags), flags.options(crop=picture.area())
+    outputs = output.outputs(flags)
+    options = flags.options(crop=picture.area(), deidentify=output.deidentify)
     outputs.check_for_live()
     writes = any((outputs.written(), options.metrics, options.serve))
     with contextlib.ExitStack() as stack:
@@ -42,7 +44,7 @@ def live(
         console = make_console(lines)
         network = stack.enter_context(open_live_engine(engine.recipe(optimise_for="latency")))
         source = stack.enter_context(open_live(video, options=reading.options(audio=bool(outputs.audio))))
-        console.print(network.description, highlight=False)
+        say_engine(network, console)
         window = open_window(source.name, needed=not writes) if output.display or not writes else None
         if window is not None:
             stack.enter_context(window)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, PictureFlags
 from rtpolyp.cli.live import live
+from rtpolyp.cli.say_engine import say_engine
 from rtpolyp.cli.window import open_window
 from rtpolyp.inference.isolated.engine import open_guarded
 from rtpolyp.measure.statistics import percentile
@@ -49,7 +50,7 @@ def run(
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_source(video, options=reading.options()))
         network = stack.enter_context(open_guarded(engine.recipe(optimise_for="throughput")))
-        console.print(network.description, highlight=False)
+        say_engine(network, console)
         outputs = output.outputs()
         if outputs.video is None:
             outputs = replace(outputs, video=default_output(source))

@@ -17,38 +17,22 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 from rtpolyp.checks import known_beside
+from rtpolyp.dicom.magic import is_dicom, require_dicom
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.jpeg_end import is_cut_jpeg
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "MAX_PIXELS",
-    "UNREAD_SUFFIXES",
     "count_pages",
-    "is_image_name",
     "is_turned",
     "may_have_colours",
     "read_image",
     "read_pages",
     "read_pixels",
-    "unread_pictures",
 ]
 
 # Pillow's plugins that may see a file's bytes: no EPS or PDF, which would start other programs.
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
-IMAGE_SUFFIXES = frozenset(
-    [
-        *(".apng", ".avif", ".bmp", ".gif", ".j2k", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
-        *(".pnm", ".ppm", ".tif", ".tiff", ".webp"),
-    ]
-)
-# Pictures that people have and this reader does not read: they are named, never left out in silence.
-UNREAD_SUFFIXES = frozenset(
-    [
-        *(".cr2", ".dcm", ".dicom", ".dng", ".eps", ".exr", ".hdr", ".heic", ".heif", ".jls", ".jxl", ".mat"),
-        *(".nef", ".nii", ".npy", ".pcx", ".pdf", ".psd", ".raw", ".svg", ".tga"),
-    ]
-)
 MAX_PIXELS = 7680 * 4320  # 8K UHD: what a picture may declare before it is decoded
 COLOUR_MODES = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "CMYK", "YCbCr")
 REDUCED = 254, 1  # TIFF's tag NewSubfileType: a smaller version of another page, as for a thumbnail
@@ -59,20 +43,6 @@ GREY_AND_ALPHA = 2  # channels
 BRIGHTEST_OF_16 = 4096
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # what matters of a damaged file is raised here by name
-
-
-def is_image_name(path: Path) -> bool:
-    """Whether a file's name is that of an image: no hidden file, such as `._a.jpg` of a Mac."""
-    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-
-
-def unread_pictures(folder: Path) -> list[Path]:
-    """The files of a folder that are pictures of kinds that are not read, sorted."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in UNREAD_SUFFIXES and not path.name.startswith(".")
-    )
 
 
 def read_image(path: Path, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -140,6 +110,9 @@ def is_turned(path: Path) -> bool:
 
 
 def _decoded(path: Path, max_pixels: int, *, single: bool) -> Generator[NDArray[Any], None, None]:
+    if is_dicom(path):
+        yield _dicom_still(path, max_pixels)
+        return
     try:
         with path.open("rb") as file:
             yield from _decoded_from(path, file, max_pixels, single=single)
@@ -149,6 +122,13 @@ def _decoded(path: Path, max_pixels: int, *, single: bool) -> Generator[NDArray[
         raise InputError(
             f"{path}: cannot be read ({exc.strerror or exc}); check the path and its rights"
         ) from exc
+
+
+def _dicom_still(path: Path, max_pixels: int) -> NDArray[np.uint8]:
+    require_dicom(path)
+    from rtpolyp.dicom.pictures import read_still  # of the extra
+
+    return read_still(path, max_pixels=max_pixels)
 
 
 def _decoded_from(
@@ -178,6 +158,8 @@ def _decoded_from(
 
 
 def _open(path: Path, file: io.BufferedReader) -> ImageFile.ImageFile:
+    if is_dicom(path):  # whose preamble may be a TIFF's beginning
+        raise InputError(f"{path}: a DICOM object, one picture without EXIF")
     try:
         image = Image.open(file, formats=FORMATS)
         image.seek(0)

@@ -14,6 +14,8 @@ from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from rtpolyp.inference.calibration import cache_folder
 from rtpolyp.inference.engine import Engine, Goal
 from rtpolyp.inference.nvidia_card import find_card
+from rtpolyp.inference.remote.address import is_remote
+from rtpolyp.inference.remote.engine import RemoteEngine
 from rtpolyp.inference.tensorrt.backend import TENSORRT
 from rtpolyp.inference.tensorrt.plans import is_plan, open_plan
 
@@ -35,7 +37,8 @@ def open_engine(
 ) -> Engine:
     """Open a bundle, by name or folder, on the best backend and in the fastest precision of this machine.
 
-    `engine` may also be a TensorRT plan's file. `backend` is "auto" or a name of `backends.BACKENDS`, which
+    `engine` may also be a TensorRT plan's file, or a served network's URL, as RemoteEngine takes it, which
+    says the rest itself. `backend` is "auto" or a name of `backends.BACKENDS`, which
     is in order of preference: on an NVIDIA card a TensorRT plan beside the bundle, else ONNX Runtime's CUDA
     provider; without either OpenVINO, else ONNX Runtime. What is passed over is said aloud, with the reason,
     as a WARNING. `precision` is "auto", "fp32", "fp16", "bf16" or "int8"; where a processor has several,
@@ -57,6 +60,8 @@ def open_engine(
     if size is not None and (min(size) < 32 or size[0] % 32 or size[1] % 32):
         raise InputError(f" {size[0]}x{size[1]}: give multiples of 32, such as 224x224", parameter="size")
     options = EngineOptions(optimise_for, threads, batch, cache or cache_folder())
+    if is_remote(engine):
+        return _open_remote(str(engine), backend, precision, size, options)
     if is_plan(engine):
         return _open_plan(Path(engine), backend, precision, size, options)
     bundle = load_bundle(engine)
@@ -79,6 +84,20 @@ def open_engine(
             log.warning("%s; using %s instead", failure, name)
         return opened
     raise failures[0]
+
+
+def _open_remote(
+    url: str, backend: str, precision: str, size: tuple[int, int] | None, options: EngineOptions
+) -> Engine:
+    asked = {
+        "backend": backend != AUTO,
+        "precision": precision != AUTO,
+        "size": size is not None,
+        "threads": options.threads is not None,
+    }
+    if chosen := [name for name, given in asked.items() if given]:
+        raise InputError(f" is the server's choice of {url}; leave it out", parameter=chosen[0])
+    return RemoteEngine(url, optimise_for=options.optimise_for, batch=options.batch)
 
 
 def _open_plan(

@@ -7,7 +7,9 @@ from pathlib import Path
 import cv2
 from PIL import Image
 
+from rtpolyp.dicom.magic import is_dicom
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import read_image
 from rtpolyp.labels.model import Labels
 from rtpolyp.video.contract import Source
 from rtpolyp.video.image_files import ImageFiles
@@ -21,6 +23,10 @@ def pictures_of(source: Source) -> dict[str, tuple[str, tuple[int, int] | None]]
         return None
     found: dict[str, tuple[str, tuple[int, int] | None]] = {}
     for name, file in zip(source.names, source.files, strict=True):
+        if is_dicom(file):
+            height, width = read_image(file).shape[:2]
+            found[name] = f"{name}.png", (width, height)
+            continue
         try:
             with Image.open(file) as image:
                 size = image.size
@@ -31,11 +37,14 @@ def pictures_of(source: Source) -> dict[str, tuple[str, tuple[int, int] | None]]
 
 
 def copy_pictures(labels: Labels, files: Mapping[str, Path], out: Path) -> None:
-    """Copy the frames' files into `out/images`; raises OSError."""
+    """Copy the frames' files into `out/images`, of DICOM the pixels as PNG; raises OSError."""
     for frame in labels.frames:
         target = out / "images" / frame.file
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(files[frame.file], target)
+        if is_dicom(files[frame.file]):  # labelling tools do not read it, and it names the patient
+            target.write_bytes(cv2.imencode(".png", read_image(files[frame.file]))[1].tobytes())
+        else:
+            shutil.copyfile(files[frame.file], target)
 
 
 def write_frames(labels: Labels, source: Source, out: Path) -> None:

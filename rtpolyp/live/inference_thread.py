@@ -20,6 +20,7 @@ from rtpolyp.live.telemetry import Telemetry
 from rtpolyp.settings import Settings
 from rtpolyp.tracking.alert import Alert, AlertCounters, AlertPolicy
 from rtpolyp.tracking.departure import Departures
+from rtpolyp.tracking.drift import DriftWatch
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.network_scaler import NetworkScaler
@@ -41,6 +42,9 @@ class Calls:
     picture: Callable[[], Rect | None]  # the endoscope's, in frame pixels; None until it is found
     on_result: Callable[[Frame, Segmentation], None]
     on_alert: Callable[[Alert], None]
+    on_drift: Callable[
+        [str, str], None
+    ]  # a bundle's name, and how a stretch is unlike what it was trained on
 
 
 class InferenceThread:
@@ -63,6 +67,7 @@ class InferenceThread:
         self.error: Exception | None = None  # a bug, which ended the plane; the picture goes on
         self._frames, self._engines = frames, engines
         self._tracker, self._departures, self._quality = PolypTracker(), Departures(), FrameQuality()
+        self._drift = DriftWatch(engines.current.spec)
         self._calls, self._alerts, self._telemetry = calls, alerts, telemetry
         self._restarts = 0  # that the telemetry knows
         self._told = AlertCounters()  # what the telemetry knows
@@ -86,6 +91,7 @@ class InferenceThread:
                 if picture is not None and frame.index >= next_index:
                     next_index = frame.index + self._engines.stride
                     self._look(frame, picture)
+            self._tell_drift(self._drift.finish())
         except Exception as exc:
             self.state, self.error = AiState("off", "internal error"), exc
             log.exception("the AI has ended")
@@ -96,8 +102,9 @@ class InferenceThread:
         if view != self._view:
             self._view, self._scaler = view, NetworkScaler(view)
         begun = time.monotonic()
+        pixels = self._scaler(frame)
         try:
-            prediction = engine.submit(self._scaler(frame)[np.newaxis]).result()
+            prediction = engine.submit(pixels[np.newaxis]).result()
         except EngineUnavailable as exc:
             self.state = AiState("off", str(exc))
             return
@@ -115,6 +122,9 @@ class InferenceThread:
         self._telemetry.count("engine_restarts", self._engines.restarts - self._restarts)
         self._restarts = self._engines.restarts
         self._publish(frame, view, prediction.probability[0])
+        if engine.spec.name != self._drift.bundle:  # the ladder's fallback was trained otherwise
+            self._drift = DriftWatch(engine.spec)
+        self._tell_drift(self._drift(pixels, prediction.probability[0], frame.pts_seconds))
         self._engines.observe(now - frame.captured_at, now)
         self.state = self._engines.state
 
@@ -131,6 +141,11 @@ class InferenceThread:
         self.results.put(FrameAnalysis(found, alert, exits, quality, frame.captured_at, latency))
         self._calls.on_result(frame, found)
         self._count(alert)
+
+    def _tell_drift(self, how: str | None) -> None:
+        if how is not None:
+            self._telemetry.count("drifts")
+            self._calls.on_drift(self._drift.bundle, how)
 
     def _count(self, alert: Alert) -> None:
         """Bring the telemetry up to the alert policy's counters."""

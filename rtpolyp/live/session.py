@@ -131,6 +131,7 @@ class _Session:
                 picture=lambda: self._reader.picture,
                 on_result=self._recordings.write_result,
                 on_alert=self._alert,
+                on_drift=self._drifted,
             ),
             alerts=AlertPolicy(options.alert_delay_ms),
             telemetry=telemetry,
@@ -194,6 +195,12 @@ class _Session:
         self._tell("alert", track=alert.track, pts_seconds=alert.since_seconds)
         if self._tone is not None and not self._screen.controls.muted:
             self._tone.play()
+
+    def _drifted(self, bundle: str, how: str) -> None:
+        """Say it once a session; the telemetry counts every stretch."""
+        if self._telemetry.counts()["drifts"] == 1:
+            self._source.remarks.say(f"unlike what {bundle} was trained on: {how}")
+            self._tell("drift", bundle=bundle, how=how)
 
     def _take_snapshot(self, shown: Shown) -> None:
         if self._snapshots is None:

@@ -23,6 +23,7 @@ Counter = Literal[
     "damaged_pictures",
     "activations",
     "activations_suppressed",
+    "drifts",
     "recording_frames_dropped",
     "recordings_failed",
     "snapshots",
@@ -42,6 +43,7 @@ COUNTERS: dict[Counter, str] = {
     "damaged_pictures": "Pictures shown with errors that the decoder conceals.",
     "activations": "Alerts.",
     "activations_suppressed": "Alerts held back: too short, or the frame was blurred, frozen or outside.",
+    "drifts": "Stretches of ten seconds that were unlike everything that the network was trained on.",
     "recording_frames_dropped": "Frames missing in a recording because its disk was too slow.",
     "recordings_failed": "Recordings that ended early.",
     "snapshots": "Snapshots written.",
@@ -163,6 +165,8 @@ class Telemetry:
             f"{n['activations']} activations ({n['activations'] / minutes:.2f}/min), "
             f"{n['activations_suppressed']} suppressed",
         ]
+        if n["drifts"]:
+            lines.append(f"{n['drifts']} stretches of ten seconds unlike what the network was trained on")
         for name, time in times.items():
             if time.count:
                 p50, p99, p999 = (1000 * time.percentile(rank) for rank in (50, 99, 99.9))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rtpolyp.checks import known_names, require_folder
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.image_file import is_image_name, unread_pictures
+from rtpolyp.imaging.picture_names import is_image_name, stem_of, unread_pictures
 from rtpolyp.measure.groups import Group, read_groups
 from rtpolyp.spec import EngineSpec, image_fingerprint
 
@@ -84,7 +84,7 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if not is_image_name(path):
             continue
-        if (other := files.setdefault(path.stem, path)) != path:
+        if (other := files.setdefault(stem_of(path), path)) != path:
             raise InputError(f"{path}: {other.name} has the same name; keep one of them")
     return files
 

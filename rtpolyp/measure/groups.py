@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.image_file import IMAGE_SUFFIXES
+from rtpolyp.imaging.picture_names import stem_of
 from rtpolyp.printable import from_cell
 
 __all__ = ["Group", "read_groups"]
@@ -85,5 +85,4 @@ def _read_table(path: Path) -> tuple[Sequence[str], list[dict[str, str]]]:
 def _stem(name: str) -> str:
     """An image's stem, of its file name with or without a folder; of a stem with dots, all of it."""
     base = name.replace("\\", "/").rpartition("/")[2]
-    path = Path(base)
-    return path.stem if path.suffix.lower() in IMAGE_SUFFIXES else base
+    return stem_of(Path(base))

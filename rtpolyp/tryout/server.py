@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.isolated.engine import EngineRecipe
+from rtpolyp.inference.remote.address import is_remote
 from rtpolyp.web.address import DEFAULT, Address, listen
 from rtpolyp.web.server import check_installed, run_server
 
@@ -17,7 +18,8 @@ def serve_tryout(recipe: EngineRecipe, address: str = DEFAULT, *, on_url: Callab
     installed, and EngineError for a missing or broken bundle.
     """
     check_installed("listen")
-    load_bundle(recipe.engine)  # now, and not at the first upload
+    if not is_remote(recipe.engine):
+        load_bundle(recipe.engine)  # now, and not at the first upload
     from rtpolyp.tryout.app import Limits, tryout_app  # heavy: imported only where it is wanted
     from rtpolyp.tryout.jobs import Jobs
     from rtpolyp.web.guard import Guard

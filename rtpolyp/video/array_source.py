@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -26,11 +27,11 @@ class ArraySource:
     """
 
     is_sequence = True
-    path = None
+    path: Path | None = None
     audio = None
     frame_count: int | None = None
     duration_seconds: float | None = None
-    start_seconds = None
+    start_seconds: float | None = None
 
     def __init__(
         self,

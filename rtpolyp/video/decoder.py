@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from io import RawIOBase
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,7 +11,7 @@ import av
 from av.stream import Discard
 
 from rtpolyp.errors import InputError
-from rtpolyp.video.access.opening import open_file
+from rtpolyp.video.access.opening import open_embedded, open_file
 from rtpolyp.video.audio_track import AudioTrack
 from rtpolyp.video.contract import Losses
 from rtpolyp.video.file_faults import read_error
@@ -44,7 +45,7 @@ def codec_threads() -> int:
 
 
 class Decoder:
-    """Opens a file and iterates over the decoded pictures of one of its video streams, once.
+    """Opens a file, or a video `embedded` in it, and iterates over the pictures of one stream, once.
 
     Their times start at about zero, on the clock that `audio` is on, too, and go on through every reset of
     the file's own. A damaged packet is skipped and counted in `losses`, as players do. Where the file itself
@@ -52,11 +53,18 @@ class Decoder:
     taken. Raises InputError on opening, also where the pictures are larger than `options` allow.
     """
 
-    def __init__(self, path: Path, remark: Callable[[str], None], *, options: InputOptions) -> None:
+    def __init__(
+        self,
+        path: Path,
+        remark: Callable[[str], None],
+        *,
+        options: InputOptions,
+        embedded: RawIOBase | None = None,
+    ) -> None:
         self.broken: str | None = None  # what cut the stream short, once iteration is over
         self.losses = Losses()
         self._path = path
-        self.container = _open(path, options)
+        self.container = _open(path, options, embedded)
         try:
             self.stream, choice = choose_video(self.container, options.stream)
             limit_pixels(self.stream, options.max_pixels)
@@ -95,6 +103,11 @@ class Decoder:
             if held is not None or self._ends_early(end):
                 self.broken = "it was cut off"
         self._decode.finish()
+
+    def seek(self, ticks: int) -> None:
+        """Go to the last keyframe at or before `ticks` of the stream's own clock, as far as the file can."""
+        with contextlib.suppress(av.FFmpegError):
+            self.container.seek(ticks, stream=self.stream)
 
     def close(self) -> None:
         """Release the file; later calls do nothing."""
@@ -139,9 +152,10 @@ class Decoder:
         return False  # other containers promise nothing that can be relied on
 
 
-def _open(path: Path, options: InputOptions) -> av.container.InputContainer:
+def _open(path: Path, options: InputOptions, embedded: RawIOBase | None) -> av.container.InputContainer:
+    limits = probing_limits(options.max_pixels)
     try:
-        return open_file(path, probing_limits(options.max_pixels))
+        return open_file(path, limits) if embedded is None else open_embedded(embedded, limits)
     except InputFault as exc:
         raise InputError(f"{path}: {exc.fault.reason}; {exc.fault.remedy}") from exc
     except PermissionError as exc:

@@ -15,15 +15,8 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.image_file import (
-    IMAGE_SUFFIXES,
-    MAX_PIXELS,
-    count_pages,
-    is_image_name,
-    is_turned,
-    read_pages,
-    unread_pictures,
-)
+from rtpolyp.imaging.image_file import MAX_PIXELS, count_pages, is_turned, read_pages
+from rtpolyp.imaging.picture_names import IMAGE_SUFFIXES, is_image_name, stem_of, unread_pictures
 from rtpolyp.video.contract import Losses
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.frame_normaliser import FrameNormaliser
@@ -126,7 +119,7 @@ def _names(files: Sequence[Path]) -> list[str]:
     """What each file's frame is called: unique, and the same on file systems that know no case."""
     common = Path(os.path.commonpath([os.path.abspath(file.parent) for file in files]))
     paths = [Path(os.path.abspath(file)).relative_to(common) for file in files]
-    names = [path.with_suffix("").as_posix() for path in paths]
+    names = [path.with_name(stem_of(path)).as_posix() for path in paths]
     while True:  # a whole name may be another one's stem: at most as many rounds as there are names
         count = Counter(map(str.casefold, names))
         apart = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError, OutputError
@@ -17,7 +18,7 @@ from rtpolyp.video.file_faults import write_error
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.output_paths import prepare_file
 
-__all__ = ["SCHEMA", "JsonSink", "describe_polyp", "frames_in"]
+__all__ = ["SCHEMA", "JsonSink", "describe_polyp", "frames_in", "rounded_contour"]
 
 SCHEMA = 1
 EXTENSIONS = (".json", ".jsonl")
@@ -175,5 +176,10 @@ def describe_polyp(polyp: Polyp) -> dict[str, Any]:
         "area": round(polyp.area, 1),
         "confidence": round(polyp.confidence, 4),
         "track": polyp.track,
-        "contour": np.round(polyp.contour.astype(np.float64), 1).tolist(),
+        "contour": rounded_contour(polyp).tolist(),
     }
+
+
+def rounded_contour(polyp: Polyp) -> NDArray[np.float64]:
+    """The contour `(K, 2)` as JSON holds it, rounded to 0.1 pixels."""
+    return np.asarray(np.round(polyp.contour.astype(np.float64), 1), np.float64)

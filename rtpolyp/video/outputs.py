@@ -4,19 +4,26 @@ A new format of output is its sink, a field and a line of FORMATS here, and a fl
 """
 
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from rtpolyp.checks import require_bool
+from rtpolyp.dicom.magic import is_dicom
 from rtpolyp.errors import InputError
 from rtpolyp.video.contract import Sink, Source
 from rtpolyp.video.image_files import ImageFiles
 from rtpolyp.video.json_sink import JsonSink, frames_in
 from rtpolyp.video.png_sinks import ImageSink, MaskSink
 from rtpolyp.video.video_sink import VideoSink
+
+if TYPE_CHECKING:
+    from rtpolyp.dicom.origin import Origin
 
 __all__ = ["OpenSink", "Outputs", "open_sinks"]
 
@@ -25,7 +32,7 @@ __all__ = ["OpenSink", "Outputs", "open_sinks"]
 class Outputs:
     """Where the results of a run go; what is None is not written.
 
-    Raises InputError where a field is no path, or `audio` neither a bool nor None.
+    Raises InputError where a field is no path, or `audio` neither a bool nor None, or `deidentify` no bool.
     """
 
     video: str | PathLike[str] | None = None  # MP4 of what is shown; PNGs in a folder for single images
@@ -35,8 +42,12 @@ class Outputs:
     snapshots: str | PathLike[str] | None = None  # a folder for what a live window's key s takes
     log: str | PathLike[str] | None = None  # JSON Lines: a live session's events
     audio: bool | None = None  # keep the sound: None keeps a file's; a live source's is kept in `raw` alone
+    dicom_seg: str | PathLike[str] | None = None  # Segmentation object of a DICOM source
+    dicom_video: str | PathLike[str] | None = None  # DICOM video with the overlay, of a DICOM video
+    deidentify: bool = False  # of a file: black outside the endoscope's picture, and no name, date or sound
 
     def __post_init__(self) -> None:
+        require_bool("deidentify", self.deidentify)
         if self.audio is not None and not isinstance(self.audio, bool):
             raise InputError(f" {self.audio!r}: give True, False or None", parameter="audio")
         for name in PATHS:
@@ -59,11 +70,16 @@ class Outputs:
         """Raise InputError for an output that only a live source has, and for two in one place."""
         self._check_apart()
         self._refuse(("raw", "snapshots", "log"), "is for live sources; leave it out")
+        if self.deidentify and self.audio:
+            raise InputError(": the sound may name the patient; leave it out", parameter="audio")
 
     def check_for_live(self) -> None:
         """Raise InputError for an output or sound that a live source has not, and for two in one place."""
         self._check_apart()
-        self._refuse(("masks",), "a live source has none; record it, then run on the file")
+        files = ("masks", "dicom_seg", "dicom_video")
+        self._refuse(files, "a live source has none; record it, then run on the file")
+        if self.deidentify:
+            raise InputError(": is one of LiveOptions here; leave it out", parameter="deidentify")
         if self.audio and self.raw is None:
             raise InputError(
                 ": the sound of a live source is kept in its raw recording alone; add --record-raw",
@@ -86,10 +102,11 @@ class Outputs:
                 raise InputError(f": {reason}", parameter=name)
 
 
-PATHS = tuple(field.name for field in fields(Outputs) if field.name != "audio")
+PATHS = tuple(field.name for field in fields(Outputs) if field.name not in ("audio", "deidentify"))
 
 
-class _Run(NamedTuple):
+@dataclass(frozen=True)
+class _Run:
     """What sinks need to know of a run."""
 
     source: Source
@@ -98,6 +115,20 @@ class _Run(NamedTuple):
     times: Callable[[], Mapping[Any, Sequence[Sequence[float]]]] | None
     audio: bool
     resume: bool
+    deidentify: bool
+
+    @cached_property
+    def origin(self) -> "Origin":
+        """The DICOM object that is read, of which those written are made; raises InputError without one."""
+        path = self.source.path
+        if path is None or not is_dicom(path):
+            raise InputError(
+                f"{self.source.name}: no DICOM object, and the objects written refer to one; leave "
+                "--dicom-seg and --dicom-video out, or run on a DICOM file"
+            )
+        from rtpolyp.dicom.origin import Origin  # of the extra, and it was needed to open the source
+
+        return Origin.of(path, max_pixels=sys.maxsize, deidentify=self.deidentify)
 
 
 class _Format(NamedTuple):
@@ -120,10 +151,28 @@ def _open_lines(path: Path, run: _Run) -> Sink:
     return JsonSink(path, run.header, run.source, counts=run.counts, times=run.times, resume=run.resume)
 
 
+def _open_dicom_seg(path: Path, run: _Run) -> Sink:
+    origin = run.origin
+    from rtpolyp.dicom.segmentation import Network
+    from rtpolyp.video.dicom_sinks import DicomSegSink
+
+    network = Network(str(run.header["engine"]), str(run.header["rtpolyp"]))
+    return DicomSegSink(path, run.source, origin, network)
+
+
+def _open_dicom_video(path: Path, run: _Run) -> Sink:
+    origin = run.origin
+    from rtpolyp.video.dicom_sinks import DicomVideoSink
+
+    return DicomVideoSink(path, run.source, origin)
+
+
 FORMATS = (
     _Format("video", "pictures", _open_pictures),
     _Format("json", "results", _open_lines),
     _Format("masks", "results", lambda path, run: MaskSink(path, run.source)),
+    _Format("dicom_seg", "results", _open_dicom_seg),
+    _Format("dicom_video", "pictures", _open_dicom_video),
 )
 
 
@@ -167,7 +216,8 @@ def open_sinks(
         if not isinstance(source, ImageFiles):
             raise InputError(": is for folders of images, and this is none; leave it out", parameter="resume")
         source.leave_out(_finished(outputs))
-    run = _Run(source, header, counts, times, outputs.audio is not False, resume)
+    audio = outputs.audio is not False and not outputs.deidentify
+    run = _Run(source, header, counts, times, audio, resume, outputs.deidentify)
     with ExitStack() as opened:
         sinks: list[OpenSink] = []
         for name, takes, open_one in FORMATS:

@@ -5,8 +5,9 @@ import os
 from pathlib import Path
 from typing import Literal
 
+from rtpolyp.dicom.magic import is_dicom, require_dicom
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.image_file import IMAGE_SUFFIXES, UNREAD_SUFFIXES, is_image_name
+from rtpolyp.imaging.picture_names import IMAGE_SUFFIXES, UNREAD_SUFFIXES, is_image_name
 from rtpolyp.video.address import STDIN, is_camera, is_live, local_path
 from rtpolyp.video.contract import LiveSource, Source
 from rtpolyp.video.file_faults import check_readable
@@ -17,7 +18,7 @@ from rtpolyp.video.live.feed import feed_of_file, feed_of_stdin, feed_of_url
 from rtpolyp.video.live.live_stream import LiveStream
 from rtpolyp.video.video_file import VideoFile
 
-__all__ = ["open_live", "open_source"]
+__all__ = ["VIDEO_FILES", "open_live", "open_source"]
 
 ISO = (".3g2", ".3gp", ".f4v", ".m4v", ".mov", ".mp4", ".qt")
 MATROSKA = (".mkv", ".webm")
@@ -25,11 +26,12 @@ MPEG = (".m2t", ".m2ts", ".mod", ".mpe", ".mpeg", ".mpg", ".mts", ".tod", ".ts",
 ELEMENTARY = (".264", ".265", ".h264", ".h265", ".hevc", ".ivf", ".m2v", ".mjpeg", ".mjpg", ".obu", ".y4m")
 PLAYLISTS = (".m3u", ".m3u8")
 OTHER = (".asf", ".avi", ".divx", ".dv", ".flv", ".mxf", ".nut", ".ogm", ".ogv", ".wmv")
-VIDEOS = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + PLAYLISTS + OTHER)
+VIDEO_FILES = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + OTHER)
+VIDEOS = VIDEO_FILES.union(PLAYLISTS)
 
 
 def open_source(address: str | Path, *, options: InputOptions | None = None) -> Source:
-    """Open a video file, an image, a folder or a glob of images, or a live source.
+    """Open a video file, an image, a DICOM object, a folder or a glob of images, or a live source.
 
     Those are `0` or `/dev/video0` for a camera, the URL of a stream (rtsp, http, rtmp, udp, tcp and their
     like), and `-` for the standard input; they are LiveSources. Raises InputError, one line that names the
@@ -40,6 +42,8 @@ def open_source(address: str | Path, *, options: InputOptions | None = None) -> 
     if is_live(str(address)):
         return open_live(address, options=options)
     path = local_path(str(address))
+    if is_dicom(path):
+        return _open_dicom(path, options)
     if glob.has_magic(str(path)) and not _exists(path):
         return _open_glob(path, options)
     kind = _kind(path)
@@ -63,9 +67,19 @@ def open_live(
     if is_live(address):
         return LiveStream(feed_of_url(address, options), options)
     path = local_path(address)
+    if is_dicom(path):
+        raise InputError(f"{path}: a DICOM object is read frame by frame; leave --latest and --serve out")
     if _kind(path) != "video":
         raise InputError(f"{path}: images have no pace of their own; give a video, a camera or a stream")
     return LiveStream(feed_of_file(path, options, repeat=repeat), options)
+
+
+def _open_dicom(path: Path, options: InputOptions) -> Source:
+    check_readable(path)
+    require_dicom(path)
+    from rtpolyp.video.dicom_video import open_dicom  # of the extra
+
+    return open_dicom(path, options) or ImageFiles(path, max_pixels=options.max_pixels)
 
 
 def _kind(path: Path) -> Literal["video", "images"]:

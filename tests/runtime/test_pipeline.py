@@ -19,8 +19,9 @@ from rtpolyp.tracking.smoothing import TemporalSmoother
 from rtpolyp.tracking.tracker import PolypTracker
 from rtpolyp.video.array_source import ArraySource
 from rtpolyp.video.source import open_source
-from tests.runtime.red_disc import SPEC, disc, disc_clip
+from tests.runtime.red_disc import SPEC, disc, disc_clip, textured_disc
 from tests.runtime.stub_engine import StubEngine
+from tests.runtime.tracking.test_drift import known_spec
 
 SIZE = (160, 128)
 ENDS_WITHIN_SECONDS = 1.0  # what a failure anywhere may take to end the run
@@ -208,3 +209,16 @@ def test_nothing_to_draw_costs_no_copy(clip):
 def test_settings_come_from_the_bundle_and_can_be_changed():
     settings = settings_for(SPEC, threshold=0.25, style="fill")
     assert (settings.threshold, settings.style, settings.minimum_area) == (0.25, "fill", SPEC.minimum_area)
+
+
+@pytest.mark.parametrize(("blue", "said"), [(True, 1), (False, 0)])
+def test_a_stream_unlike_the_training_sources_is_remarked_on_once(blue, said):
+    spec = known_spec(*(textured_disc(index, SPEC.size) for index in range(8)))
+    frames = (textured_disc(index, SPEC.size) for index in range(45))
+    shown = (np.ascontiguousarray(frame[..., ::-1]) if blue else frame for frame in frames)
+    source = ArraySource(shown, SPEC.size, Fraction(2))
+    with StubEngine(spec) as engine:
+        for _ in segment(source, engine):
+            pass
+    assert len(source.remarks.lines) == said
+    assert all(line.startswith("unlike what stub was trained on: ") for line in source.remarks.lines)

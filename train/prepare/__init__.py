@@ -12,6 +12,7 @@ The source is only read.
 import csv
 import json
 import os
+import tempfile
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,13 +23,13 @@ import numpy as np
 
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.printable import as_cell
+from rtpolyp.published_folder import published
 from train.prepare.archives import DATASETS, lists_of, read_archive
 from train.prepare.duplicates import find_clusters
 from train.prepare.folder import Folder, Pair, read_folder
 from train.prepare.frames import Frame, convert
 from train.prepare.report import Division, Report, report_on
 from train.prepare.splits import join_groups, split
-from train.publish import published
 
 __all__ = ["Options", "Report", "prepare"]
 
@@ -72,12 +73,19 @@ def prepare(
     An `out` that was written by an earlier call is replaced. Raises InputError that lists what has to be
     corrected, and OutputError where `out` holds something else or cannot be written.
     """
-    if options.dataset:
-        found = read_archive(folder, options.dataset)
-    else:
-        found = read_folder(folder, options.unannotated_are_empty)
     if folder.resolve() in (out.resolve(), *out.resolve().parents):
         raise OutputError(f"{out}: lies in the folder that is read; choose another -o")
+    with tempfile.TemporaryDirectory() as unpacked:
+        if options.dataset:
+            found = read_archive(folder, options.dataset)
+        else:
+            found = read_folder(folder, options.unannotated_are_empty, Path(unpacked))
+        return _prepare(folder, found, out, options, on_progress)
+
+
+def _prepare(
+    folder: Path, found: Folder, out: Path, options: Options, on_progress: OnProgress | None
+) -> Report:
     with published(out, REPORT) as staging:
         for sub in ("images", "masks", "splits"):
             (staging / sub).mkdir()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rtpolyp.checks import known_beside, known_names
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.image_file import is_image_name, unread_pictures
+from rtpolyp.imaging.picture_names import is_image_name, unread_pictures
 from rtpolyp.measure.groups import Group, read_groups
 from train.prepare.folder import Folder, Pair
 

@@ -1,6 +1,7 @@
 """What a hospital's folder holds: which file annotates which image, and which patient it is from.
 
-images/NAME.jpg            or PNG, BMP, TIFF, WebP and the other kinds of rtpolyp.imaging.image_file
+images/NAME.jpg            or PNG, BMP, TIFF, WebP and the other kinds of rtpolyp.imaging.image_file; of a
+                           DICOM video NAME, the frames NAME-000012 that are annotated
 groups.csv                 optional: columns file and patient
 
 and one of
@@ -22,10 +23,11 @@ from typing import NamedTuple
 
 from rtpolyp.checks import require_folder
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.image_file import is_image_name, unread_pictures
+from rtpolyp.imaging.picture_names import is_image_name, stem_of, unread_pictures
 from rtpolyp.measure.groups import Group, read_groups
 from train.prepare.coco import read_coco
 from train.prepare.cvat import read_cvat
+from train.prepare.dicom_frames import VideoFrame, take_videos, write_frames
 from train.prepare.drawing import Drawing, merged
 from train.prepare.labelme import read_labelme
 from train.prepare.yolo import read_yolo
@@ -53,8 +55,11 @@ class Folder(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def read_folder(folder: Path, unannotated_are_empty: bool = False) -> Folder:
-    """Pair the files of `folder`. Raises InputError where there is nothing to pair."""
+def read_folder(folder: Path, unannotated_are_empty: bool = False, unpacked: Path | None = None) -> Folder:
+    """Pair the files of `folder`; annotated frames of DICOM videos become files in the folder `unpacked`.
+
+    Raises InputError where there is nothing to pair, or a video cannot be decoded.
+    """
     require_folder(folder)
     if not (folder / "images").is_dir():
         raise InputError(f"{folder}: no images/ in it. Put the images there, and their masks into masks/")
@@ -62,6 +67,8 @@ def read_folder(folder: Path, unannotated_are_empty: bool = False) -> Folder:
     problems: list[str] = []
     warnings: list[str] = []
     images = _by_stem(folder / "images", problems, warnings, nested=form != "masks/")
+    frames = {} if unpacked is None else take_videos(images, unpacked)
+    images |= {name: frame.image for name, frame in frames.items()}
     annotations = _annotations(folder, form, images, problems, warnings)
     if not images:
         raise InputError(f"{folder / 'images'}: no images in it. Put .jpg or .png files there")
@@ -73,6 +80,8 @@ def read_folder(folder: Path, unannotated_are_empty: bool = False) -> Folder:
         if isinstance(annotation, str):
             problems.append(annotation)
             continue
+        if annotation is None and name in frames:
+            continue
         if annotation is None:
             bare.append(name)
         if annotation is not None or unannotated_are_empty:
@@ -81,7 +90,9 @@ def read_folder(folder: Path, unannotated_are_empty: bool = False) -> Folder:
         warnings.append(f"images without an annotation, taken as polyp-free ({len(bare)}): {_few(bare)}")
     elif bare:
         problems += [f"images/{images[name].name}: no annotation" for name in bare]
-    return Folder(tuple(pairs), _groups(folder, images, problems), tuple(problems), tuple(warnings))
+    write_frames([frames[pair.name] for pair in pairs if pair.name in frames])
+    groups = _groups(folder, images, frames, problems)
+    return Folder(tuple(pairs), groups, tuple(problems), tuple(warnings))
 
 
 def _form(folder: Path) -> str:
@@ -148,7 +159,7 @@ def _by_stem(
             continue
         if not is_image_name(path):
             others.append(path.name)
-        elif (first := files.setdefault(path.stem, path)) != path:
+        elif (first := files.setdefault(stem_of(path), path)) != path:
             problems.append(f"{folder.name}/{path.name}: {first.name} has the same name")
     if others:
         warnings.append(f"{folder.name}/: left out, of no kind that is read ({len(others)}): {_few(others)}")
@@ -168,13 +179,23 @@ def _masks(
     return found
 
 
-def _groups(folder: Path, images: dict[str, Path], problems: list[str]) -> dict[str, Group] | None:
+def _groups(
+    folder: Path, images: dict[str, Path], frames: dict[str, VideoFrame], problems: list[str]
+) -> dict[str, Group] | None:
+    """Image → its patient; a frame's is that of its video."""
     path = folder / "groups.csv"
     if not path.is_file():
+        if frames:
+            problems.append(
+                "groups.csv: missing, and frames of a video belong together; write file,patient and a line "
+                "for each file in images/"
+            )
         return None
     groups = read_groups(path, folder.resolve().name)
-    missing = [images[name].name for name in images if name not in groups or not groups[name].name]
-    problems += [f"groups.csv: no patient of images/{name}" for name in missing]
+    groups |= {name: groups.get(frame.owner, Group("", "")) for name, frame in frames.items()}
+    files = {name: frames[name].video if name in frames else image for name, image in images.items()}
+    missing = [files[name].name for name in images if name not in groups or not groups[name].name]
+    problems += [f"groups.csv: no patient of images/{name}" for name in dict.fromkeys(missing)]
     return groups
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rtpolyp.dicom.magic import is_dicom
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.image_file import read_image
 from rtpolyp.imaging.mask_doubts import DOUBTS as MASK_DOUBTS
@@ -59,8 +60,12 @@ def convert(pair: Pair, out: Path, chosen: Set[str]) -> Frame:
         raise InputError(
             f"{what}: {columns}x{rows}, but the image has {width}x{height}; export it at that size"
         )
-    _link(pair.image, out / "images" / pair.image.name)
     # an empty buffer cannot happen, a full disk raises in write_bytes
+    if is_dicom(pair.image):  # the pixels alone: its header names the patient
+        png = cv2.imencode(".png", image)[1]
+        (out / "images" / f"{pair.name}.png").write_bytes(png.tobytes())
+    else:
+        _link(pair.image, out / "images" / pair.image.name)
     png = cv2.imencode(".png", mask.polyp.astype(np.uint8) * 255)[1]
     (out / "masks" / f"{pair.name}.png").write_bytes(png.tobytes())
     share = float(mask.polyp.mean())

@@ -19,6 +19,7 @@ from rtpolyp.inference.engine import Engine, Goal, Prediction
 from rtpolyp.inference.isolated.child import Answer, Recipe
 from rtpolyp.inference.isolated.process import EngineProcess, ProcessFault
 from rtpolyp.inference.local_engine import LocalEngine, Request, one_line
+from rtpolyp.inference.remote.address import is_remote
 from rtpolyp.inference.selection import open_engine
 from rtpolyp.inference.tensorrt.plans import is_plan
 
@@ -220,12 +221,12 @@ class IsolatedEngine(LocalEngine):
 
 
 def open_guarded(recipe: EngineRecipe) -> Engine:
-    """Open a recipe for a file's frames: in this process where rtpolyp ships it, else in one of its own.
+    """Open a recipe for a file's frames: in a process of its own, unless it is shipped, a plan or remote.
 
     A stranger's graph may take any time and memory to open, or find a hole in the library that opens it.
     Raises what IsolatedEngine and open_engine raise.
     """
-    if is_plan(recipe.engine) or is_shipped(recipe.engine):
+    if is_remote(recipe.engine) or is_plan(recipe.engine) or is_shipped(recipe.engine):
         return recipe()
     load_bundle(recipe.engine)  # here: a broken one needs no process to be refused
     return IsolatedEngine(recipe, deadline_seconds=FILE_DEADLINE_SECONDS)

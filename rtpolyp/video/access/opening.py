@@ -3,6 +3,7 @@
 import errno
 import time
 from collections.abc import Mapping
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ from rtpolyp.video.access.hosts import Hosts
 from rtpolyp.video.access.http import redirected_http
 from rtpolyp.video.access.playlist import PLAYLIST, LocalParts, Parts, RemoteParts, is_playlist
 from rtpolyp.video.access.rtsp import redirected_rtsp
-from rtpolyp.video.access.whitelist import whitelist
+from rtpolyp.video.access.whitelist import EMBEDDED, whitelist
 from rtpolyp.video.address import SCHEMES, STDIN, scheme_of
 from rtpolyp.video.live.faults import InputFault
 
-__all__ = ["open_file", "open_stdin", "open_url"]
+__all__ = ["open_embedded", "open_file", "open_stdin", "open_url"]
 
 BUSY_SECONDS, BUSY_TRIES = 0.2, 5  # for a server that still ends the connection that asked it
 
@@ -34,6 +35,11 @@ def open_file(path: Path, settings: Mapping[str, str]) -> av.container.InputCont
     if is_playlist(path.name):
         return _open_playlist(name, LocalParts(path), settings, None)
     return _open(name, {**settings, **whitelist(None)})
+
+
+def open_embedded(stream: RawIOBase, settings: Mapping[str, str]) -> av.container.InputContainer:
+    """Open the video that lies inside another file, which may name nothing outside; raises as `av.open`."""
+    return _open(stream, {**settings, **whitelist(EMBEDDED)})
 
 
 def open_stdin(settings: Mapping[str, str]) -> av.container.InputContainer:
@@ -108,7 +114,7 @@ def _open_playlist(
         raise
 
 
-def _open(name: str, options: dict[str, str], **how: Any) -> av.container.InputContainer:
+def _open(name: str | RawIOBase, options: dict[str, str], **how: Any) -> av.container.InputContainer:
     while True:
         try:
             container: av.container.InputContainer = av.open(name, "r", options=options, **how)

@@ -2,7 +2,9 @@
 
 from rtpolyp.video.address import STDIN, scheme_of
 
-__all__ = ["whitelist"]
+__all__ = ["EMBEDDED", "whitelist"]
+
+EMBEDDED = "embedded:"  # no address: the video lies inside another file that is open
 
 # Formats that hold their pictures themselves. Those that name other files or hosts are missing: playlists
 # (hls, concat, sdp), numbered images, subtitles with an index, and libav's own generators and devices.
@@ -25,7 +27,7 @@ PROTOCOLS = {
 
 
 def whitelist(address: str | None) -> dict[str, str]:
-    """Options of libav for a live address, or for a file (None).
+    """Options of libav for a live address, for a file (None), or for EMBEDDED.
 
     A format that is not in it is refused before it opens anything, and so is a protocol, be it named by the
     address, by a playlist, by a container or by a redirect.
@@ -33,6 +35,8 @@ def whitelist(address: str | None) -> dict[str, str]:
     protocols, formats = "file", CONTAINERS
     if address == STDIN:
         protocols = "pipe"
+    elif address == EMBEDDED:
+        protocols = ""  # nothing: its bytes come from the file that holds it
     elif address is not None:
         protocols, formats = PROTOCOLS[scheme_of(address) or ""], (*CONTAINERS, "rtsp")
     return {"protocol_whitelist": protocols, "format_whitelist": ",".join(formats)}

@@ -1,4 +1,4 @@
-"""One suite over all local backends: what `rtpolyp.inference.engine.Engine` promises."""
+"""One suite over all backends: what `rtpolyp.inference.engine.Engine` promises."""
 
 import re
 import threading
@@ -16,6 +16,8 @@ from rtpolyp.inference.isolated.engine import IsolatedEngine
 from rtpolyp.inference.local_engine import LocalEngine, SlotEngine
 from rtpolyp.inference.onnxruntime import OnnxRuntimeCudaEngine, OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
+from rtpolyp.inference.remote.engine import RemoteEngine
+from tests.runtime.kserve_server import Server
 from tests.runtime.on_card import LEVELS, tensorrt_engine
 from tests.runtime.simulated_tensorrt import simulated_engine
 from tests.runtime.stub_engine import StubEngine
@@ -37,16 +39,24 @@ OPENERS: dict[str, Callable[..., LocalEngine]] = {
     "simulated-tensorrt-rtx": partial(simulated_engine, "tensorrt-rtx"),
     "tensorrt": tensorrt_engine,
 }
+REMOTE = ("remote-grpc", "remote-http")
 ON_A_CARD = ("onnxruntime-cuda", "tensorrt")
 BREAKABLE = [name for name in OPENERS if name.startswith(("openvino", "onnxruntime"))]
+
+
+def remote_engine(server: Server, scheme: str) -> Callable[..., LocalEngine]:
+    return lambda bundle, **options: RemoteEngine(server.url(scheme), **options)
 
 
 def parameters(names: Iterable[str]) -> list:
     return [pytest.param(name, marks=[pytest.mark.needs_cuda] * (name in ON_A_CARD)) for name in names]
 
 
-@pytest.fixture(params=parameters(OPENERS))
+@pytest.fixture(params=parameters([*OPENERS, *REMOTE]))
 def opener(request: pytest.FixtureRequest) -> Callable[..., LocalEngine]:
+    if request.param in REMOTE:
+        server = request.getfixturevalue("kserve")
+        return remote_engine(server, request.param.removeprefix("remote-"))
     return OPENERS[request.param]
 
 
@@ -211,5 +221,5 @@ def test_submit_after_close_fails(opener, bundle: Bundle):
 
 def test_description_names_the_backend(opener, bundle: Bundle):
     with opener(bundle) as engine:
-        assert re.match(r"openvino |onnxruntime |stub, |tensorrt(-rtx)? ", engine.description)
+        assert re.match(r"openvino |onnxruntime |stub, |remote |tensorrt(-rtx)? ", engine.description)
         assert engine.spec == bundle.spec

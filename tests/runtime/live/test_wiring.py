@@ -1,5 +1,6 @@
 """What a session is connected to: the scrape, the tone's player, the fallback's engine."""
 
+import json
 import os
 import socket
 
@@ -16,6 +17,7 @@ from tests.runtime.live.rehearsal import INTERVAL, MAX_AGE_MS, RATE, Plain, Watc
 from tests.runtime.live.scripted import Scripted
 from tests.runtime.live.test_metrics import scrape
 from tests.runtime.red_disc import SPEC, textured_disc
+from tests.runtime.tracking.test_drift import known_spec
 
 
 def test_metrics_move_while_the_session_runs(tmp_path):
@@ -85,3 +87,18 @@ def test_the_fallback_takes_over_from_a_slow_network_and_hands_back(tmp_path):
         ("reduced", "network small"),
         ("on", ""),
     ]
+
+
+def test_a_stream_unlike_the_training_sources_is_said_once_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr("rtpolyp.tracking.drift.STEP_SECONDS", 0.01)
+    monkeypatch.setattr("rtpolyp.tracking.drift.WINDOW", 3)
+    spec = known_spec(*(textured_disc(index, SPEC.size) for index in range(8)))
+    source = Scripted(2, rate=RATE, draw=lambda index, size: textured_disc(index, size)[..., ::-1].copy())
+    watcher, summary = rehearse(source, Plain(spec), tmp_path)
+    (told,) = watcher.events("drift")
+    assert told["bundle"] == "stub"
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert lines[0]["drift"] == "watched"
+    assert lines[-1]["summary"]["remarks"] == [f"unlike what stub was trained on: {told['how']}"]
+    assert lines[-1]["summary"]["session"]["drifts"] >= 2
+    assert any("stretches of ten seconds unlike" in line for line in summary.lines)

@@ -1,0 +1,297 @@
+"""DICOM files are read whatever their name, in each transfer syntax and colour, within bounds."""
+
+from fractions import Fraction
+from pathlib import Path
+from struct import pack
+
+import cv2
+import numpy as np
+import pytest
+from pydicom import dcmread, uid
+from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_fragments
+from pydicom.pixels.decoders.base import Decoder
+
+from rtpolyp.dicom.magic import is_dicom
+from rtpolyp.errors import InputError
+from rtpolyp.imaging.image_file import read_image, read_pixels
+from rtpolyp.video.input_options import InputOptions
+from rtpolyp.video.source import open_live, open_source
+from tests.runtime.clips import Clip, code_of, make_clip, picture
+from tests.runtime.dicom_files import PLANTED, STREAMS, header, save, still, stream, video
+
+BGR = picture(5)
+EXACT, ROUNDED, CODED = 0, 0.4, 0.8  # mean levels: as stored; YCbCr in 8 bits, its chroma halved; JPEG
+STILLS = [
+    ("ImplicitVRLittleEndian", "RGB", EXACT),
+    ("ExplicitVRLittleEndian", "RGB", EXACT),
+    ("ExplicitVRLittleEndian", "YBR_FULL", ROUNDED),
+    ("ExplicitVRLittleEndian", "YBR_FULL_422", ROUNDED),
+    ("ExplicitVRLittleEndian", "MONOCHROME2", EXACT),
+    ("RLELossless", "RGB", EXACT),
+    ("JPEGBaseline8Bit", "RGB", CODED),
+    ("JPEGBaseline8Bit", "YBR_FULL_422", CODED),
+    ("JPEGBaseline8Bit", "MONOCHROME2", CODED),
+    ("JPEGExtended12Bit", "YBR_FULL_422", CODED),
+    ("JPEG2000Lossless", "YBR_RCT", EXACT),
+    ("JPEG2000", "YBR_ICT", EXACT),
+]
+CHANGES = {
+    "no pixels": "no pixels in it",
+    "cut": "are needed; it was cut",
+    "cut fragment": "of its pixels is missing|its pixels end",
+    "other class": "CT Image Storage is not read",
+    "unknown class": "an object of unknown class",
+    "16 bits": "16 bits a sample, 16 of them used",
+    "palette": "PALETTECOLOR|unknown colours are not read",
+    "inverted": "MONOCHROME1 are not read",
+    "deflated": "Deflated Explicit VR Little Endian is not read",
+    "big endian": "Explicit VR Big Endian is not read",
+    "lossless JPEG": "JPEG Lossless.*is not read",
+    "stereo": "Stereo.*is not read",
+    "no syntax": "an unknown transfer syntax",
+    "no size": "its Rows is missing or cannot be used",
+    "wrong size": "a frame of 160x128 pixels in an object of 64x64",
+    "many frames": "an image of 2 frames",
+    "video syntax": "an image encoded as MPEG-4",
+    "long header": "its header has more than the 4,194,304 bytes",
+    "nested": "nested too deeply",
+}
+
+
+@pytest.mark.parametrize(("syntax", "colour", "tolerance"), STILLS)
+def test_stills_have_their_colours(syntax, colour, tolerance, tmp_path):
+    path = still(tmp_path / "1.2.840.99.7", BGR, getattr(uid, syntax), colour)
+    expected = cv2.cvtColor(BGR, cv2.COLOR_BGR2GRAY) if colour == "MONOCHROME2" else BGR
+    found = read_pixels(path)
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).mean() <= tolerance
+
+
+def test_a_grey_still_is_refused_as_every_grey_picture_is(tmp_path):
+    path = still(tmp_path / "grey.dcm", BGR, colour="MONOCHROME2")
+    with pytest.raises(InputError, match="a grey image, but the network needs colour"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_keep_their_frames_and_times(name, tmp_path):
+    clip = Clip(frames=8, rate=Fraction(30), time_base=Fraction(1, 90_000))  # no whole milliseconds
+    with open_source(stream(tmp_path / "IM0001", name, clip, draw=picture)) as source:
+        frames = list(source)
+        assert source.frame_count == 8
+        assert source.remarks.lines == []
+    assert [code_of(frame.to_bgr()) for frame in frames] == list(range(8))
+    assert [frame.pts_seconds for frame in frames] == pytest.approx([n / 30 for n in range(8)], abs=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "colour"),
+    [("JPEGBaseline8Bit", "YBR_FULL_422"), ("RLELossless", "RGB"), ("ExplicitVRLittleEndian", "MONOCHROME2")],
+)
+def test_frames_that_are_encoded_one_by_one(syntax, colour, tmp_path):
+    path = video(tmp_path / "IM0002", [picture(n) for n in range(5)], getattr(uid, syntax), colour)
+    with open_source(path) as source:
+        frames = list(source)
+        assert (source.frame_count, source.frame_rate, source.size) == (5, 25, (160, 128))
+    assert [code_of(frame.to_bgr()) for frame in frames] == list(range(5))
+    assert [frame.pts_seconds for frame in frames] == [0, 0.04, 0.08, 0.12, 0.16]
+    expected = picture(3)
+    if colour == "MONOCHROME2":
+        expected = cv2.cvtColor(expected, cv2.COLOR_BGR2GRAY)[:, :, np.newaxis]
+    assert np.abs(frames[3].to_bgr().astype(int) - expected).mean() < 2
+
+
+def test_a_vector_of_frame_times_is_kept(tmp_path):
+    more = {"FrameTime": None, "FrameTimeVector": [0, 10, 30.5, 7], "FrameIncrementPointer": 0x00181065}
+    with open_source(video(tmp_path / "v", [picture(n) for n in range(4)], **more)) as source:
+        assert [frame.pts_seconds for frame in source] == [0, 0.01, 0.0405, 0.0475]
+    elementary = stream(tmp_path / "e", "MPEG4HP41BD", Clip(frames=4), **more)
+    with open_source(elementary) as source:
+        assert [frame.pts_seconds for frame in source] == [0, 0.01, 0.0405, 0.0475]
+
+
+def test_a_header_without_times_or_with_others_is_remarked(tmp_path):
+    with open_source(video(tmp_path / "v", [BGR, BGR], FrameTime=None)) as source:
+        assert [frame.pts_seconds for frame in source] == [0, 0.04]
+        assert source.remarks.lines == ["its header states no frame times: 25 frames/s are assumed"]
+    with open_source(stream(tmp_path / "s", FrameTime=20, NumberOfFrames=12)) as source:
+        assert len(list(source)) == 10
+        first, second = source.remarks.lines
+    assert first.startswith("its header states 50.000 frames/s, its stream 25.000")
+    assert second == "its header states 12 frames, its stream holds 10"
+
+
+def test_fragments_are_joined_by_the_table_of_offsets(tmp_path):
+    path = video(tmp_path / "v", [picture(n) for n in range(3)])
+    found = dcmread(path)
+    frames = list(generate_fragments(found.PixelData, endianness="<"))[1:]
+    found.PixelData = encapsulate(frames, fragments_per_frame=2)
+    with open_source(save(found, tmp_path / "w")) as source:
+        assert [code_of(frame.to_bgr()) for frame in source] == [0, 1, 2]
+    found.PixelData = encapsulate(frames, fragments_per_frame=2, has_bot=False)
+    with pytest.raises(InputError, match="6 fragments for 3 frames, and no table of offsets"):
+        open_source(save(found, tmp_path / "x"))
+
+
+def test_a_stream_in_several_fragments(tmp_path):
+    found = dcmread(stream(tmp_path / "s"))
+    (content,) = list(generate_fragments(found.PixelData, endianness="<"))[1:]
+    found.PixelData = encapsulate([content], fragments_per_frame=3)
+    found.file_meta.TransferSyntaxUID = uid.MPEG4HP41F
+    with open_source(save(found, tmp_path / "t")) as source:
+        assert len(list(source)) == 10
+
+
+def changed(change: str, path: Path) -> Path:
+    """A still with one thing wrong."""
+    if change == "nested":
+        depth = 3000
+        endless = pack("<I", 0xFFFFFFFF)
+        start = b"\x40\x00\x55\x05SQ\0\0" + endless + b"\xfe\xff\x00\xe0" + endless
+        whole = still(path, BGR).read_bytes()
+        at = whole.index(b"\x40\x00\x55\x05")
+        path.write_bytes(whole[:at] + start * depth + whole[at:])
+        return path
+    syntax = {"wrong size": uid.JPEGBaseline8Bit, "cut fragment": uid.JPEGBaseline8Bit}.get(change)
+    found = dcmread(still(path, BGR, syntax or uid.ExplicitVRLittleEndian))
+    meta = found.file_meta
+    if change == "no pixels":
+        del found.PixelData
+    elif change == "other class":
+        found.SOPClassUID = uid.CTImageStorage
+    elif change == "unknown class":
+        found.SOPClassUID = "1.2.3.4"
+    elif change == "16 bits":
+        found.BitsAllocated, found.BitsStored, found.HighBit = 16, 16, 15
+    elif change == "palette":
+        found.PhotometricInterpretation, found.SamplesPerPixel = "PALETTE COLOR", 1
+    elif change == "inverted":
+        found.PhotometricInterpretation, found.SamplesPerPixel = "MONOCHROME1", 1
+    elif change == "no size":
+        del found.Rows
+    elif change == "wrong size":
+        found.Rows = found.Columns = 64
+    elif change == "many frames":
+        found.NumberOfFrames, found.PixelData = 2, found.PixelData * 2
+    elif change == "long header":
+        found.EncapsulatedDocument = b"x" * (5 << 20)
+    save(found, path)
+    named = {
+        "deflated": uid.DeflatedExplicitVRLittleEndian,
+        "big endian": uid.ExplicitVRBigEndian,
+        "lossless JPEG": uid.JPEGLossless,
+        "stereo": uid.MPEG4HP42STEREO,
+        "no syntax": "1.2.3.4",
+        "video syntax": uid.MPEG4HP41,
+    }.get(change)
+    content = path.read_bytes()
+    if named is not None:
+        old = str(meta.TransferSyntaxUID).encode()
+        old += b"\0" * (len(old) % 2)
+        new = named.encode() + b"\0" * (len(named) % 2)
+        head = b"\x02\x00\x10\x00UI"
+        content = content.replace(head + pack("<H", len(old)) + old, head + pack("<H", len(new)) + new)
+        if change == "video syntax":
+            at = content.index(b"\xe0\x7f\x10\x00")
+            content = content[: at + 8] + pack("<I", 0xFFFFFFFF) + encapsulate([b"12"])
+    if change.startswith("cut"):
+        content = content[:-5000]
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_cannot_be_read_is_refused_by_name(change, tmp_path, recwarn, caplog):
+    path = changed(change, tmp_path / "bad.dcm")
+    with pytest.raises(InputError, match=CHANGES[change]) as caught:
+        for _ in open_source(path):
+            pass
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith(f"{path}: ")
+    said = line + caplog.text + "".join(str(warning.message) for warning in recwarn)
+    assert not [value for value in PLANTED.values() if value in said]
+
+
+def test_pictures_are_refused_by_their_declared_size(tmp_path):
+    options = InputOptions(max_pixels=10_000)
+    for path in (still(tmp_path / "a", BGR), stream(tmp_path / "b"), video(tmp_path / "c", [BGR, BGR])):
+        with pytest.raises(InputError, match="declares 160x128 pixels, and 10,000 are allowed"):
+            list(open_source(path, options=options))
+
+
+def test_the_stream_itself_is_held_to_the_limit(tmp_path):
+    path = stream(tmp_path / "b", clip=Clip(size=(640, 480), frames=2), Rows=64, Columns=64)
+    with pytest.raises(InputError, match="640x480 pixels"):
+        open_source(path, options=InputOptions(max_pixels=100_000))
+
+
+def test_a_playlist_inside_an_object_opens_nothing(tmp_path):
+    secret = make_clip(tmp_path / "secret.mp4", Clip(frames=3))
+    found = dcmread(stream(tmp_path / "s"))
+    text = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{secret}\n#EXT-X-ENDLIST\n".encode()
+    found.PixelData = encapsulate([text + b"\n" * (len(text) % 2)])
+    with pytest.raises(InputError, match=r"of a kind that is not read|not a video"):
+        open_source(save(found, tmp_path / "t"))
+
+
+def test_broken_times_and_counts(tmp_path):
+    for keyword, value in (("FrameTime", -3), ("FrameTime", 1e9), ("FrameTimeVector", [0, 1, 2])):
+        with pytest.raises(InputError, match=f"its {keyword} is missing or cannot be used"):
+            open_source(video(tmp_path / "v", [BGR, BGR], **{"FrameTime": None, keyword: value}))
+    with pytest.raises(InputError, match="fragments for 3 frames"):
+        open_source(video(tmp_path / "v", [BGR, BGR], NumberOfFrames=3))
+
+
+def test_jpeg_2000_without_a_decoder(tmp_path, monkeypatch):
+    path = still(tmp_path / "a", BGR, uid.JPEG2000Lossless, "YBR_RCT")
+    monkeypatch.setattr(Decoder, "is_available", False)
+    with pytest.raises(InputError, match=r"no decoder of JPEG 2000 .* is installed"):
+        read_image(path)
+
+
+def test_without_the_extra_one_line_names_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("rtpolyp.dicom.magic.LIBRARIES", ("no_such_library",))
+    for path in (still(tmp_path / "a", BGR), video(tmp_path / "b", [BGR])):
+        with pytest.raises(InputError, match=r"pip install 'rtpolyp\[dicom\]'"):
+            open_source(path)
+
+
+def test_only_regular_files_are_looked_into(tmp_path):
+    (tmp_path / "short").write_bytes(b"DICM")
+    assert not is_dicom(tmp_path / "short")
+    assert not is_dicom(tmp_path)
+    assert not is_dicom(tmp_path / "missing")
+    assert is_dicom(still(tmp_path / "any name.txt", BGR))
+
+
+def test_a_folder_holds_objects_without_extension(tmp_path):
+    for number in (2, 10):
+        still(tmp_path / f"1.2.840.1.{number}", picture(number))
+    video(tmp_path / "clip", [BGR, BGR])
+    still(tmp_path / "DICOMDIR", BGR)
+    with open_source(tmp_path) as source:
+        frames = list(source)
+        assert [line.split(": ")[1] for line in source.skipped] == [
+            "is a video of 2 frames; give it alone, or save its frames"
+        ]
+    assert [(frame.name, code_of(frame.to_bgr())) for frame in frames] == [
+        ("1.2.840.1.2", 2),
+        ("1.2.840.1.10", 10),
+    ]
+
+
+def test_an_object_is_not_played_live(tmp_path):
+    with pytest.raises(InputError, match="a DICOM object is read frame by frame"):
+        open_live(still(tmp_path / "a", BGR))
+
+
+def test_a_header_of_nothing_but_its_class(tmp_path):
+    found = Dataset()
+    found.file_meta = header("VLEndoscopicImageStorage", uid.ExplicitVRLittleEndian, (8, 8), "RGB").file_meta
+    found.SOPClassUID, found.SOPInstanceUID = uid.VLEndoscopicImageStorage, "1.2.3"
+    found.PixelData = b"12"
+    found["PixelData"].VR = "OB"
+    with pytest.raises(InputError, match="its Columns is missing"):
+        read_image(save(found, tmp_path / "a"))
