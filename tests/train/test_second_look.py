@@ -17,7 +17,7 @@ from train.data import TrainingFile, load_frames, parse_source
 from train.initial import load_initial
 from train.networks import NetworkSpec, create_network
 from train.networks.pranet import PraNetIF
-from train.networks.second_look import HIGHEST
+from train.networks.second_look import HIGHEST, over_outlines
 from train.optimisation import Numerics
 from train.recipe import Recipe
 from train.second_look.__main__ import app
@@ -81,6 +81,20 @@ def test_the_mask_stays_and_the_probability_inside_falls_with_the_presence(check
     torch.testing.assert_close(looked[plain > 0], plain[plain > 0].clamp(max=HIGHEST) / 2)
     network.train()
     assert len(network(images)) == 2  # heads as without it
+
+
+def test_an_outline_is_doubted_as_a_whole_and_the_next_one_is_not():
+    logits = torch.full((1, 1, 256, 256), -3.0)
+    logits[..., 16:96, 16:96] = 3  # 10 × 10 cells at stride 8
+    logits[..., 200:240, 16:200] = 3  # further than half a window below
+    presence = torch.zeros(1, 1, 32, 32)
+    presence[..., 2:12, 2:7] = 6.0  # the left half of the first outline
+    presence[..., 25:30, :] = -8.0
+    pooled = over_outlines(presence, logits)
+    first, second = pooled[0, 0, 2:12, 2:12], pooled[0, 0, 25:30, 2:25]
+    assert first.std() < 0.3 * presence[0, 0, 2:12, 2:12].std()
+    torch.testing.assert_close(first.mean(), torch.tensor(3.0), rtol=0, atol=0.1)
+    torch.testing.assert_close(second, torch.full_like(second, -8.0))
 
 
 def test_a_fit_finds_what_tells_polyps_and_judges_each_outline_by_other_folds():
