@@ -49,7 +49,7 @@ class Checkpoint:
     lessons: tuple[str, ...] = ()  # SHA-256 of teachers and of a list of hard crops, if there were any
     data: tuple[str, ...] = ()  # DIR:SPLIT of each source, as it lay; not in a bundle's weights
     averaged: tuple[str, ...] = ()  # the checkpoints whose mean these weights are, see train.average
-    second_look: dict[str, Any] | None = None  # size, operating point and its outcomes on left-out groups
+    second_look: dict[str, Any] | None = None  # sources, size, operating point and its outcomes
     stale: int = 0  # validations since then
     lr_scale: float = 1.0  # what plateaus have left of the learning rate
     model: dict[str, torch.Tensor] | None = None  # the weights that the optimiser moves; last.pt only

@@ -211,7 +211,11 @@ def _in_batches(engine: SlotEngine, frames: np.ndarray) -> np.ndarray:
 
 def _check_sources(checkpoint: Path, trained: Checkpoint, sources: Sequence[Source]) -> None:
     """The val parts that chose the weights have to be the ones that are judged on and fingerprinted."""
-    theirs, given = {file.source for file in trained.files}, {source.name for source in sources}
+    looked_at = trained.second_look["sources"] if trained.second_look else ()
+    theirs, given = (
+        {*(file.source for file in trained.files), *looked_at},
+        {source.name for source in sources},
+    )
     if theirs != given:
         raise InputError(
             f"{checkpoint}: trained on {', '.join(sorted(theirs))}, not {', '.join(sorted(given))}; "

@@ -51,7 +51,7 @@ class SecondLook(nn.Module):
         """Logits (N, 1, H, W) → the same, scaled where they are above zero."""
         presence = over_outlines(self.presence(features), logits)
         presence = torch.sigmoid(resize_like(presence, logits))
-        return logits.clamp(max=0) + logits.clamp(0, HIGHEST) * presence
+        return logits.clamp(max=0.0) + logits.clamp(0.0, HIGHEST) * presence
 
 
 def over_outlines(presence: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
@@ -60,7 +60,7 @@ def over_outlines(presence: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     Each round gives a cell the mean of the window around it, weighted by how much of each cell is outlined;
     nothing passes between outlines that lie further apart than half a window.
     """
-    cover = F.avg_pool2d((logits > 0).to(presence.dtype), logits.shape[-1] // presence.shape[-1])
+    cover = F.avg_pool2d((logits > 0.0).to(presence.dtype), logits.shape[-1] // presence.shape[-1])
     weight = F.avg_pool2d(cover, WINDOW, 1, WINDOW // 2).clamp(min=1e-4)
     for _ in range(ROUNDS):
         presence = F.avg_pool2d(cover * presence, WINDOW, 1, WINDOW // 2) / weight

@@ -77,7 +77,12 @@ def main(
             base,
             ema=base.ema | {SECOND_LOOK + name: weight for name, weight in look.state_dict().items()},
             earlier=tuple(dict.fromkeys((*base.earlier, *frames.files))),
-            second_look={"size": size, "point": asdict(left_out.point), "outcomes": left_out.outcomes},
+            second_look={
+                "sources": list(frames.sources),
+                "size": size,
+                "point": asdict(left_out.point),
+                "outcomes": left_out.outcomes,
+            },
             model=None,
             optimiser=None,
             scaler=None,
