@@ -47,8 +47,9 @@ from rtpolyp.video.source import open_source
 from scripts.triton_server import TritonServer, triton
 
 ROOMS, RATE = 4, 5.0  # clients, frames/s of each
-LIVE_RATE, LIVE_SIZE = Fraction(20), (640, 512)
-STEADY_SECONDS = 5.0  # of the live run, with the server there, before it is lost and after it is back
+LIVE_RATE, LIVE_SIZE = Fraction(20), (320, 256)
+LIVE_SECONDS = 45.0  # of the clip; the run is stopped before its end
+STEADY_SECONDS = 5.0  # of the live run before the server is lost, and after it is back
 WAIT_SECONDS = 60.0
 
 app = make_app("python scripts/measure_serving.py", __doc__)
@@ -159,7 +160,7 @@ def rooms(server: TritonServer, model: str, frames: np.ndarray, seconds: float) 
 def loss(server: TritonServer, work: Path, url: str) -> dict[str, Any]:
     """Kill the server in the middle of a live run, start it again, and look at what was recorded."""
     clip, shown, raw, log = (work / name for name in ("clip.mp4", "shown.mp4", "raw.mp4", "log.jsonl"))
-    render_clip(clip, seconds=60, size=LIVE_SIZE, frame_rate=LIVE_RATE)
+    render_clip(clip, seconds=LIVE_SECONDS, size=LIVE_SIZE, frame_rate=LIVE_RATE)
     stop = threading.Event()
 
     def run() -> None:
