@@ -74,6 +74,7 @@ class OpenVinoEngine(SlotEngine):
             raise BackendError(
                 f"{path}: OpenVINO cannot run it as {precision} ({_reason(exc)}); try backend onnxruntime"
             ) from exc
+        self.precision = precision
         description = f"openvino {precision}, streams {streams}, threads {used_threads}"
         super().__init__(spec, description, inputs)
 

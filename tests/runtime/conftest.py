@@ -1,9 +1,13 @@
+import importlib.util
 import os
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rtpolyp.inference.bundle import Bundle, load_bundle
+from tests.runtime.golden_bundle import promise_mask, write_golden_bundle
 from tests.runtime.tiny_bundle import write_tiny_bundle
 from tests.runtime.video.x11 import virtual_display
 
@@ -13,6 +17,29 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return load_bundle(write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def golden_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The tiny bundle under the default one's name, with a golden frame."""
+    return write_golden_bundle(tmp_path_factory.mktemp("golden") / "pranet-if")
+
+
+@pytest.fixture
+def wrong_bundle(golden_bundle: Bundle, tmp_path: Path) -> Bundle:
+    """A bundle whose golden frame had another mask where it was exported."""
+    wrong = load_bundle(shutil.copytree(golden_bundle.folder, tmp_path / "wrong"))
+    promise_mask(wrong, np.ones((64, 96), bool))
+    return wrong
+
+
+@pytest.fixture(scope="session")
+def remote_client() -> None:
+    """The extra [remote]; its tests are skipped without it, and fail in CI."""
+    if importlib.util.find_spec("tritonclient") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("tritonclient is missing; CI must run the tests of remote engines")
+        pytest.skip("the extra [remote] is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from rtpolyp.inference.local_engine import SlotEngine
 from rtpolyp.inference.onnxruntime import OnnxRuntimeEngine
 from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.measure.golden import make_golden
+from rtpolyp.published_folder import published
 from rtpolyp.spec import EngineSpec, image_fingerprint, sha256_of, write_spec
 from train.checkpoint import Checkpoint, load_checkpoint, load_network
 from train.data import Source
@@ -35,7 +36,6 @@ from train.export.judgement import check_cost, judge, mean_dice, predict_all
 from train.export.model_card import write_model_card
 from train.export.operating_point import PLAIN
 from train.export.parity import EXACT, HALF_WEIGHTS, Tolerance, check, reference
-from train.publish import published
 from train.weights import save_weights
 
 __all__ = ["export_bundle", "sources_of"]

@@ -1,5 +1,3 @@
-import importlib.util
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,15 +12,6 @@ from tests.runtime.tiny_bundle import write_tiny_bundle
 def breakable_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     folder = tmp_path_factory.mktemp("bundles") / "breakable"
     return load_bundle(write_tiny_bundle(folder, breakable=True))
-
-
-@pytest.fixture(scope="session")
-def remote_client() -> None:
-    """The extra [remote]; its tests are skipped without it, and fail in CI."""
-    if importlib.util.find_spec("tritonclient") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("tritonclient is missing; CI must run the tests of remote engines")
-        pytest.skip("the extra [remote] is not installed")
 
 
 @pytest.fixture(scope="session")

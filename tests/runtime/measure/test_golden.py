@@ -1,7 +1,6 @@
 """The golden frame: what passes, what is a wrong machine, and what is a broken bundle."""
 
-import hashlib
-import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,42 +10,16 @@ import pytest
 import rtpolyp.inference.bundle as bundles
 from rtpolyp.cli import run_command_line
 from rtpolyp.errors import EngineError, WrongResult
-from rtpolyp.imaging.run_length import encode_rows
 from rtpolyp.inference import open_engine
 from rtpolyp.inference.bundle import Bundle, load_bundle
-from rtpolyp.measure.golden import check_golden, make_golden, read_golden
-from rtpolyp.spec import write_spec
+from rtpolyp.measure.golden import check_golden, read_golden
 from tests.runtime.committed import COMMITTED
-from tests.runtime.tiny_bundle import write_tiny_bundle
-
-
-def add_golden(folder: Path) -> Bundle:
-    bundle = load_bundle(write_tiny_bundle(folder))
-    write_spec(replace(bundle.spec, golden=make_golden(bundle)), folder / "spec.json")
-    return load_bundle(folder)
-
-
-@pytest.fixture(scope="module")
-def golden_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return add_golden(tmp_path_factory.mktemp("shelf") / "pranet-if")
+from tests.runtime.golden_bundle import promise_mask
 
 
 @pytest.fixture
 def own_bundle(golden_bundle: Bundle, tmp_path: Path) -> Bundle:
-    folder = tmp_path / "pranet-if"
-    folder.mkdir()
-    for file in golden_bundle.folder.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    return load_bundle(folder)
-
-
-def store_mask(bundle: Bundle, mask: np.ndarray) -> None:
-    """Let the spec promise `mask` in FP32."""
-    path = bundle.folder / "spec.json"
-    spec = json.loads(path.read_text())
-    digest = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
-    spec["golden"]["masks"]["fp32"] = {"runs": " ".join(map(str, encode_rows(mask))), "sha256": digest}
-    path.write_text(json.dumps(spec))
+    return load_bundle(shutil.copytree(golden_bundle.folder, tmp_path / "pranet-if"))
 
 
 def test_every_backend_gives_the_mask_of_the_export(golden_bundle: Bundle):
@@ -77,7 +50,7 @@ def test_another_mask_is_a_wrong_machine(own_bundle: Bundle, empty: bool):
     mask = np.zeros((64, 96), bool)
     if not empty:
         mask[:32] = True
-    store_mask(own_bundle, mask)
+    promise_mask(own_bundle, mask)
     golden = read_golden(load_bundle(own_bundle.folder))
     with (
         open_engine(own_bundle.folder, backend="openvino", precision="fp32") as engine,
@@ -117,7 +90,7 @@ def test_the_doctor_compares_and_a_mismatch_is_exit_code_2(
     monkeypatch.setattr(bundles, "SHELVES", (golden_bundle.folder.parent,))
     assert run_command_line(["doctor"]) == 0
     assert "as exported: openvino fp32 bit for bit" in " ".join(capsys.readouterr().out.split())
-    store_mask(own_bundle, np.ones((64, 96), bool))
+    promise_mask(own_bundle, np.ones((64, 96), bool))
     monkeypatch.setattr(bundles, "SHELVES", (own_bundle.folder.parent,))
     assert run_command_line(["doctor"]) == 2
     said = " ".join(capsys.readouterr().out.split())

@@ -21,7 +21,7 @@ def published(folder: Path, mark: str) -> Iterator[Path]:
     target = folder.resolve()
     try:
         if target.exists() and not (target / mark).is_file() and any(target.iterdir()):
-            raise OutputError(f"{folder}: holds something that has no {mark}; choose another -o")
+            raise OutputError(f"{folder}: holds something that has no {mark}; choose another folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as work:
             staging = Path(work) / "new"
@@ -31,4 +31,6 @@ def published(folder: Path, mark: str) -> Iterator[Path]:
                 os.replace(target, Path(work) / "earlier")
             os.replace(staging, target)
     except OSError as exc:
-        raise OutputError(f"{folder}: cannot be written ({exc}); free space or choose another -o") from exc
+        raise OutputError(
+            f"{folder}: cannot be written ({exc}); free space or choose another folder"
+        ) from exc
