@@ -38,11 +38,12 @@ from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import settings_for
 from rtpolyp.terminal.command_line import make_app, run_app
+from rtpolyp.verify.counter import read_counter
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_live, open_source
 from rtpolyp.video.window import Window
-from scripts.live.counter import read_counter, write_counted_clip
+from scripts.live.counted_clip import write_counted_clip
 from scripts.live.proxy import Proxy
 from scripts.live.server import RtspServer
 

@@ -25,6 +25,7 @@ app.command("rtpolyp.cli.run:run", help="Outline polyps on a video, an image or 
 app.command(
     "rtpolyp.cli.serve:serve", help="Serve a page to which one drags a picture or a clip for its overlay."
 )
+app.command("rtpolyp.cli.batch:batch", help="Outline polyps on many videos, on one machine or a cluster.")
 app.command(
     "rtpolyp.cli.serve_export:serve_export", name="serve-export", help="Write a model for a Triton server."
 )
@@ -40,6 +41,11 @@ app.command(
 app.command("rtpolyp.cli.compare:compare_runs", name="compare", help="Compare two runs on the same frames.")
 app.command(
     "rtpolyp.cli.export:export", help="Write what a run found, or a data set's masks, for labelling tools."
+)
+app.command(
+    "rtpolyp.cli.verify_video:verify_video",
+    name="verify-video",
+    help="Measure what a run does to the picture, and write a report.",
 )
 app.command("rtpolyp.cli.bench:bench", help="Measure how fast this machine runs a network.")
 app.command("rtpolyp.cli.doctor:doctor", help="Say what works on this machine, what does not, and the fix.")

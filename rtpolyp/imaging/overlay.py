@@ -12,7 +12,7 @@ from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.settings import Settings, Style
 
-__all__ = ["PEN", "Planes", "draw_overlay", "fixed_point", "ink", "pen_margin"]
+__all__ = ["PEN", "Planes", "cut", "draw_overlay", "fixed_point", "ink", "pen_margin", "touched"]
 
 Planes: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
 """Y `(H, W) uint8`, U and V `((H + 1) // 2, (W + 1) // 2) uint8`; rows may be padded."""
@@ -60,13 +60,13 @@ def draw_overlay(planes: Planes, polyps: Sequence[Polyp], settings: Settings, *,
     colours = _Colours.of(full_range)
     thickness = _thickness(width, height)
     for polyp in reversed(polyps):  # the largest last, on top
-        roi = _roi(polyp.box, pen_margin(width, height), width, height)
-        cut = _cut(planes, roi)
+        roi = touched(polyp.box, width, height)
+        within = cut(planes, roi)
         contour = polyp.contour if settings.style != "box" else _corners(polyp.box)
         contour = contour - np.array((roi.x, roi.y), np.float32)
         if TINT[settings.style]:
-            _tint(cut, contour, TINT[settings.style], colours)
-        _stroke(cut, contour, thickness, colours)
+            _tint(within, contour, TINT[settings.style], colours)
+        _stroke(within, contour, thickness, colours)
 
 
 def pen_margin(width: int, height: int) -> int:
@@ -85,14 +85,15 @@ def _edge(thickness: int) -> int:
     return 2 * max(1, round(thickness / 3))
 
 
-def _roi(box: Rect, margin: int, width: int, height: int) -> Rect:
-    """The box widened by `margin` and to even corners, inside the frame."""
+def touched(box: Rect, width: int, height: int) -> Rect:
+    """What drawing a polyp of this box may change: it widened by `pen_margin` and to even corners."""
+    margin = pen_margin(width, height)
     x0, y0 = max(0, box.x - margin) // 2 * 2, max(0, box.y - margin) // 2 * 2
     x1, y1 = box.x + box.width + margin, box.y + box.height + margin
     return Rect(x0, y0, min(width, x1 + x1 % 2) - x0, min(height, y1 + y1 % 2) - y0)
 
 
-def _cut(planes: Planes, roi: Rect) -> Planes:
+def cut(planes: Planes, roi: Rect) -> Planes:
     """The planes' views inside `roi`, whose corner is even."""
     y, u, v = planes
     chroma = np.s_[roi.y // 2 : (roi.y + roi.height + 1) // 2, roi.x // 2 : (roi.x + roi.width + 1) // 2]
@@ -110,19 +111,19 @@ def fixed_point(contour: NDArray[np.float32], subsampling: int) -> NDArray[np.in
     return np.asarray(np.rint(centres * np.float32(1 << FRACTION_BITS)), np.int32)
 
 
-def _tint(cut: Planes, contour: NDArray[np.float32], strength: float, colours: _Colours) -> None:
+def _tint(within: Planes, contour: NDArray[np.float32], strength: float, colours: _Colours) -> None:
     """Turn the chroma inside the contour towards the pen's by `strength` in [0, 1]."""
-    inside = np.zeros(cut[1].shape, np.uint8)
+    inside = np.zeros(within[1].shape, np.uint8)
     cv2.fillPoly(inside, [fixed_point(contour, 2)], 255, cv2.LINE_8, FRACTION_BITS)
-    for plane, target in zip(cut[1:], colours.bright[1:], strict=True):
+    for plane, target in zip(within[1:], colours.bright[1:], strict=True):
         tinted = cv2.convertScaleAbs(plane, alpha=1 - strength, beta=strength * target)
         cv2.copyTo(tinted, inside, plane)
 
 
-def _stroke(cut: Planes, contour: NDArray[np.float32], thickness: int, colours: _Colours) -> None:
+def _stroke(within: Planes, contour: NDArray[np.float32], thickness: int, colours: _Colours) -> None:
     """Draw the closed line: a dark edge on luma, then the bright core on all planes, antialiased."""
     luma, chroma = [fixed_point(contour, 1)], [fixed_point(contour, 2)]
-    y, u, v = cut
+    y, u, v = within
     cv2.polylines(y, luma, True, colours.dark, thickness + _edge(thickness), cv2.LINE_AA, FRACTION_BITS)
     cv2.polylines(y, luma, True, colours.bright[0], thickness, cv2.LINE_AA, FRACTION_BITS)
     for plane, value in ((u, colours.bright[1]), (v, colours.bright[2])):

@@ -34,7 +34,10 @@ class BgrConverter:
             f"in_color_matrix={colour.swscale_matrix((like.width, like.height))}"
         )
         window = f"{crop.width}:{crop.height}:{crop.x}:{crop.y}:exact=1"  # moves pointers, copies nothing
-        self._chain = FilterChain(like, [("crop", window), ("scale", scale), ("format", "gbrp")])
+        plain = "color_primaries=unknown:color_trc=unknown"  # swscale refuses frames of the rarer ones
+        self._chain = FilterChain(
+            like, [("crop", window), ("setparams", plain), ("scale", scale), ("format", "gbrp")]
+        )
 
     def __call__(self, native: av.VideoFrame) -> NDArray[np.uint8]:
         """Convert one frame to a new C-contiguous `(height, width, 3) uint8 BGR`."""

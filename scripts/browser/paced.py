@@ -9,11 +9,11 @@ from fractions import Fraction
 import av
 
 from rtpolyp.phantom import render_phantom
+from rtpolyp.verify.counter import draw_counter
 from rtpolyp.video.array_source import ArraySource
 from rtpolyp.video.contract import Losses, Outage, PacketTap
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.remarks import Remarks
-from scripts.live.counter import draw_counter
 
 __all__ = ["Paced"]
 

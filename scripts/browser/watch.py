@@ -13,7 +13,7 @@ from rtpolyp.errors import RtpolypError
 __all__ = ["chromium", "installed_chromium", "painted", "readers"]
 
 # For each picture that is painted, the counter in it and the wall clock. The row is that of
-# scripts/live/counter.py: cells of 16 pixels from (16, 16) on, 12 bits and an odd parity.
+# rtpolyp/verify/counter.py: cells of 16 pixels from (16, 16) on, 12 bits and an odd parity.
 WATCH = """(way) => {
   const from = document.getElementById(way === "mjpeg" ? "image" : "video");
   const canvas = document.createElement("canvas");

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from rtpolyp.verify.counter import draw_counter, read_counter
 from rtpolyp.video.source import open_source
-from scripts.live.counter import draw_counter, read_counter, write_counted_clip
+from scripts.live.counted_clip import write_counted_clip
 from scripts.soak import LAP, PROMISES, RATE, Sight, broken_promises, recorded, seen
 
 RATE_HZ = float(RATE)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtpolyp.video.source import open_source
-from tests.runtime.clips import picture
+from tests.runtime.clips import Clip, make_clip, picture
 
 SIZE = (160, 128)
 LIMITED, FULL = 1, 2
@@ -151,3 +151,14 @@ def test_the_disc_is_seen_in_every_depth(tmp_path):
     path = write(tmp_path / "a.mkv", (y, u, v), "yuv444p10le", matrix=1, colour_range=LIMITED)
     rgb, _ = shown(path)
     assert np.abs(rgb[..., ::-1] - bgr).mean() < 2 * ROUNDED
+
+
+@pytest.mark.parametrize("transfer", [9, 10, 11, 12])
+def test_rare_transfer_tags_are_no_obstacle(tmp_path: Path, transfer: int):
+    """libswscale refuses to convert some of them; a picture for the screen needs none."""
+    shown = []
+    for tag in (2, transfer):
+        traits = Clip(frames=1, matrix=9, primaries=9, transfer=tag, colour_range=LIMITED)
+        with open_source(make_clip(tmp_path / f"{tag}.mp4", traits)) as source:
+            shown.append(next(iter(source)).to_bgr())
+    np.testing.assert_array_equal(*shown)

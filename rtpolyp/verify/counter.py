@@ -1,19 +1,14 @@
 """A number drawn in a picture that survives encoding, so that whoever sees the picture knows its age."""
 
-from collections.abc import Iterator
-from fractions import Fraction
-from pathlib import Path
-
-import av
 import numpy as np
 from numpy.typing import NDArray
 
-from rtpolyp.phantom import render_phantom
-
-__all__ = ["draw_counter", "read_counter", "write_counted_clip"]
+__all__ = ["LARGEST", "SMALLEST_WIDTH", "draw_counter", "read_counter"]
 
 BITS = 12
 CELL = 16  # pixels: a macroblock, so that no transform mixes two cells
+LARGEST = (1 << BITS) - 1
+SMALLEST_WIDTH = CELL * (BITS + 3)  # pixels that a picture must have for it
 DARK, BRIGHT = 16, 160  # luma, far from each other and both like a tower's text
 
 
@@ -37,21 +32,3 @@ def read_counter(luma: NDArray[np.uint8]) -> int | None:
     inner = row.reshape(CELL, 1 + BITS, CELL)[4:-4, :, 4:-4].mean(axis=(0, 2))
     bits = [int(value > (DARK + BRIGHT) / 2) for value in inner]
     return None if sum(bits) % 2 == 0 else sum(bit << place for place, bit in enumerate(bits[:BITS]))
-
-
-def write_counted_clip(path: Path, frames: int, size: tuple[int, int], rate: Fraction) -> None:
-    """Encode a phantom as an elementary H.264 stream without B-frames, frame n with the counter n."""
-    options = {"preset": "fast", "tune": "zerolatency", "crf": "21", "g": str(round(rate)), "bf": "0"}
-    with av.open(path, "w", format="h264") as container:
-        video = container.add_stream("libx264", rate=rate, options=options)
-        video.width, video.height = size
-        video.pix_fmt = "yuv420p"
-        for picture in _pictures(frames, size, rate):
-            container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
-        container.mux(video.encode(None))
-
-
-def _pictures(frames: int, size: tuple[int, int], rate: Fraction) -> Iterator[NDArray[np.uint8]]:
-    for number, frame in enumerate(render_phantom(float(frames / rate), size, rate)):
-        draw_counter(frame.bgr, number)
-        yield frame.bgr
