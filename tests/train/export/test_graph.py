@@ -16,6 +16,7 @@ from tests.train.tiny_encoder import register
 from train.export.graph import ByteNetwork, half_weights, to_onnx
 from train.export.parity import EXACT, compare, reference
 from train.networks import NetworkSpec, create_network
+from train.networks.pranet import PraNetIF
 
 SIZE = (96, 64)
 BORDER_LEVELS = 8  # what a mean folded into the bias costs at the border, at least
@@ -145,11 +146,15 @@ def test_the_network_itself_is_left_as_it_was(redness_net):
 
 @pytest.fixture(scope="module", params=[NetworkSpec("pranet-if"), NetworkSpec("pranet", "tiny")], ids=str)
 def pranets(request):
-    """The shipped network, and its twin on an encoder that takes less time to export; each with its graph."""
+    """The shipped network with a second look, and its twin on an encoder that takes less time to export; each
+    with its graph."""
     torch.manual_seed(0)
     with pytest.MonkeyPatch.context() as patch:
         register(patch)
         network = create_network(request.param, pretrained=False).eval()
+    if isinstance(network, PraNetIF):
+        look = network.add_second_look().eval()
+        look.put(torch.randn(sum(look.widths)) / 4, torch.zeros(1))
     for module in network.modules():  # as after training: an identity would hide a wrong fold
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
