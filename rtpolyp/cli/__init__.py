@@ -25,6 +25,7 @@ app.command("rtpolyp.cli.run:run", help="Outline polyps on a video, an image or 
 app.command(
     "rtpolyp.cli.serve:serve", help="Serve a page to which one drags a picture or a clip for its overlay."
 )
+app.command("rtpolyp.cli.batch:batch", help="Outline polyps on many videos, on one machine or a cluster.")
 app.command(
     "rtpolyp.cli.serve_export:serve_export", name="serve-export", help="Write a model for a Triton server."
 )

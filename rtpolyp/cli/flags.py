@@ -21,7 +21,7 @@ from rtpolyp.spec import EngineSpec
 from rtpolyp.video.input_options import Deinterlace, InputOptions
 from rtpolyp.video.outputs import Outputs
 
-__all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags"]
+__all__ = ["EngineFlags", "InputFlags", "LiveFlags", "OutputFlags", "PictureFlags", "Switch"]
 
 Switch = Parameter(negative="")  # has no --no-…
 ENGINE_HELP = (

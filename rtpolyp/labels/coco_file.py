@@ -14,7 +14,9 @@ import numpy as np
 from rtpolyp.imaging.run_length import encode_coco
 from rtpolyp.labels.model import CATEGORY, LabelledFrame, Labels, Region
 
-__all__ = ["write_coco"]
+__all__ = ["COCO_FILE", "write_coco"]
+
+COCO_FILE = "annotations/instances_default.json"
 
 
 def write_coco(labels: Labels, out: Path) -> None:
@@ -34,8 +36,8 @@ def write_coco(labels: Labels, out: Path) -> None:
         "images": images,
         "annotations": annotations,
     }
-    (out / "annotations").mkdir()
-    path = out / "annotations" / "instances_default.json"
+    path = out / COCO_FILE
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
 

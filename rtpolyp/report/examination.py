@@ -1,7 +1,7 @@
 """read_examination: everything that a report says of a run, from its JSON lines."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.report.lines import Header, Line, Summary, read_lines
 from rtpolyp.report.sightings import Sighting, SightingCollector
 
-__all__ = ["Examination", "Minute", "read_examination"]
+__all__ = ["Examination", "Minute", "examine", "read_examination"]
 
 PROGRESS_FRAMES = 1000  # between two words on progress
 MOST_SECONDS = 7 * 86_400.0  # of a run; times beyond are a mistake, and counts a minute must stay few
@@ -75,12 +75,21 @@ def read_examination(path: Path, on_progress: Callable[[int, int | None], None] 
 
     Raises InputError for a file that is none, and for one without any frame.
     """
+    return examine(read_lines(path), str(path), on_progress)
+
+
+def examine(
+    lines: Iterable[Header | Line | Summary],
+    name: str,
+    on_progress: Callable[[int, int | None], None] | None = None,
+) -> Examination:
+    """The examination of a run's lines, as `read_lines` gives them; an InputError begins with `name`."""
     header: Header | None = None
     summary: Summary | None = None
     rows: list[tuple[float, float, float]] = []
     thresholds: list[tuple[float, float]] = []
     collector = SightingCollector(is_stream=True)
-    for item in read_lines(path):
+    for item in lines:
         if isinstance(item, Header):
             header = item
             collector = SightingCollector(is_stream=item.size is not None)
@@ -94,11 +103,11 @@ def read_examination(path: Path, on_progress: Callable[[int, int | None], None] 
             if on_progress is not None and len(rows) % PROGRESS_FRAMES == 0:
                 on_progress(len(rows), None)
     if header is None or not rows:
-        raise InputError(f"{path}: holds no frame; run rtpolyp on the video with --json once more")
+        raise InputError(f"{name}: holds no frame; run rtpolyp on the video with --json once more")
     table = np.array(rows, np.float64)
     table = table[np.argsort(table[:, 0], kind="stable")]  # a file of others' need not be in order
     if (span := float(table[-1, 0] - table[0, 0])) > MOST_SECONDS and header.size is not None:
-        raise InputError(f"{path}: its times span {span / 86_400:.0f} days; give the JSON lines of one run")
+        raise InputError(f"{name}: its times span {span / 86_400:.0f} days; give the JSON lines of one run")
     pixels = 1 if header.size is None else header.size[0] * header.size[1]
     return Examination(
         header=header.fields,

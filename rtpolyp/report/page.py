@@ -1,7 +1,7 @@
 """render_page: an examination as one HTML page without scripts and without anything from elsewhere."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -13,9 +13,13 @@ from rtpolyp.report.charts import bars, clock, curve, timeline
 from rtpolyp.report.examination import Examination
 from rtpolyp.report.sightings import BRIEF_SECONDS, Sighting
 
-__all__ = ["render_page"]
+__all__ = ["NOTICE", "page_of", "render_page", "text_of"]
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+NOTICE = (
+    '<p class="notice">Research software, not a medical device. What was outlined need not be a polyp, '
+    "and what was not outlined may be one.</p>"
+)
 MOST_BRIEF = 1500  # rows of brief sightings; a page of more would neither open at once nor be read
 MOST_SHOWN = 1000  # sightings with an entry of their own
 MOST_REMARKS = 50
@@ -30,15 +34,14 @@ TIMES = {
 def render_page(run: Examination, thumbnails: Mapping[int, bytes], *, deidentify: bool = False) -> str:
     """The page. `thumbnails` are JPEGs by a sighting's number. With `deidentify` it names no file."""
     source = None if deidentify else run.header.get("source")
-    title = "Report" if source is None else f"Report: {_text(source)}"
+    title = "Report" if source is None else f"Report: {text_of(source)}"
     lasting = [one for one in run.sightings if not (run.is_stream and one.is_brief)]
     shown = sorted(sorted(lasting, key=lambda one: -one.frames)[:MOST_SHOWN], key=lambda one: one.number)
     brief = [one for one in run.sightings if run.is_stream and one.is_brief]
     labels = [_label(run, one, deidentify=deidentify) for one in run.sightings]
     parts = [
         f"<h1>{title}</h1>",
-        '<p class="notice">Research software, not a medical device. What was outlined need not be a polyp, '
-        "and what was not outlined may be one.</p>",
+        NOTICE,
         _figures(run, len(lasting), len(brief)),
     ]
     if run.is_stream:
@@ -49,6 +52,11 @@ def render_page(run: Examination, thumbnails: Mapping[int, bytes], *, deidentify
     if brief:
         parts.append(_brief(brief, labels))
     parts += [_latency(run), _settings(run, deidentify=deidentify)]
+    return page_of(title, parts)
+
+
+def page_of(title: str, parts: Iterable[str]) -> str:
+    """A page in the reports' style that says `title` in its tab and shows `parts`; both are HTML."""
     style = (files("rtpolyp.report") / "report.css").read_text("utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -144,7 +152,7 @@ def _label(run: Examination, one: Sighting, *, deidentify: bool) -> str:
     """What an entry is called, escaped."""
     if run.is_stream:
         return f"{one.number}: {clock(one.first_seconds)} to {clock(one.last_seconds)}"
-    return f"image {one.first_seconds + 1:.0f}" if deidentify else _text(one.best.name)
+    return f"image {one.first_seconds + 1:.0f}" if deidentify else text_of(one.best.name)
 
 
 def _brief(brief: list[Sighting], labels: list[str]) -> str:
@@ -232,12 +240,12 @@ def _settings(run: Examination, *, deidentify: bool) -> str:
 
 def _row(name: str, value: Any) -> str:
     if isinstance(value, dict):
-        shown = "<br>".join(f"{_text(key)}: <code>{_text(one)}</code>" for key, one in value.items())
+        shown = "<br>".join(f"{text_of(key)}: <code>{text_of(one)}</code>" for key, one in value.items())
     else:
-        shown = f"<code>{_text(value)}</code>"
-    return f'<tr><th scope="row">{_text(name)}</th><td>{shown}</td></tr>'
+        shown = f"<code>{text_of(value)}</code>"
+    return f'<tr><th scope="row">{text_of(name)}</th><td>{shown}</td></tr>'
 
 
-def _text(value: object, most: int = 2000) -> str:
+def text_of(value: object, most: int = 2000) -> str:
     """Anybody's text, as text."""
     return escape(printable(str(value))[:most])

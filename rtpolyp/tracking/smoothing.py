@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
 
-__all__ = ["TemporalSmoother"]
+__all__ = ["TIME_CONSTANT_MS", "TemporalSmoother"]
 
 # 40 ms / ln 10: at 25 frames/s a frame counts nine tenths, so that a polyp that moves by its own width
 # between two frames, as real ones do when the endoscope turns, is outlined where it is. With 60 ms, which

@@ -14,9 +14,9 @@ from rtpolyp.imaging.geometry import Rect, View
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.imaging.postprocess import find_polyps, threshold_level
 from rtpolyp.settings import Settings
-from rtpolyp.tracking.smoothing import TemporalSmoother
+from rtpolyp.tracking.smoothing import TIME_CONSTANT_MS, TemporalSmoother
 
-__all__ = ["DOUBT_MS", "DROP_MS", "PolypTracker"]
+__all__ = ["DOUBT_MS", "DROP_MS", "MEMORY_MS", "PolypTracker"]
 
 # On CVC-612's val part, blurred and noisy as a recording, regions of any confidence gave 0.34 false outlines
 # a frame, and those of 0.6 gave 0.25 and met as many polyps.
@@ -33,6 +33,9 @@ DOUBT_MS = 200.0  # after it was last sure for which a region in doubt still goe
 KEEP_MS = 40.0  # without a region for which the last outline stays, smoothing's delay included
 DROP_MS = 400.0  # without a region after which a track ends
 TOLERANCE_MS = 0.01  # of timestamps in floating point
+# After 18 time constants the past weighs less than float32 resolves. What was outlined before that decides
+# nothing but ids, and, where several tracks contend for several regions, which of them goes on.
+MEMORY_MS = DROP_MS + DOUBT_MS + 18 * TIME_CONSTANT_MS
 OUTLINE_PLAY = 0.5  # network pixels by which smoothing may move outlines of the same region apart
 
 # Distances of two boxes in units in which they touch at 1: a box that moves by half its size goes 0.5. Where

@@ -104,6 +104,11 @@ class Decoder:
                 self.broken = "it was cut off"
         self._decode.finish()
 
+    def seek(self, ticks: int) -> None:
+        """Go to the last keyframe at or before `ticks` of the stream's own clock, as far as the file can."""
+        with contextlib.suppress(av.FFmpegError):
+            self.container.seek(ticks, stream=self.stream)
+
     def close(self) -> None:
         """Release the file; later calls do nothing."""
         self.container.close()

@@ -18,7 +18,7 @@ from rtpolyp.video.live.feed import feed_of_file, feed_of_stdin, feed_of_url
 from rtpolyp.video.live.live_stream import LiveStream
 from rtpolyp.video.video_file import VideoFile
 
-__all__ = ["open_live", "open_source"]
+__all__ = ["VIDEO_FILES", "open_live", "open_source"]
 
 ISO = (".3g2", ".3gp", ".f4v", ".m4v", ".mov", ".mp4", ".qt")
 MATROSKA = (".mkv", ".webm")
@@ -26,7 +26,8 @@ MPEG = (".m2t", ".m2ts", ".mod", ".mpe", ".mpeg", ".mpg", ".mts", ".tod", ".ts",
 ELEMENTARY = (".264", ".265", ".h264", ".h265", ".hevc", ".ivf", ".m2v", ".mjpeg", ".mjpg", ".obu", ".y4m")
 PLAYLISTS = (".m3u", ".m3u8")
 OTHER = (".asf", ".avi", ".divx", ".dv", ".flv", ".mxf", ".nut", ".ogm", ".ogv", ".wmv")
-VIDEOS = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + PLAYLISTS + OTHER)
+VIDEO_FILES = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + OTHER)
+VIDEOS = VIDEO_FILES.union(PLAYLISTS)
 
 
 def open_source(address: str | Path, *, options: InputOptions | None = None) -> Source:
@@ -74,7 +75,6 @@ def open_live(
 
 
 def _open_dicom(path: Path, options: InputOptions) -> Source:
-    check_readable(path)
     require_dicom(path)
     from rtpolyp.video.dicom_video import open_dicom  # of the extra
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from io import RawIOBase
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing_extensions import Self
 
 from rtpolyp.errors import InputError
 from rtpolyp.video.decoder import Decoder
+from rtpolyp.video.file_parts import FilePart
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.frame_normaliser import FrameNormaliser
 from rtpolyp.video.input_options import InputOptions
@@ -28,29 +29,31 @@ class VideoFile:
     cut off, or whose picture changes its size, raises InputError after its last good frame. The file is
     read once, in order, so that it may be a named pipe. With `embedded`, the video is that stream of bytes
     from inside the file `path`; the caller closes it.
+
+    With `part`, only that part's frames come. Their index counts from zero; their pts are the whole file's.
+    A part is of a file that is no pipe, and not embedded.
     """
 
     is_sequence = True
 
     def __init__(
-        self, path: Path, options: InputOptions | None = None, *, embedded: RawIOBase | None = None
+        self,
+        path: Path,
+        options: InputOptions | None = None,
+        *,
+        embedded: RawIOBase | None = None,
+        part: FilePart | None = None,
     ) -> None:
-        options = options or InputOptions()
         self.name, self.path = path.name, path
         self.remarks = Remarks(path.name)
-        self._decoder = Decoder(path, self.remarks.say, options=options, embedded=embedded)
-        self.losses = self._decoder.losses
-        self._normaliser = FrameNormaliser(deinterlace=options.deinterlace, remark=self.remarks.say)
-        self._delivered = 0  # frames
-        self._interval = 1  # ticks from frame to frame
-        self._natives = self._normalised()
-        try:
-            first = next(self._natives, None)
-            if first is None:
-                raise InputError(f"{path}: holds no frame that can be decoded; record or export it again")
-        except InputError:
-            self.close()
-            raise
+        self._options, self._embedded, self._part = options or InputOptions(), embedded, part
+        self._delivered: int  # frames
+        self._interval: int  # ticks from frame to frame
+        self._natives: Iterator[av.VideoFrame]
+        first = self._begin(seek=part is not None)
+        if part is not None and (first.pts is None or self._own_pts(first.pts) > part.zero + part.first):
+            self.close()  # the container cannot seek there: it is read from its beginning
+            first = self._begin(seek=False)
         self._first: av.VideoFrame | None = first
         self.format = StreamFormat.of(self._decoder.stream, first, transposed=self._normaliser.transposed)
         self.size, self.frame_rate = self.format.size, self.format.frame_rate
@@ -60,8 +63,9 @@ class VideoFile:
         container, stream = self._decoder.container, self._decoder.stream
         self.duration_seconds = container.duration / av.time_base if container.duration else None
         self.frame_count = stream.frames or _estimate(self.duration_seconds, self.frame_rate)
-        self._zero = first.pts or 0  # ticks on the decoder's clock
-        self.start_seconds = float(self._zero * time_base - (self._decoder.timeline.first_offset or 0))
+        self.zero = self._own_pts(first.pts or 0) if part is None else part.zero
+        self._zero = self.zero + self._shift  # ticks on the decoder's clock
+        self.start_seconds = float(self.zero * time_base)
         self.audio = self._decoder.audio
         if self.audio is not None:
             self.audio.begin(self._zero * time_base)
@@ -71,8 +75,9 @@ class VideoFile:
             self._decoder.forget_audio()
         first, self._first = self._first, None
         time_base, last = self.format.time_base, None
+        natives = itertools.chain([] if first is None else [first], self._natives)
         try:
-            for native in itertools.chain([] if first is None else [first], self._natives):
+            for native in natives if self._part is None else self._within(self._part, natives):
                 native.pts = last = self._grown(native.pts, last)
                 native.time_base = time_base
                 native.duration = native.duration or self._interval
@@ -91,6 +96,44 @@ class VideoFile:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    @property
+    def _shift(self) -> int:
+        """Ticks from the file's own clock to the decoder's, which starts at zero."""
+        return round((self._decoder.timeline.first_offset or 0) / (self._decoder.stream.time_base or 1))
+
+    def _own_pts(self, pts: int) -> int:
+        """A pts of the decoder's as the file has it."""
+        return pts - self._shift
+
+    def _begin(self, *, seek: bool) -> av.VideoFrame:
+        """Open the file, at the keyframe before the part with `seek`; return the first frame there."""
+        path, options = self.path, self._options
+        self._decoder = Decoder(path, self.remarks.say, options=options, embedded=self._embedded)
+        self.losses = self._decoder.losses
+        self._normaliser = FrameNormaliser(deinterlace=options.deinterlace, remark=self.remarks.say)
+        self._delivered = 0
+        self._interval = 1
+        self._natives = self._normalised()
+        try:
+            if seek and self._part is not None:
+                self._decoder.seek(self._part.zero + self._part.first)
+            first = next(self._natives, None)
+            if first is None:
+                raise InputError(f"{path}: holds no frame that can be decoded; record or export it again")
+        except InputError:
+            self.close()
+            raise
+        return first
+
+    def _within(self, part: FilePart, natives: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        """The frames of a part."""
+        for native in natives:
+            pts = part.first if native.pts is None else native.pts - self._zero
+            if part.end is not None and pts >= part.end:
+                return
+            if pts >= part.first:
+                yield native
 
     def _grown(self, pts: int | None, last: int | None) -> int:
         """Repair what no player or muxer accepts: a pts that is missing or does not grow."""
@@ -124,7 +167,8 @@ class VideoFile:
             yield from self._normaliser(native)
         yield from self._normaliser.flush()
         if problem := problem or self._decoder.broken:
-            good = f"the {self._delivered} frames before are good"
+            count = "" if self._part is not None else f"{self._delivered} "  # of a part not all are known
+            good = f"the {count}frames before are good"
             raise InputError(f"{self.path}: {problem}; {good}, {remedy}")
 
 

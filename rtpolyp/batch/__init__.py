@@ -1,0 +1,1 @@
+"""Many videos on many machines: chunks of videos through engines on Ray, into Parquet tables."""

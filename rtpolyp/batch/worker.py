@@ -1,0 +1,209 @@
+"""Worker: an engine and what it does to videos, one step after another, in whatever process."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+
+from rtpolyp.batch.job import WARM_UP_SECONDS, Chunk, Job, Plan, Step, Video
+from rtpolyp.batch.joining import join
+from rtpolyp.batch.products import Products
+from rtpolyp.batch.storage import Storage, fetch
+from rtpolyp.batch.summary import VideoSummary
+from rtpolyp.batch.tables import FoundFrame, read_chunk, tables_of, write_chunk
+from rtpolyp.errors import InputError
+from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
+from rtpolyp.imaging.quality import FrameQuality
+from rtpolyp.inference.backends import BACKENDS, PRECISIONS
+from rtpolyp.inference.engine import Engine
+from rtpolyp.pipeline import segment
+from rtpolyp.run_header import run_header
+from rtpolyp.video.file_parts import FilePart, keyframes_of
+from rtpolyp.video.json_sink import describe_polyp
+from rtpolyp.video.planes import plane_view
+from rtpolyp.video.video_file import VideoFile
+
+__all__ = ["Analysed", "Broken", "Finished", "Planned", "Worker"]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A video whose chunks are known."""
+
+    plan: Plan
+    waiting: tuple[int, ...]  # the chunks that no earlier run has written
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """A chunk that is written."""
+
+    frames: int  # those that count
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A video whose outputs are all written, by this run or an earlier one."""
+
+    summary: VideoSummary
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A video of which there is nothing, and why."""
+
+    problem: str  # a line
+
+
+class Worker:
+    """Opens the job's engine, and plans, analyses and finishes videos; each step may be done again.
+
+    Everything that a step leaves is a file of the job's folder that appears whole: a step that is cut off, or
+    done twice by two workers, changes nothing.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._engine: Engine | None = None
+
+    def open(self, like: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Open the engine; what it is, as all workers of a batch must have it.
+
+        `like` is what the first worker's is: where backend and precision are left open, this one takes the
+        same. Raises EngineError.
+        """
+        recipe = self._job.recipe
+        if like is not None:
+            known = like["backend"] if like["backend"] in BACKENDS else recipe.backend
+            recipe = replace(recipe, backend=known, precision=like["precision"])
+        engine = self._engine = recipe()
+        self._storage = Storage(self._job.out)
+        self._scratch = Path(tempfile.mkdtemp(prefix="rtpolyp-batch-"))
+        self._products = Products(self._job, self._storage, self._scratch, self._job.settings(engine.spec))
+        arithmetic = engine.description.partition(",")[0].split()  # as "openvino int8"
+        precision = next((word for word in arithmetic if word in PRECISIONS), "auto")
+        return {
+            "rtpolyp": version("rtpolyp"),
+            "engine": engine.spec.name,
+            "sha256": " ".join(sorted(engine.spec.sha256.values())),
+            "backend": engine.backend,
+            "precision": precision,
+            "threshold": f"{self._job.settings(engine.spec).threshold:g}",
+        }
+
+    def do(self, step: Step) -> Planned | Analysed | Finished | Broken:
+        """One step. Raises OutputError and EngineError; a video that cannot be read is Broken."""
+        try:
+            with fetch(step.video, self._scratch) as path:
+                if step.plan is None:
+                    return self._plan(step.video, path)
+                if step.kind == "chunk":
+                    return Analysed(self._analyse(step.plan, step.chunk, path))
+                return Finished(self._finish(step.plan, path))
+        except InputError as exc:
+            return Broken(" ".join(str(exc).split()))
+
+    def close(self) -> None:
+        """Free the engine and what was copied."""
+        if self._engine is not None:
+            self._engine.close()
+            for file in sorted(self._scratch.rglob("*"), reverse=True):
+                file.rmdir() if file.is_dir() else file.unlink()
+            self._scratch.rmdir()
+
+    def _plan(self, video: Video, path: Path) -> Planned | Finished:
+        done = self._products.summary(video)
+        if done is not None and not self._products.missing(video):
+            return Finished(done)
+        options = self._job.options
+        with VideoFile(path, options) as source:
+            assert self._engine is not None
+            crop = _picture(source) if self._job.crop == "auto" else self._job.crop
+            header = run_header(source, self._engine, self._job.settings(self._engine.spec), crop)
+            header |= {"source": video.name, "fingerprint": video.fingerprint(self._job.chunk_seconds)}
+            header |= {"time_base": str(source.format.time_base), "frame_rate": str(source.frame_rate or 25)}
+            chunks = _chunks(keyframes_of(path, options), source.format.time_base, self._job.chunk_seconds)
+            frames = source.frame_count or 0
+            plan = Plan(video, chunks, source.zero, source.format.time_base, crop, header, frames)
+        if done is not None:
+            return Planned(plan, ())
+        there = self._storage.names(_folder(video))
+        waiting = tuple(index for index in range(len(chunks)) if self._name(plan, index) not in there)
+        return Planned(plan, waiting)
+
+    def _analyse(self, plan: Plan, index: int, path: Path) -> int:
+        assert self._engine is not None
+        chunk, problem, frames = plan.chunks[index], None, list[FoundFrame]()
+        part = None if len(plan.chunks) == 1 else FilePart(plan.zero, chunk.warm_up, chunk.end)
+        try:
+            with VideoFile(path, self._job.options, part=part) as source:
+                if source.size != plan.header["size"]:
+                    raise InputError(f"{path}: its picture changes its size; cut the file there")
+                results = segment(source, self._engine, self._job.settings(self._engine.spec), crop=plan.crop)
+                judge = FrameQuality()
+                for frame, found in results:
+                    y, u, v = (plane_view(frame.native, plane) for plane in range(3))
+                    quality = judge(y, u, v, frame.pts_seconds, found.view.crop)
+                    polyps = tuple(describe_polyp(polyp) for polyp in found.polyps)
+                    frames.append(FoundFrame(frame.pts, quality, polyps))
+        except InputError as exc:  # the file breaks off: what is before is good
+            problem = " ".join(str(exc).split())
+        self._storage.write(
+            f"{_folder(plan.video)}/{self._name(plan, index)}", write_chunk(frames, {"problem": problem})
+        )
+        return sum(frame.pts >= chunk.start for frame in frames)
+
+    def _finish(self, plan: Plan, path: Path) -> VideoSummary:
+        if self._products.summary(plan.video) is None:
+            chunks, problem = [], None
+            for index, chunk in enumerate(plan.chunks):
+                name = f"{_folder(plan.video)}/{self._name(plan, index)}"
+                frames, about = read_chunk(self._storage.read(name), name)
+                chunks.append((chunk.start, frames))
+                if problem := about["problem"]:
+                    break  # a run over the whole file ends here, too
+            joined = join(chunks)
+            if problem is not None and not joined:
+                raise InputError(problem)
+            seconds = [float(frame.pts * plan.time_base) for frame in joined]
+            self._products.write_tables(
+                plan.video, tables_of(plan.video.name, joined, seconds, {**plan.header, "problem": problem})
+            )
+        for kind in self._products.missing(plan.video):
+            self._products.write(kind, plan.video, path)
+        self._storage.remove(_folder(plan.video))
+        summary = self._products.summary(plan.video)
+        assert summary is not None
+        return summary
+
+    def _name(self, plan: Plan, index: int) -> str:
+        """A chunk's file: another one when the video has changed, or is cut otherwise."""
+        return f"{plan.header['fingerprint']}-{index:05d}.parquet"
+
+
+def _folder(video: Video) -> str:
+    return f"chunks/{video.name}"
+
+
+def _picture(source: VideoFile) -> Crop:
+    """Where the endoscope's picture lies, as a run over the whole file finds it."""
+    finder = PictureFinder()
+    with suppress(InputError):  # of a file that breaks off: the analysis will say so
+        for frame in islice(source, PICTURE_FRAMES):
+            finder.add(frame.luma())
+    return finder.picture()
+
+
+def _chunks(keyframes: Sequence[int], time_base: Fraction, seconds: float) -> tuple[Chunk, ...]:
+    """Cut at the first keyframe after each `seconds`; the whole file where it has no place for a cut."""
+    length, warm_up = seconds / time_base, round(WARM_UP_SECONDS / time_base)
+    starts = [0]
+    for time in keyframes:
+        if time >= starts[-1] + length:
+            starts.append(time)
+    ends = [*starts[1:], None]
+    return tuple(Chunk(max(0, start - warm_up), start, end) for start, end in zip(starts, ends, strict=True))

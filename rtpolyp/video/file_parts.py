@@ -1,0 +1,45 @@
+"""FilePart and keyframes_of: a stretch of a video file, and where a file may be cut into such."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from rtpolyp.video.decoder import Decoder
+from rtpolyp.video.input_options import InputOptions
+
+__all__ = ["FilePart", "keyframes_of"]
+
+INDEXED = ("mp4", "matroska")  # containers whose index names keyframes, and that seek by it
+FARTHEST_SECONDS = 10**6  # a place after every end: Matroska reads its index when it first seeks
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """The frames with `first` ≤ pts < `end`, with the pts that they have in the whole file.
+
+    Times are ticks of the stream's time base.
+    """
+
+    zero: int  # VideoFile.zero of the whole file
+    first: int  # pts; the file is read from the last keyframe at or before it
+    end: int | None  # pts; None: to the end of the file
+
+
+def keyframes_of(path: Path, options: InputOptions | None = None) -> tuple[int, ...]:
+    """The pts of a video file's keyframes, from the container's index; none where it cannot be cut by it.
+
+    MP4, MOV and Matroska have such an index. Other containers have none, or times that begin anew within a
+    file. Raises InputError as VideoFile does.
+    """
+    decoder = Decoder(path, lambda remark: None, options=options or InputOptions())
+    try:
+        stream, container = decoder.stream, decoder.container
+        if not any(name in container.format.name for name in INDEXED) or stream.time_base is None:
+            return ()
+        decoder.seek(round(FARTHEST_SECONDS / stream.time_base))
+        times = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
+        if not times or any(later <= earlier for earlier, later in pairwise(times)):
+            return ()
+        return tuple(time - times[0] for time in times)
+    finally:
+        decoder.close()
