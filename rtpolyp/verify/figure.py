@@ -39,7 +39,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     "vif": Kind(
         "VIF outside the marks, after encoding", "",
-        "libavfilter's vif of luma at full scale, likewise; mean. VMAF is mostly made of it; VMAF itself was "
+        "libavfilter's vif of luma at full scale, likewise; mean. most features of VMAF are VIF; VMAF itself was "
         "not measured, since PyAV's libav has no libvmaf", None, "least",
     ),
     "colour_error": Kind(
