@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from pydicom import dcmread, uid
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_fragments
 from pydicom.pixels.decoders.base import Decoder
 
@@ -280,6 +280,17 @@ def test_a_folder_holds_objects_without_extension(tmp_path):
         ("1.2.840.1.2", 2),
         ("1.2.840.1.10", 10),
     ]
+
+
+def test_a_table_of_files_is_refused_by_its_name(tmp_path):
+    found = Dataset()
+    found.file_meta = FileMetaDataset()
+    found.file_meta.TransferSyntaxUID = uid.ExplicitVRLittleEndian
+    found.file_meta.MediaStorageSOPClassUID = uid.MediaStorageDirectoryStorage
+    found.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    found.DirectoryRecordSequence = []
+    with pytest.raises(InputError, match="Media Storage Directory Storage is not read"):
+        open_source(save(found, tmp_path / "DICOMDIR"))
 
 
 def test_an_object_is_not_played_live(tmp_path):
