@@ -6,8 +6,8 @@ The clips are phantoms, four of one seed: as it is, and mirrored. Four runs over
 with all processors), Ray's two nodes with a processor each, one that is interrupted half-way and then goes
 on, and one with a node killed half-way. The last two cut the clips into chunks of `--chunk` seconds. The
 second does not, so that its rows are those of runs over whole files: the others' are compared with them, in
-all columns. Seconds of a batch count from the first finished step, so that Ray's start is not in the rates; `whole`
-has it. Exit code 1 where a row is lost, twice or another.
+all columns. The rates of a batch count from its first finished chunk on, so that Ray's start is not in them;
+`whole_seconds` has it. Exit code 1 where a row is lost, twice or another.
 """
 
 import json
