@@ -102,6 +102,9 @@ class Pool:
         """Wait a moment; the steps that ended. Raises OutputError, and EngineError where no engine opens."""
         ray = needed("ray")
         self._grow()
+        if not self._tasks:  # every worker was lost a moment ago
+            time.sleep(WAIT_SECONDS)
+            return []
         ready, _ = ray.wait(list(self._tasks), num_returns=1, timeout=WAIT_SECONDS)
         outcomes = (self._outcome(reference) for reference in ready)
         return [outcome for outcome in outcomes if outcome is not None]
@@ -189,6 +192,7 @@ class Pool:
         return None
 
     def _drop(self, actor: _Actor) -> None:
+        self._looked = float("-inf")  # another takes its place at once
         self._actors.pop(actor.number, None)
         with contextlib.suppress(Exception):  # Ray's own, of an actor that is gone already
             needed("ray").kill(actor.handle)
