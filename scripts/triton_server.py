@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from rtpolyp.errors import BackendError
 from rtpolyp.terminal.command_line import make_app, run_app
 
@@ -29,6 +31,7 @@ __all__ = ["TritonServer", "free_port", "server_folder", "triton"]
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 120.0  # the Python model measures which precision is fastest
 END_SECONDS = 10.0
+SHARED_MEMORY = Path("/dev/shm")
 POLL_SECONDS = 0.1
 LAST_LINES = 12  # of a log, in an error
 
@@ -47,6 +50,13 @@ class TritonServer:
     def url(self, model: str, scheme: str = "grpc") -> str:
         """Of a model, as --engine takes it."""
         return f"{scheme}://127.0.0.1:{self.grpc_port if scheme == 'grpc' else self.http_port}/{model}"
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        model_processes = psutil.Process(self.process.pid).children(recursive=True)
+        for process in (*model_processes, psutil.Process(self.process.pid)):
+            process.kill()
+        self.process.wait()
 
 
 def server_folder() -> Path:
@@ -74,6 +84,7 @@ def triton(repository: Path, *, grpc_port: int = 0, http_port: int = 0) -> Itera
             f"--backend-directory={_backends(folder, Path(work))}",
             *("--http-address=127.0.0.1", f"--http-port={http_port}"),
             *("--grpc-address=127.0.0.1", f"--grpc-port={grpc_port}", "--allow-metrics=false"),
+            *("--exit-timeout-secs=1", f"--backend-config=python,shm-region-prefix-name={log.parent.name}-"),
         ]
         with log.open("wb") as file:
             process = subprocess.Popen(
@@ -84,12 +95,13 @@ def triton(repository: Path, *, grpc_port: int = 0, http_port: int = 0) -> Itera
             _await(server)
             yield server
         finally:
-            process.terminate()  # a server that is killed leaves memory in /dev/shm
+            process.terminate()
             try:
                 process.wait(END_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                server.kill()
+            for left in SHARED_MEMORY.glob(f"{log.parent.name}-*"):  # by a server that was killed
+                left.unlink()
 
 
 def free_port() -> int:

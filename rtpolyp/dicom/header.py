@@ -1,6 +1,6 @@
 """Headers of DICOM files, read and checked before anything of the picture is.
 
-A stranger may have made the file: a header of more than 4 MiB is refused unread, values are taken one by one
+A stranger may have made the file: a header of more than 2 MiB is refused unread, values are taken one by one
 and checked, and no message repeats one that could name a patient.
 """
 
@@ -37,7 +37,7 @@ for library in ("pydicom", "highdicom"):  # they repeat values; what matters of 
     warnings.filterwarnings("ignore", module=rf"{library}\.")
     logging.getLogger(library).setLevel(logging.CRITICAL)
 
-MOST_HEADER_BYTES = 4 << 20  # an hour's FrameTimeVector takes 0.5 MiB, a colour profile as much
+MOST_HEADER_BYTES = 2 << 20  # an hour of FrameTimeVector takes 0.6 MiB, a colour profile as much
 MOST_FRAMES = 1 << 19  # nearly five hours at 30 frames/s
 META_AT = 132  # bytes: behind preamble and magic
 PIXEL_DATA = 0x7FE00010

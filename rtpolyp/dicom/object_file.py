@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from struct import pack
@@ -9,6 +10,8 @@ from struct import pack
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID
+
+from rtpolyp.dicom.header import quiet
 
 __all__ = ["MOST_BYTES", "write_object"]
 
@@ -18,17 +21,20 @@ UNDEFINED = 0xFFFFFFFF
 MOST_BYTES = UNDEFINED - 1  # of a value or a fragment
 
 
-def write_object(path: Path, header: Dataset, syntax: UID, pixels: Path) -> None:
-    """Write an object without pixels and the content of `pixels` as its own; it appears whole or not at all.
+def write_object(path: Path, make: Callable[[], Dataset], syntax: UID, pixels: Path, *, source: Path) -> None:
+    """Write the object that `make` gives without pixels, and the content of `pixels` as its own.
 
-    A compressed syntax gets a single fragment. `pixels` has at most MOST_BYTES. Raises OSError.
+    It appears whole or not at all. A compressed syntax gets a single fragment; `pixels` has at most
+    MOST_BYTES. Raises OSError, and InputError where the header of `source`, of which it is made, allows none.
     """
-    header.file_meta = FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = syntax
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("w+b") as file, pixels.open("rb") as content:
-            dcmwrite(file, header, enforce_file_format=True)
+            with quiet(source, "a header of which no object can be made"):
+                header = make()
+                header.file_meta = FileMetaDataset()
+                header.file_meta.TransferSyntaxUID = syntax
+                dcmwrite(file, header, enforce_file_format=True)
             file.seek(0, os.SEEK_END)
             length = os.fstat(content.fileno()).st_size
             if syntax.is_encapsulated:  # an empty table of offsets, then the fragment

@@ -6,6 +6,7 @@ of an interrupted one with the frames until then.
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import av
@@ -13,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
-from rtpolyp.dicom.header import quiet
 from rtpolyp.dicom.object_file import MOST_BYTES, write_object
 from rtpolyp.dicom.origin import Origin
 from rtpolyp.dicom.segmentation import SYNTAX, Mask, Network, segmentation
@@ -29,7 +29,6 @@ from rtpolyp.video.video_sink import DEFAULT_RATE, EncoderSettings, VideoSink
 
 __all__ = ["DicomSegSink", "DicomVideoSink"]
 
-UNUSABLE = "a header of which no object can be made"
 NOTHING = "no polyp outlined"  # the only segment's label where nothing was
 
 
@@ -50,7 +49,7 @@ class _ObjectSink:
         if self._is_closed:
             return
         self._is_closed = True
-        with self._translated(), quiet(self._origin.source.path, UNUSABLE):
+        with self._translated():
             try:
                 self._finish()
             finally:
@@ -70,10 +69,11 @@ class _ObjectSink:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, OutputError) as exc:
+        except OutputError:
             self._is_broken = True
-            if isinstance(exc, OutputError):
-                raise
+            raise
+        except (OSError, av.FFmpegError) as exc:
+            self._is_broken = True
             raise write_error(self._path, exc) from exc
 
     def _check_length(self, length: int) -> None:
@@ -129,10 +129,9 @@ class DicomSegSink(_ObjectSink):
                 self._segments[0] = NOTHING
                 self._add(1, 1, np.zeros(self._size[::-1], np.bool_))
             self._file.write(np.packbits(self._rest, bitorder="little").tobytes())
-        made = segmentation(
-            self._origin, self._size, list(self._segments.values()), self._masks, self._network
-        )
-        write_object(self._path, made, SYNTAX, self._work)
+        labels = list(self._segments.values())
+        make = partial(segmentation, self._origin, self._size, labels, self._masks, self._network)
+        write_object(self._path, make, SYNTAX, self._work, source=self._origin.source.path)
 
 
 class DicomVideoSink(_ObjectSink):
@@ -175,7 +174,8 @@ class DicomVideoSink(_ObjectSink):
             length = whole.stat().st_size
             self._check_length(length)
             encoded = Encoded(self._size, self._seconds, length, self._syntax)
-            write_object(self._path, video_object(self._origin, encoded), self._syntax, whole)
+            make = partial(video_object, self._origin, encoded)
+            write_object(self._path, make, self._syntax, whole, source=self._origin.source.path)
         finally:
             with contextlib.suppress(OSError):
                 whole.unlink(missing_ok=True)

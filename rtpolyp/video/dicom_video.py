@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from rtpolyp.dicom.fragments import FragmentStream, find_fragments
 from rtpolyp.dicom.header import DicomFile, read_header
@@ -102,9 +101,6 @@ class DicomFrames(ArraySource):
     def __iter__(self) -> Iterator[Frame]:
         for frame in super().__iter__():
             yield _timed(frame, self._ticks)
-
-    def __enter__(self) -> Self:
-        return self
 
 
 def _timed(frame: Frame, ticks: list[int]) -> Frame:

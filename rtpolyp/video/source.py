@@ -75,7 +75,6 @@ def open_live(
 
 
 def _open_dicom(path: Path, options: InputOptions) -> Source:
-    check_readable(path)
     require_dicom(path)
     from rtpolyp.video.dicom_video import open_dicom  # of the extra
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rtpolyp.errors import BackendError
 from rtpolyp.inference.bundle import Bundle, load_bundle
+from scripts.triton_server import server_folder
 from tests.runtime.golden_bundle import promise_mask, write_golden_bundle
 from tests.runtime.tiny_bundle import write_tiny_bundle
 from tests.runtime.video.x11 import virtual_display
@@ -40,6 +42,17 @@ def remote_client() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail("tritonclient is missing; CI must run the tests of remote engines")
         pytest.skip("the extra [remote] is not installed")
+
+
+@pytest.fixture(scope="session")
+def triton_program() -> None:
+    """NVIDIA's Triton server; its tests are skipped without it, and fail in CI."""
+    try:
+        server_folder()
+    except BackendError as exc:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(exc))
+        pytest.skip(str(exc))
 
 
 @pytest.fixture(scope="module")

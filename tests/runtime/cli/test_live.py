@@ -108,11 +108,8 @@ def test_what_cannot_work_fails_before_the_picture(bundle, clip, capsys, more, m
 
 
 def test_a_file_refuses_what_only_a_live_source_has(bundle, clip, capsys):
-    assert run_command_line(arguments(bundle, clip, "--deidentify")) == 2
-    assert (
-        "--deidentify is for live sources: leave it out, or play the file by --latest"
-        in capsys.readouterr().err
-    )
+    assert run_command_line(arguments(bundle, clip, "--tone")) == 2
+    assert "--tone is for live sources: leave it out, or play the file by --latest" in capsys.readouterr().err
 
 
 def test_a_live_source_that_is_not_there_fails_in_one_line(bundle, capsys):

@@ -54,7 +54,7 @@ CHANGES = {
     "wrong size": "a frame of 160x128 pixels in an object of 64x64",
     "many frames": "an image of 2 frames",
     "video syntax": "an image encoded as MPEG-4",
-    "long header": "its header has more than the 4,194,304 bytes",
+    "long header": "its header has more than the 2,097,152 bytes",
     "nested": "nested too deeply",
 }
 
@@ -175,7 +175,7 @@ def changed(change: str, path: Path) -> Path:
     elif change == "many frames":
         found.NumberOfFrames, found.PixelData = 2, found.PixelData * 2
     elif change == "long header":
-        found.EncapsulatedDocument = b"x" * (5 << 20)
+        found.EncapsulatedDocument = b"x" * (3 << 20)
     save(found, path)
     named = {
         "deflated": uid.DeflatedExplicitVRLittleEndian,

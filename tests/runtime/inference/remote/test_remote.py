@@ -1,11 +1,8 @@
 """A network on a server: what opens, what is lost and comes back, and what is refused in one line."""
 
 import json
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +17,6 @@ from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.inference.remote import engine as remote
 from rtpolyp.inference.remote.address import RemoteAddress
 from rtpolyp.inference.remote.connection import read_served
-from rtpolyp.run import run_live
-from rtpolyp.video.outputs import Outputs
-from rtpolyp.video.source import open_source
 from tests.runtime.clips import Clip, make_clip
 from tests.runtime.inference.remote.certificates import write_certificate
 from tests.runtime.kserve_server import Server, kserve_server
@@ -30,7 +24,6 @@ from tests.runtime.processes import wait_until
 from tests.runtime.tiny_bundle import red_square
 
 FRAMES = red_square()[np.newaxis]
-LONGEST_GAP = 0.5  # seconds between two shown frames, 0.05 s apart in the clip, on a machine that is busy
 TOKEN = "open-sesame-1234"
 
 each_transport = pytest.mark.parametrize("scheme", ["grpc", "http"])
@@ -235,34 +228,3 @@ def test_without_the_client_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "tritonclient", None)
     with pytest.raises(BackendError, match=r"pip install 'rtpolyp\[remote\]'"):
         open_engine("grpc://host/model")
-
-
-def test_a_live_run_loses_no_picture_with_its_server(bundle: Bundle, remote_client: None, tmp_path: Path):
-    """Two servers after each other on one port, with nothing between them until the AI is off."""
-    clip = make_clip(tmp_path / "clip.mp4", Clip(frames=2000, rate=Fraction(20)))
-    shown, raw, log = tmp_path / "out.mp4", tmp_path / "raw.mp4", tmp_path / "log.jsonl"
-    stop = threading.Event()
-
-    def states() -> list[str]:
-        lines = log.read_text().splitlines() if log.exists() else []
-        return [event["state"] for event in map(json.loads, lines) if event["event"] == "ai"]
-
-    def run(url: str) -> None:
-        run_live(str(clip), Outputs(video=shown, raw=raw, log=log), model=url, stop=stop)
-
-    with kserve_server(bundle.folder) as server, ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run, server.url())
-        try:
-            wait_until(lambda: "on" in states())
-            server.process.kill()
-            wait_until(lambda: states()[-1] == "off")
-            with kserve_server(bundle.folder, ports=server.ports):
-                wait_until(lambda: states()[-1] == "on")
-        finally:
-            stop.set()
-        running.result(20)
-    with open_source(raw) as source:
-        np.testing.assert_allclose(np.diff([frame.pts_seconds for frame in source]), 1 / 20, atol=0.001)
-    with open_source(shown) as source:
-        times = np.array([frame.pts_seconds for frame in source])
-    assert np.diff(times).max() < LONGEST_GAP
