@@ -106,7 +106,7 @@ class Pool:
         if self._begun is not None and time.monotonic() > self._begun + PATIENCE_SECONDS:
             self._begun = None
             log.warning(
-                "no worker has started within %.0f s: all processors or cards may be taken or busy; waiting on",
+                "no worker has started within %.0f s: processors or cards may be taken or busy; waiting on",
                 PATIENCE_SECONDS,
             )
         if not self._tasks:  # every worker was lost a moment ago
