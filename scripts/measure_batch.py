@@ -185,6 +185,7 @@ def main(
     output
         JSON to write.
     """
+    machine = asdict(this_machine())
     with tempfile.TemporaryDirectory() as folder:
         videos = Path(folder) / "videos"
         videos.mkdir()
@@ -194,7 +195,7 @@ def main(
     ratio = results["two nodes"]["frames_per_second"] / results["one process"]["frames_per_second"]
     load = os.getloadavg()[0]
     report = {
-        "machine": asdict(this_machine()),
+        "machine": machine,
         "load": round(load, 1),
         "engine": f"{ENGINE} {PRECISION}",
         "clips": clips,
