@@ -36,18 +36,17 @@ from rtpolyp.measure.statistics import percentile
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
 from rtpolyp.terminal.command_line import make_app, run_app
-from rtpolyp.video.frame import Frame
-from rtpolyp.video.outputs import Outputs
-from rtpolyp.video.source import open_live, open_source
-from scripts.live.faults import (
+from rtpolyp.verify.faults import (
     ENGINE_FAULTS,
     FAULT_SECONDS,
     SOURCE_FAULTS,
     Disturbed,
     SabotagedRecipe,
-    small_disk,
-    with_corrupt_packets,
 )
+from rtpolyp.video.frame import Frame
+from rtpolyp.video.outputs import Outputs
+from rtpolyp.video.source import open_live, open_source
+from scripts.live.faults import small_disk, with_corrupt_packets
 
 RATE = Fraction(25)  # frames/s
 LIMIT_MS = 2000 / float(RATE)

@@ -9,16 +9,19 @@ alarms are counted on; neither statistics nor limit were made from them. Writes 
 
 import itertools
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
+from unittest import mock
 
 import cv2
 import numpy as np
 from cyclopts import Parameter
 
+from rtpolyp.imaging.appearance import measure_appearance
 from rtpolyp.imaging.image_file import read_image
 from rtpolyp.imaging.picture_names import is_image_name
 from rtpolyp.inference import Engine, open_engine
@@ -49,6 +52,7 @@ LARGEST = 640  # pixels of the longer side
 SWAY = 0.02  # of each side
 EVERY = 8  # of the val streams, one that each harm is done to
 PHANTOMS = 10
+COST_FRAMES = 250
 SIZE = (640, 512)  # of the phantom
 
 Picture = np.ndarray  # (H, W, 3) uint8 BGR
@@ -137,7 +141,7 @@ def main(
     data
         The folder that holds kvasir-seg, cvc-612 and extra.
     natural
-        A folder of pictures of anything but a colon.
+        A folder of pictures of anything but a colon, such as those in scikit-image's wheel.
     precision
         auto, fp32, bf16 or int8.
     output
@@ -152,6 +156,7 @@ def main(
             f"{this_machine().processor}. Streams of {FRAMES} frames, {float(FRAMES / RATE):g} s; "
             "shares with their 95 % intervals.",
         ]
+        lines += ["", cost(network)]
         for title, rows in tables(network, data, natural):
             lines += ["", f"## {title}", "", "| streams | number | unlike | share | said the most |"]
             lines += ["|---|---|---|---|---|"]
@@ -160,6 +165,30 @@ def main(
                 console.print(lines[-1], markup=False, highlight=False, soft_wrap=True)
     write_text("\n".join(lines) + "\n", output)
     say_written([output], console)
+
+
+def cost(engine: Engine) -> str:
+    """What the watch takes of a frame's time, in one sentence."""
+    pictures = [frame.bgr for frame in render_phantom(COST_FRAMES / 25, SIZE, 25, 0)]
+    source, seconds = ArraySource(pictures, SIZE, Fraction(25)), []
+
+    def timed(*frame: np.ndarray) -> np.ndarray:
+        begun = time.perf_counter()
+        traits = measure_appearance(*frame)
+        seconds.append(time.perf_counter() - begun)
+        return traits
+
+    with mock.patch("rtpolyp.tracking.drift.measure_appearance", timed):
+        begun = time.perf_counter()
+        for _ in segment(source, engine):
+            pass
+        total = time.perf_counter() - begun
+    share = 100 * sum(seconds) / total
+    return (
+        f"Measuring a frame takes {1000 * np.median(seconds):.1f} ms (median). Of {COST_FRAMES} frames at 25 "
+        f"frames/s {len(seconds)} were measured: {share:.2f} % of the {total:.1f} s that a run over them "
+        "took."
+    )
 
 
 def tables(engine: Engine, data: Path, natural: Path | None) -> Iterator[tuple[str, Iterator[Row]]]:

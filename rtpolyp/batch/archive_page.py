@@ -10,7 +10,7 @@ from rtpolyp.report.page import NOTICE, page_of, text_of
 __all__ = ["render_archive"]
 
 HEADINGS = (
-    *("", "video", "length", "sightings", "first after", "longest"),
+    *("no.", "video", "length", "sightings", "first after", "longest"),
     *("≥ 0.5 s a minute", "≥ 1 s", "≥ 2 s", "blurred or outside"),
 )
 

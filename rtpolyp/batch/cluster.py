@@ -23,12 +23,13 @@ log = logging.getLogger(__name__)
 REACH_SECONDS = 5.0  # for an address to answer
 GROW_SECONDS = 2.0  # between two looks at how many nodes there are
 WAIT_SECONDS = 0.5  # until the loop looks up, at most
+PATIENCE_SECONDS = 60.0  # until it is said that no worker has started
 MOST_REFUSALS = 3  # workers in a row whose engine does not open
 
 
 @contextlib.contextmanager
-def connected(address: str | None, workers: int | None = None) -> Iterator[None]:
-    """Ray, started on this machine with room for `workers`, or the cluster at `address`.
+def connected(address: str | None) -> Iterator[None]:
+    """Ray, started on this machine for this program alone, or the cluster at `address`.
 
     Raises InputError where nothing answers there. Ray's own report of its use is never sent.
     """
@@ -38,11 +39,10 @@ def connected(address: str | None, workers: int | None = None) -> Iterator[None]
     before = signal.getsignal(signal.SIGTERM)
     if address is not None:
         _reach(address)
+    # without "local" Ray joins what it finds on this machine
+    own = {"address": "local", "include_dashboard": False}
     try:
-        if address is None:
-            ray.init(include_dashboard=False, num_cpus=workers, **quiet)
-        else:
-            ray.init(address=address, **quiet)
+        ray.init(**(own if address is None else {"address": address}), **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as exc:
         place = "Ray on this machine" if address is None else address
         line = str(exc).strip().splitlines()[0][:200] if str(exc).strip() else type(exc).__name__
@@ -86,6 +86,7 @@ class Pool:
         self._tasks: dict[Any, tuple[_Actor, Step | None]] = {}  # by reference; None: it opens its engine
         self._refusals = 0
         self._looked = float("-inf")
+        self._begun: float | None = time.monotonic()  # None once a worker is open, or its absence was said
         self.engine: Mapping[str, str] | None = None
 
     def idle(self) -> list[int]:
@@ -102,6 +103,15 @@ class Pool:
         """Wait a moment; the steps that ended. Raises OutputError, and EngineError where no engine opens."""
         ray = needed("ray")
         self._grow()
+        if self._begun is not None and time.monotonic() > self._begun + PATIENCE_SECONDS:
+            self._begun = None
+            log.warning(
+                "no worker has started within %.0f s: processors or cards may be taken or busy; waiting on",
+                PATIENCE_SECONDS,
+            )
+        if not self._tasks:  # every worker was lost a moment ago
+            time.sleep(WAIT_SECONDS)
+            return []
         ready, _ = ray.wait(list(self._tasks), num_returns=1, timeout=WAIT_SECONDS)
         outcomes = (self._outcome(reference) for reference in ready)
         return [outcome for outcome in outcomes if outcome is not None]
@@ -170,7 +180,7 @@ class Pool:
                 f"a worker has {name} {engine[name]}, and the first has {self.engine[name]}; "
                 "install the same on all machines"
             )
-        actor.is_open = True
+        actor.is_open, self._begun = True, None
 
     def _failed(self, actor: _Actor, step: Step | None, exc: Any) -> Outcome | None:
         """A worker raised: what is of its engine costs it its place, anything else ends the batch."""
@@ -189,6 +199,7 @@ class Pool:
         return None
 
     def _drop(self, actor: _Actor) -> None:
+        self._looked = float("-inf")  # another takes its place at once
         self._actors.pop(actor.number, None)
         with contextlib.suppress(Exception):  # Ray's own, of an actor that is gone already
             needed("ray").kill(actor.handle)

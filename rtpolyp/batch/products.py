@@ -18,7 +18,7 @@ from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.labels.coco_file import COCO_FILE, write_coco
 from rtpolyp.labels.model import LabelledFrame, Labels, Region
 from rtpolyp.report.examination import Examination, examine
-from rtpolyp.report.lines import FoundPolyp, Header, Line
+from rtpolyp.report.lines import FoundPolyp, Header, Line, Summary
 from rtpolyp.report.page import render_page
 from rtpolyp.report.thumbnails import take_thumbnails
 from rtpolyp.settings import Settings
@@ -156,7 +156,8 @@ def _examination(
         Line(f"{index:06d}", at, threshold, tuple(_found(polyp) for polyp in frame.polyps))
         for index, (frame, at) in enumerate(zip(frames, seconds, strict=True))
     )
-    return examine([Header(about, (width, height)), *lines], video.name)
+    end = Summary({"frames": len(frames), "remarks": [about["problem"]] if about["problem"] else []})
+    return examine([Header(about, (width, height)), *lines, end], video.name)
 
 
 def _found(polyp: Mapping[str, Any]) -> FoundPolyp:

@@ -1,5 +1,7 @@
 """Worker: an engine and what it does to videos, one step after another, in whatever process."""
 
+import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -27,7 +29,9 @@ from rtpolyp.video.json_sink import describe_polyp
 from rtpolyp.video.planes import plane_view
 from rtpolyp.video.video_file import VideoFile
 
-__all__ = ["Analysed", "Broken", "Finished", "Planned", "Worker"]
+__all__ = ["SCRATCH", "Analysed", "Broken", "Finished", "Planned", "Worker", "new_scratch"]
+
+SCRATCH = "rtpolyp-batch-"  # of temporary folders, before the number of the process
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Worker:
             recipe = replace(recipe, backend=known, precision=like["precision"])
         engine = self._engine = recipe()
         self._storage = Storage(self._job.out)
-        self._scratch = Path(tempfile.mkdtemp(prefix="rtpolyp-batch-"))
+        self._scratch = new_scratch()
         self._products = Products(self._job, self._storage, self._scratch, self._job.settings(engine.spec))
         arithmetic = engine.description.partition(",")[0].split()  # as "openvino int8"
         precision = next((word for word in arithmetic if word in PRECISIONS), "auto")
@@ -111,9 +115,7 @@ class Worker:
         """Free the engine and what was copied."""
         if self._engine is not None:
             self._engine.close()
-            for file in sorted(self._scratch.rglob("*"), reverse=True):
-                file.rmdir() if file.is_dir() else file.unlink()
-            self._scratch.rmdir()
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _plan(self, video: Video, path: Path) -> Planned | Finished:
         done = self._products.summary(video)
@@ -183,6 +185,19 @@ class Worker:
     def _name(self, plan: Plan, index: int) -> str:
         """A chunk's file: another one when the video has changed, or is cut otherwise."""
         return f"{plan.header['fingerprint']}-{index:05d}.parquet"
+
+
+def new_scratch() -> Path:
+    """A folder for copies of videos; those that killed workers of this machine have left are deleted."""
+    for left in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        owner = left.name.removeprefix(SCRATCH).partition("-")[0]
+        try:
+            os.kill(int(owner), 0)  # nothing but a question
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (OSError, ValueError):  # another user's
+            continue
+    return Path(tempfile.mkdtemp(prefix=f"{SCRATCH}{os.getpid()}-"))
 
 
 def _folder(video: Video) -> str:

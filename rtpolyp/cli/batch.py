@@ -112,7 +112,11 @@ def batch(
                 done = f"[{progress.videos_done}/{progress.videos}]"
                 console.print(f"{done} {progress.finished}{left}", highlight=False, soft_wrap=True)
 
-        summary = run_batch(sources, job, ray.where(), on_progress=tell)
+        try:
+            summary = run_batch(sources, job, ray.where(), on_progress=tell)
+        except KeyboardInterrupt:
+            console.print("interrupted; the same command goes on where this one was")
+            raise
     _print(summary, output.output, console)
     return BAD_VIDEOS if summary.problems and not (output.keep_going and summary.videos) else 0
 

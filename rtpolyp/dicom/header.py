@@ -104,7 +104,7 @@ def read_header(path: Path, *, max_pixels: int) -> DicomFile:
         _check_syntax(path, syntax)
         header = read_dataset(buffer, syntax.is_implicit_VR, True, stop_when=_is_pixels)
         at = buffer.tell()
-        _check_object(path, header)
+        _check_object(path, meta, header)
         element = head[at : at + LONG_VR[syntax.is_implicit_VR]]
         _check_element(path, element, is_whole=len(head) < MOST_HEADER_BYTES)
         length = int.from_bytes(element[-4:], "little")
@@ -176,9 +176,10 @@ def _check_element(path: Path, element: bytes, *, is_whole: bool) -> None:
     )
 
 
-def _check_object(path: Path, header: Dataset) -> None:
+def _check_object(path: Path, meta: Dataset, header: Dataset) -> None:
     kind = UID(str(header.get("SOPClassUID", "")))
     if kind not in (VLEndoscopicImageStorage, VideoEndoscopicImageStorage):
+        kind = kind or UID(str(meta.get("MediaStorageSOPClassUID", "")))  # DICOMDIR has no other
         known = kind.name if kind != kind.name else "an object of unknown class"
         raise InputError(f"{path}: {known} is not read; give VL Endoscopic or Video Endoscopic Image Storage")
 

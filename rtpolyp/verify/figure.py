@@ -39,8 +39,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "vif": Kind(
         "VIF outside the marks, after encoding", "",
-        "libavfilter's vif of luma at full scale, likewise; mean. VMAF is mostly made of it; VMAF itself was "
-        "not measured, since PyAV's libav has no libvmaf", None, "least",
+        "libavfilter's vif of luma at full scale, likewise; mean. Most features of VMAF are VIF; VMAF itself "
+        "was not measured, since PyAV's libav has no libvmaf", None, "least",
     ),
     "colour_error": Kind(
         "Colour error", "levels of 255",
@@ -75,6 +75,39 @@ KINDS: Mapping[str, Kind] = {
     "rate_error": Kind(
         "Error of the frame rate", "ppm",
         "slope of the recorded frames' times over those of the same frames in the clip", 100,
+    ),
+    "picture_delay": Kind(
+        "From the decoder to the display, live", "ms",
+        "the counter in each picture that the display is given tells which frame it is, and the source when "
+        "that frame left the decoder", None,
+    ),
+    "display_gap": Kind(
+        "Longest time between two pictures, live", "ms",
+        "at the display; the limit is two frame intervals", None,
+    ),
+    "not_shown": Kind(
+        "Frames never shown, live", "frames", "of those that left the decoder, by the counter at the display",
+        None,
+    ),
+    "mark_age": Kind(
+        "Age of the marks on the screen, live", "ms",
+        "from the moment that their frame left the decoder to the display, as the session itself tells it",
+        None,
+    ),
+    "recorded_time": Kind(
+        "Timestamp error of the live recording", "ms",
+        "a recorded frame's time less that of the same frame in the clip, less the first one's; largest",
+        None,
+    ),
+    "fault_gap": Kind(
+        "Longest time between two pictures, with a fault", "ms",
+        "at the display, in a session with one fault after four seconds; the limit is two frame intervals",
+        None,
+    ),
+    "fault_outage": Kind(
+        "From a fault until the AI and the source are back", "s",
+        "from the first event of the log that says that one is off to the first after which both are on",
+        None,
     ),
     "chart_error": Kind(
         "Colour error of a chart", "levels of 255",
@@ -122,10 +155,10 @@ class Figure:
         }
 
 
-def figure(name: str, value: float | None, sample: str) -> Figure:
-    """A measurement with its default limit, as far as it was measured."""
-    kind = KINDS[name.partition(":")[0]]
-    return Figure(name, value, sample, None if value is None else kind.limit)
+def figure(name: str, value: float | None, sample: str, limit: float | None = None) -> Figure:
+    """A measurement with this limit, or its kind's default one as far as it was measured."""
+    default = None if value is None else KINDS[name.partition(":")[0]].limit
+    return Figure(name, value, sample, default if limit is None else limit)
 
 
 def parse_limits(texts: Iterable[str]) -> dict[str, float]:

@@ -9,7 +9,6 @@ from rtpolyp.batch.job import Job
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.video.video_file import VideoFile
 from tests.runtime.batch.scenes import (
-    CLOSED,
     OPEN,
     THRESHOLD,
     batch_here,
@@ -34,25 +33,40 @@ def job(out: Path, bundle: Path, **changes: object) -> Job:
     )
 
 
-@pytest.mark.parametrize(("name", "options"), [("scene.mp4", CLOSED), ("scene.mkv", OPEN)])
-def test_rows_of_chunks_are_those_of_one_run(tmp_path: Path, tiny: Path, name: str, options: dict):
-    (tmp_path / "videos").mkdir()
-    video = scene_clip(tmp_path / "videos" / name, seed=1, seconds=14, options=options)
-    expected = sequential(video, tiny, tmp_path)
-    batch_here(tmp_path / "videos", job(tmp_path / "out", tiny))
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory, tiny: Path):
+    """A video with open groups of pictures in a folder of its own, and the rows of one run over it."""
+    folder = tmp_path_factory.mktemp("scene")
+    (folder / "videos").mkdir()
+    video = scene_clip(folder / "videos" / "scene.mkv", seed=1, seconds=12, options=OPEN)
+    return video, sequential(video, tiny, folder)
+
+
+def test_rows_of_chunks_are_those_of_one_run(tmp_path: Path, tiny: Path, scene):
+    video, expected = scene
+    batch_here(video.parent, job(tmp_path, tiny))
     assert max(row[1] for row in expected) > 3  # tracks
-    assert rows(tmp_path / "out", name) == expected
-    assert [frame.pts for frame in frames_of(tmp_path / "out", name)] == _pts(video)
-    assert not list((tmp_path / "out").rglob("chunks/**/*.parquet"))
+    assert rows(tmp_path, video.name) == expected
+    assert [frame.pts for frame in frames_of(tmp_path, video.name)] == _pts(video)
+    assert not list(tmp_path.rglob("chunks/**/*.parquet"))
+
+
+def test_without_a_warm_up_they_would_not_be(
+    tmp_path: Path, tiny: Path, scene, monkeypatch: pytest.MonkeyPatch
+):
+    video, expected = scene
+    monkeypatch.setattr("rtpolyp.batch.worker.WARM_UP_SECONDS", 0.0)
+    batch_here(video.parent, job(tmp_path, tiny))
+    assert rows(tmp_path, video.name) != expected
 
 
 def test_a_resumed_batch_has_the_rows_of_an_uninterrupted_one(tmp_path: Path, tiny: Path):
     (tmp_path / "videos" / "ward 1").mkdir(parents=True)
     names = ["ward 1/a.mp4", "b.mkv"]
     for seed, name in enumerate(names):
-        scene_clip(tmp_path / "videos" / name, seed=seed, seconds=7)
+        scene_clip(tmp_path / "videos" / name, seed=seed, seconds=4)
     batch_here(tmp_path / "videos", job(tmp_path / "whole", tiny))
-    for most in (1, 2, 2):
+    for most in (1, 2):
         batch_here(tmp_path / "videos", job(tmp_path / "resumed", tiny), most=most)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "resumed").rglob("chunks/**/*.parquet")}
     assert kept

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from rtpolyp.batch.job import Job
 from rtpolyp.batch.manifest import agree_on_manifest
 from rtpolyp.batch.storage import Storage, find_videos
 from rtpolyp.batch.tables import FoundFrame, read_chunk, write_chunk
+from rtpolyp.batch.worker import SCRATCH, new_scratch
 from rtpolyp.errors import InputError, OutputError
 
 ENGINE = {"rtpolyp": "0.1.0", "engine": "tiny", "threshold": "0.5"}
@@ -111,3 +114,11 @@ def test_a_folder_goes_on_with_what_it_was_begun_with(tmp_path: Path):
     manifest.write_text("[]")
     with pytest.raises(InputError, match="no manifest of rtpolyp batch"):
         agree_on_manifest(storage, job, ENGINE)
+
+
+def test_what_a_killed_worker_copied_is_deleted_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True)
+    touch(tmp_path, f"{SCRATCH}{int(ended.stdout)}-a/video.mp4", f"{SCRATCH}{os.getpid()}-b/video.mp4")
+    new = new_scratch()
+    assert {path.name for path in tmp_path.iterdir()} == {f"{SCRATCH}{os.getpid()}-b", new.name}

@@ -11,9 +11,15 @@ from rtpolyp.cli import run_command_line
 from rtpolyp.errors import InputError
 from rtpolyp.verify import charts
 from rtpolyp.verify.figure import KINDS, figure, limited, parse_limits
+from rtpolyp.verify.report import compared
 from rtpolyp.video.source import open_source
 from tests.runtime.red_disc import disc_clip
 from tests.runtime.tiny_bundle import write_tiny_bundle
+
+LIVE = {
+    *("picture_delay", "display_gap", "not_shown", "mark_age", "recorded_time"),
+    *("fault_gap", "fault_outage"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,14 +39,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "--precision",
         "fp32",
     ]
-    assert run_command_line([*map(str, tokens), "-o", str(page), "--limit", "psnr=10"]) == 0
+    assert run_command_line([*map(str, tokens), "-o", str(page), "--path", "file", "--limit", "psnr=10"]) == 0
     return page
 
 
 def test_the_report_names_every_figure_with_method_sample_and_limit(report: Path):
     content = json.loads(report.with_suffix(".json").read_text())
     figures = {one["name"]: one for one in content["figures"]}
-    assert {name.partition(":")[0] for name in figures} == KINDS.keys() - {"mark_end", "unmarked"}
+    kinds = {name.partition(":")[0] for name in figures}
+    assert kinds == KINDS.keys() - LIVE - {"mark_end", "unmarked"}  # those two need the clip's own masks
     assert all(one["method"] and one["sample"] for one in figures.values())
     assert (figures["psnr"]["limit"], figures["psnr"]["passed"]) == (10, True)
     assert figures["vif"]["passed"] is None
@@ -61,8 +68,22 @@ def test_the_page_shows_them(report: Path):
 def test_two_reports_stand_beside_each_other(report: Path, capsys):
     tokens = ["verify-video", "--compare", str(report.with_suffix(".json"))]
     assert run_command_line([*tokens, str(report.with_suffix(".json"))]) == 0
-    line = next(one for one in capsys.readouterr().out.splitlines() if "PSNR" in one)
-    assert line.split()[-1] == "+0"
+    lines = capsys.readouterr().out.splitlines()
+    assert next(one for one in lines if "PSNR" in one).split()[-1] == "+0"
+    assert any("Bundle" in one and "tiny" in one for one in lines)
+
+
+def test_two_reports_of_different_clips_say_so(report: Path, tmp_path: Path):
+    other = json.loads(report.with_suffix(".json").read_text())
+    other["files"]["clip"]["sha256"] = "0" * 64
+    other["figures"] = [one for one in other["figures"] if one["name"] != "vif"]
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    rows = {row[0]: row[1:] for row in compared(report.with_suffix(".json"), tmp_path / "other.json")}
+    assert rows["Clip"][-1] == "differs"
+    assert rows["VIF outside the marks, after encoding"][1:] == ("not measured", "–")
+    (tmp_path / "other.json").write_text(json.dumps({**other, "machine": {}}))
+    with pytest.raises(InputError, match="not a whole report"):
+        compared(tmp_path / "other.json", tmp_path / "other.json")
 
 
 @pytest.mark.parametrize(
