@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rtpolyp.imaging.geometry import Rect
 from rtpolyp.inference.engine import Engine
 from rtpolyp.run import run_file
 from rtpolyp.settings import Settings
@@ -89,7 +90,8 @@ def _changed(frame: Frame, original: Frame) -> np.ndarray:
     return np.asarray(cells + luma.reshape(cells.shape[0], CELL, -1, CELL).sum(axis=(1, 3), dtype=np.uint8))
 
 
-def _outside(cells: np.ndarray, places: list[Any]) -> int:
+def _outside(cells: np.ndarray, places: list[Rect]) -> int:
+    """How many samples changed in none of these places."""
     kept = cells.copy()
     for place in places:
         rows = slice(place.y // CELL, (place.y + place.height + 1) // CELL)

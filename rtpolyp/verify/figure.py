@@ -39,8 +39,8 @@ KINDS: Mapping[str, Kind] = {
     ),
     "vif": Kind(
         "VIF outside the marks, after encoding", "",
-        "libavfilter's vif of luma at full scale, likewise; mean. VMAF is mostly made of it; VMAF itself was "
-        "not measured, since PyAV's libav has no libvmaf", None, "least",
+        "libavfilter's vif of luma at full scale, likewise; mean. Most features of VMAF are VIF; VMAF itself "
+        "was not measured, since PyAV's libav has no libvmaf", None, "least",
     ),
     "colour_error": Kind(
         "Colour error", "levels of 255",

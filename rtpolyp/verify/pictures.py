@@ -102,8 +102,8 @@ class Timing:
         span = theirs - theirs.mean()
         pace = float((span @ ours) / (span @ span))
         return [
-            figure("timestamp_error", 1000 * float(np.abs(ours - theirs).max()), sample),
-            figure("rate_error", 1e6 * abs(1 / pace - 1), sample),
+            figure("timestamp_error", round(1000 * float(np.abs(ours - theirs).max()), 3), sample),
+            figure("rate_error", round(1e6 * abs(1 / pace - 1), 3), sample),
         ]
 
 

@@ -1,13 +1,12 @@
 """The report of `rtpolyp verify-video`: a page, JSON, and two reports beside each other."""
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rtpolyp.bounded_files import read_json
 from rtpolyp.errors import InputError
@@ -21,6 +20,8 @@ from rtpolyp.verify.figure import Figure
 __all__ = ["compared", "render", "report_of", "shown"]
 
 SCHEMA = 1
+KIND = "rtpolyp verify-video"
+SHOWN = "title", "unit", "value"  # of a figure, where two reports are compared
 VERDICT_STYLE = "td:nth-child(4) { white-space: nowrap; }\n"
 VERDICTS = {True: "passed", False: "FAILED", None: "–"}
 
@@ -32,7 +33,7 @@ def report_of(
     spec = engine.spec
     return {
         "schema": SCHEMA,
-        "kind": "rtpolyp verify-video",
+        "kind": KIND,
         "figures": [one.to_dict() for one in figures],
         "bundle": {"name": spec.name, "digest": spec.digest, "sha256": spec.sha256},
         "backend": engine.description,
@@ -98,40 +99,51 @@ def render(report: Mapping[str, Any]) -> str:
     )
 
 
-def compared(ours: Path, theirs: Path) -> list[tuple[str, str, str, str]]:
-    """A row a figure of two reports' JSON: title, both values, and their difference.
+class _Read(NamedTuple):
+    """A report, as far as `compared` shows it."""
+
+    about: dict[str, str]  # what it was made with, by title
+    figures: dict[str, dict[str, Any]]  # by name
+
+
+def compared(ours: Path, theirs: Path) -> list[tuple[str, ...]]:
+    """A row for what each report was made with, then one a figure: title, both values, and their difference.
 
     Raises InputError where one is no report.
     """
-    first, second = _figures(ours), _figures(theirs)
-    rows = []
-    for name in [*first, *(name for name in second if name not in first)]:
-        values = [None if one is None else one["value"] for one in (first.get(name), second.get(name))]
-        about = first.get(name) or second[name]
+    first, second = _read(ours), _read(theirs)
+    rows: list[tuple[str, ...]] = [
+        (title, value, second.about[title], "–" if value == second.about[title] else "differs")
+        for title, value in first.about.items()
+    ]
+    for name in dict.fromkeys([*first.figures, *second.figures]):
+        pair = first.figures.get(name), second.figures.get(name)
+        about = pair[0] or pair[1] or {}
+        values = [None if one is None else one["value"] for one in pair]
         numbers = [value for value in values if isinstance(value, (int, float))]
         difference = f"{numbers[1] - numbers[0]:+.4g}" if len(numbers) == 2 else "–"
         rows.append((about["title"], *(shown(value, about["unit"]) for value in values), difference))
     return rows
 
 
-def _figures(path: Path) -> dict[str, dict[str, Any]]:
+def _read(path: Path) -> _Read:
     problem = "give the JSON file of rtpolyp verify-video"
     try:
         report = read_json(path)
-        assert isinstance(report, dict)
-        if report.get("schema") != SCHEMA or report.get("kind") != "rtpolyp verify-video":
+        if not isinstance(report, dict) or (report.get("schema"), report.get("kind")) != (SCHEMA, KIND):
             raise InputError(f"{path}: no report of this version; {problem}")
-        figures = {str(one["name"]): one for one in report["figures"]}
-        for one in figures.values():
-            value = one["value"]
-            if not (value is None or isinstance(value, str) or math.isfinite(value)):
-                raise ValueError(f"{one['name']} is {value}")
-            one["title"], one["unit"] = str(one["title"]), str(one["unit"])
+        about = {
+            "Bundle": f"{report['bundle']['name']} {report['bundle']['digest']}",
+            "Processor": str(report["machine"]["processor"]),
+            "rtpolyp": str(report["machine"]["versions"]["rtpolyp"]),
+            "Clip": str(report["files"]["clip"]["sha256"])[:16],
+        }
+        figures = {str(one["name"]): {key: one[key] for key in SHOWN} for one in report["figures"]}
     except OSError as exc:
         raise InputError(f"{path}: cannot be read ({exc.strerror}); {problem}") from exc
-    except (ValueError, AssertionError, KeyError, TypeError) as exc:
-        raise InputError(f"{path}: not a report; {problem}") from exc
-    return figures
+    except (ValueError, KeyError, TypeError) as exc:
+        raise InputError(f"{path}: not a whole report ({exc}); {problem}") from exc
+    return _Read(about, figures)
 
 
 def _table(rows: str, head: str = "") -> str:

@@ -11,6 +11,7 @@ from rtpolyp.cli import run_command_line
 from rtpolyp.errors import InputError
 from rtpolyp.verify import charts
 from rtpolyp.verify.figure import KINDS, figure, limited, parse_limits
+from rtpolyp.verify.report import compared
 from rtpolyp.video.source import open_source
 from tests.runtime.red_disc import disc_clip
 from tests.runtime.tiny_bundle import write_tiny_bundle
@@ -67,8 +68,22 @@ def test_the_page_shows_them(report: Path):
 def test_two_reports_stand_beside_each_other(report: Path, capsys):
     tokens = ["verify-video", "--compare", str(report.with_suffix(".json"))]
     assert run_command_line([*tokens, str(report.with_suffix(".json"))]) == 0
-    line = next(one for one in capsys.readouterr().out.splitlines() if "PSNR" in one)
-    assert line.split()[-1] == "+0"
+    lines = capsys.readouterr().out.splitlines()
+    assert next(one for one in lines if "PSNR" in one).split()[-1] == "+0"
+    assert any("Bundle" in one and "tiny" in one for one in lines)
+
+
+def test_two_reports_of_different_clips_say_so(report: Path, tmp_path: Path):
+    other = json.loads(report.with_suffix(".json").read_text())
+    other["files"]["clip"]["sha256"] = "0" * 64
+    other["figures"] = [one for one in other["figures"] if one["name"] != "vif"]
+    (tmp_path / "other.json").write_text(json.dumps(other))
+    rows = {row[0]: row[1:] for row in compared(report.with_suffix(".json"), tmp_path / "other.json")}
+    assert rows["Clip"][-1] == "differs"
+    assert rows["VIF outside the marks, after encoding"][1:] == ("not measured", "–")
+    (tmp_path / "other.json").write_text(json.dumps({**other, "machine": {}}))
+    with pytest.raises(InputError, match="not a whole report"):
+        compared(tmp_path / "other.json", tmp_path / "other.json")
 
 
 @pytest.mark.parametrize(
