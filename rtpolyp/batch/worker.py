@@ -102,9 +102,12 @@ class Worker:
     def do(self, step: Step) -> Planned | Analysed | Finished | Broken:
         """One step. Raises OutputError and EngineError; a video that cannot be read is Broken."""
         try:
+            done = self._products.summary(step.video) if step.plan is None else None
+            if done is not None and not self._products.missing(step.video):
+                return Finished(done)  # without a copy of the video
             with fetch(step.video, self._scratch) as path:
                 if step.plan is None:
-                    return self._plan(step.video, path)
+                    return self._plan(step.video, path, has_tables=done is not None)
                 if step.kind == "chunk":
                     return Analysed(self._analyse(step.plan, step.chunk, path))
                 return Finished(self._finish(step.plan, path))
@@ -117,10 +120,7 @@ class Worker:
             self._engine.close()
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _plan(self, video: Video, path: Path) -> Planned | Finished:
-        done = self._products.summary(video)
-        if done is not None and not self._products.missing(video):
-            return Finished(done)
+    def _plan(self, video: Video, path: Path, *, has_tables: bool) -> Planned:
         options = self._job.options
         with VideoFile(path, options) as source:
             assert self._engine is not None
@@ -131,7 +131,7 @@ class Worker:
             chunks = _chunks(keyframes_of(path, options), source.format.time_base, self._job.chunk_seconds)
             frames = source.frame_count or 0
             plan = Plan(video, chunks, source.zero, source.format.time_base, crop, header, frames)
-        if done is not None:
+        if has_tables:
             return Planned(plan, ())
         there = self._storage.names(_folder(video))
         waiting = tuple(index for index in range(len(chunks)) if self._name(plan, index) not in there)
