@@ -5,13 +5,13 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
-from rtpolyp.batch.job import WARM_UP_SECONDS, Chunk, Job, Plan, Step, Video
+from rtpolyp.batch.job import WARM_UP_SECONDS, Chunk, Job, Plan, Step, Video, recipe_like
 from rtpolyp.batch.joining import join
 from rtpolyp.batch.products import Products
 from rtpolyp.batch.storage import Storage, fetch
@@ -20,7 +20,7 @@ from rtpolyp.batch.tables import FoundFrame, read_chunk, tables_of, write_chunk
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
 from rtpolyp.imaging.quality import FrameQuality
-from rtpolyp.inference.backends import BACKENDS, PRECISIONS
+from rtpolyp.inference.backends import PRECISIONS
 from rtpolyp.inference.engine import Engine
 from rtpolyp.pipeline import segment
 from rtpolyp.run_header import run_header
@@ -77,14 +77,10 @@ class Worker:
     def open(self, like: Mapping[str, str] | None = None) -> dict[str, str]:
         """Open the engine; what it is, as all workers of a batch must have it.
 
-        `like` is what the first worker's is: where backend and precision are left open, this one takes the
-        same. Raises EngineError.
+        `like` is what the first worker's is. Raises EngineError.
         """
         recipe = self._job.recipe
-        if like is not None:
-            known = like["backend"] if like["backend"] in BACKENDS else recipe.backend
-            recipe = replace(recipe, backend=known, precision=like["precision"])
-        engine = self._engine = recipe()
+        engine = self._engine = (recipe if like is None else recipe_like(recipe, like))()
         self._storage = Storage(self._job.out)
         self._scratch = new_scratch()
         self._products = Products(self._job, self._storage, self._scratch, self._job.settings(engine.spec))
