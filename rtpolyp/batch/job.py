@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
 from rtpolyp.checks import require_number
 from rtpolyp.imaging.picture import Crop
+from rtpolyp.inference.backend import AUTO
+from rtpolyp.inference.backends import BACKENDS
 from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.pipeline import settings_for
 from rtpolyp.settings import Settings, Style
@@ -15,7 +17,7 @@ from rtpolyp.spec import EngineSpec
 from rtpolyp.tracking.tracker import MEMORY_MS
 from rtpolyp.video.input_options import InputOptions
 
-__all__ = ["Chunk", "Job", "Plan", "Step", "Video"]
+__all__ = ["Chunk", "Job", "Plan", "Step", "Video", "recipe_like"]
 
 CHUNK_SECONDS = 60.0
 WARM_UP_SECONDS = 2.0  # before a chunk, analysed and thrown away: twice what tracking remembers
@@ -94,3 +96,14 @@ class Step:
     video: Video
     plan: Plan | None = None  # of the other two kinds
     chunk: int = 0  # its number in the plan
+
+
+def recipe_like(recipe: EngineRecipe, known: Mapping[str, str]) -> EngineRecipe:
+    """The recipe with another worker's backend and precision, as `Worker.open` names them, where it has none.
+
+    What is fastest differs between machines, and rows of two arithmetics must not stand side by side.
+    """
+    backend, precision = recipe.backend, recipe.precision
+    if backend == AUTO and known["backend"] in BACKENDS:
+        backend = known["backend"]
+    return replace(recipe, backend=backend, precision=known["precision"] if precision == AUTO else precision)

@@ -1,11 +1,11 @@
 """run_batch: what `rtpolyp batch` does, as a function."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtpolyp.batch.archive_page import render_archive
 from rtpolyp.batch.cluster import Pool, connected
-from rtpolyp.batch.job import Job
+from rtpolyp.batch.job import Job, recipe_like
 from rtpolyp.batch.manifest import agree_on_manifest, read_manifest
 from rtpolyp.batch.products import PLACES
 from rtpolyp.batch.schedule import Progress, Schedule
@@ -57,7 +57,9 @@ def run_batch(
     """
     workers = workers or Workers()
     storage = Storage(job.out)
-    read_manifest(storage)  # before Ray is started
+    known = read_manifest(storage)
+    if known is not None:  # an earlier run's, on another machine perhaps
+        job = replace(job, recipe=recipe_like(job.recipe, known))
     videos = [video for video in find_videos(sources) if not storage.holds(video)]
     storage.begin()
     cpus = float(job.recipe.threads or 1)

@@ -63,7 +63,7 @@ class Schedule:
                 return waiting.popleft()
         with_chunks = [one for one in self._open.values() if one.chunks]
         held = [one for one in with_chunks if worker in one.holders]
-        if not held and self._new and all(one.holders for one in with_chunks):
+        if not held and self._new:
             video = self._new.popleft()
             self._open[video.name] = _Video(holders={worker})
             return Step("plan", video)

@@ -5,13 +5,13 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
-from rtpolyp.batch.job import WARM_UP_SECONDS, Chunk, Job, Plan, Step, Video
+from rtpolyp.batch.job import WARM_UP_SECONDS, Chunk, Job, Plan, Step, Video, recipe_like
 from rtpolyp.batch.joining import join
 from rtpolyp.batch.products import Products
 from rtpolyp.batch.storage import Storage, fetch
@@ -20,7 +20,7 @@ from rtpolyp.batch.tables import FoundFrame, read_chunk, tables_of, write_chunk
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
 from rtpolyp.imaging.quality import FrameQuality
-from rtpolyp.inference.backends import BACKENDS, PRECISIONS
+from rtpolyp.inference.backends import PRECISIONS
 from rtpolyp.inference.engine import Engine
 from rtpolyp.pipeline import segment
 from rtpolyp.run_header import run_header
@@ -77,14 +77,10 @@ class Worker:
     def open(self, like: Mapping[str, str] | None = None) -> dict[str, str]:
         """Open the engine; what it is, as all workers of a batch must have it.
 
-        `like` is what the first worker's is: where backend and precision are left open, this one takes the
-        same. Raises EngineError.
+        `like` is what the first worker's is. Raises EngineError.
         """
         recipe = self._job.recipe
-        if like is not None:
-            known = like["backend"] if like["backend"] in BACKENDS else recipe.backend
-            recipe = replace(recipe, backend=known, precision=like["precision"])
-        engine = self._engine = recipe()
+        engine = self._engine = (recipe if like is None else recipe_like(recipe, like))()
         self._storage = Storage(self._job.out)
         self._scratch = new_scratch()
         self._products = Products(self._job, self._storage, self._scratch, self._job.settings(engine.spec))
@@ -102,9 +98,12 @@ class Worker:
     def do(self, step: Step) -> Planned | Analysed | Finished | Broken:
         """One step. Raises OutputError and EngineError; a video that cannot be read is Broken."""
         try:
+            done = self._products.summary(step.video) if step.plan is None else None
+            if done is not None and not self._products.missing(step.video):
+                return Finished(done)  # without a copy of the video
             with fetch(step.video, self._scratch) as path:
                 if step.plan is None:
-                    return self._plan(step.video, path)
+                    return self._plan(step.video, path, has_tables=done is not None)
                 if step.kind == "chunk":
                     return Analysed(self._analyse(step.plan, step.chunk, path))
                 return Finished(self._finish(step.plan, path))
@@ -117,10 +116,7 @@ class Worker:
             self._engine.close()
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _plan(self, video: Video, path: Path) -> Planned | Finished:
-        done = self._products.summary(video)
-        if done is not None and not self._products.missing(video):
-            return Finished(done)
+    def _plan(self, video: Video, path: Path, *, has_tables: bool) -> Planned:
         options = self._job.options
         with VideoFile(path, options) as source:
             assert self._engine is not None
@@ -131,7 +127,7 @@ class Worker:
             chunks = _chunks(keyframes_of(path, options), source.format.time_base, self._job.chunk_seconds)
             frames = source.frame_count or 0
             plan = Plan(video, chunks, source.zero, source.format.time_base, crop, header, frames)
-        if done is not None:
+        if has_tables:
             return Planned(plan, ())
         there = self._storage.names(_folder(video))
         waiting = tuple(index for index in range(len(chunks)) if self._name(plan, index) not in there)

@@ -61,11 +61,8 @@ def model_config(spec: EngineSpec, platform: Platform, options: ModelOptions) ->
     )
     for key, value in ((SPEC_PARAMETER, _told(spec)), ("rtpolyp_precision", options.precision)):
         config.parameters[key].string_value = value
-    head = [
-        "Written by rtpolyp serve-export.",
-        *([] if platform.served else [f"{platform.name}: {NOT_SERVED}"]),
-    ]
-    return "".join(f"# {line}\n" for line in head) + str(text_format.MessageToString(config))
+    mark = "" if platform.served else f"# {platform.name}: {NOT_SERVED}\n"
+    return f"# Written by rtpolyp serve-export.\n{mark}{text_format.MessageToString(config)}"
 
 
 def _told(spec: EngineSpec) -> str:

@@ -22,9 +22,7 @@ OPEN_SECONDS = 5.0  # to be told the model's configuration
 # Until a frame has to be answered. A live run shows its picture meanwhile, and kills an engine's process that
 # says nothing for a second. A file waits longer, for a server that several rooms share.
 DEADLINE_SECONDS: dict[Goal, float] = {"latency": 0.8, "throughput": 20.0}
-KNOWN_SECONDS = (
-    10.0  # after which the configuration is asked again: a server can load another model meanwhile
-)
+KNOWN_SECONDS = 10.0  # after which the configuration is asked again: another model may have been loaded
 IN_FLIGHT: dict[Goal, int] = {"latency": 2, "throughput": 4}  # requests; the server makes batches of them
 
 

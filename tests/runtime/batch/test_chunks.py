@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.batch.job import Job
+from rtpolyp.batch.job import Job, Step
+from rtpolyp.batch.storage import find_videos
+from rtpolyp.batch.worker import Finished, Worker
 from rtpolyp.inference.bundle import Bundle
 from rtpolyp.video.video_file import VideoFile
 from tests.runtime.batch.scenes import (
@@ -99,6 +101,20 @@ def test_overlay_coco_and_page_are_made_from_the_tables_also_later(tmp_path: Pat
     assert len(coco["images"]) == len(_pts(video))
     assert [one["track_id"] for one in coco["annotations"]] == [row[1] for row in before]
     assert "data:image/jpeg" in (out / "pages" / "a.mp4.html").read_text()
+
+
+def test_a_video_that_is_done_is_not_read_again(tmp_path: Path, tiny: Path):
+    (tmp_path / "videos").mkdir()
+    path = scene_clip(tmp_path / "videos" / "a.mp4", seed=3, seconds=2)
+    batch_here(tmp_path / "videos", job(tmp_path / "out", tiny))
+    (video,) = find_videos([str(path)])
+    path.unlink()
+    worker = Worker(job(tmp_path / "out", tiny))
+    worker.open()
+    found = worker.do(Step("plan", video))
+    worker.close()
+    assert isinstance(found, Finished)
+    assert found.summary.frames == 50
 
 
 def test_a_video_that_changed_is_analysed_again(tmp_path: Path, tiny: Path):

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.batch.job import Job
+from rtpolyp.batch.job import Job, recipe_like
 from rtpolyp.batch.manifest import agree_on_manifest
 from rtpolyp.batch.storage import Storage, find_videos
 from rtpolyp.batch.tables import FoundFrame, read_chunk, write_chunk
 from rtpolyp.batch.worker import SCRATCH, new_scratch
 from rtpolyp.errors import InputError, OutputError
+from rtpolyp.inference.isolated.engine import EngineRecipe
 
 ENGINE = {"rtpolyp": "0.1.0", "engine": "tiny", "threshold": "0.5"}
 
@@ -99,6 +100,16 @@ def test_tables_of_another_version_are_refused(monkeypatch: pytest.MonkeyPatch):
         read_chunk(older, "x.parquet")
     with pytest.raises(InputError, match="no table of rtpolyp batch"):
         read_chunk(b"PAR1", "x.parquet")
+
+
+def test_a_later_run_takes_the_arithmetic_of_the_first_unless_it_is_told_another():
+    known = {"backend": "openvino", "precision": "bf16"}
+    assert recipe_like(EngineRecipe(), known) == EngineRecipe(backend="openvino", precision="bf16")
+    asked = EngineRecipe(backend="onnxruntime", precision="fp32")
+    assert recipe_like(asked, known) == asked
+    assert (
+        recipe_like(EngineRecipe("grpc://x/y"), {"backend": "remote", "precision": "auto"}).backend == "auto"
+    )
 
 
 def test_a_folder_goes_on_with_what_it_was_begun_with(tmp_path: Path):
