@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         InputError,
         OutputError,
         RtpolypError,
+        WrongResult,
     )
     from rtpolyp.imaging.geometry import Rect
     from rtpolyp.imaging.polyp import Polyp
@@ -66,6 +67,7 @@ _HOMES = {
     "InputError": "rtpolyp.errors",
     "OutputError": "rtpolyp.errors",
     "RtpolypError": "rtpolyp.errors",
+    "WrongResult": "rtpolyp.errors",
 }
 
 __all__ = [
@@ -89,6 +91,7 @@ __all__ = [
     "Session",
     "Settings",
     "VideoSink",
+    "WrongResult",
     "__version__",
     "draw",
     "load",

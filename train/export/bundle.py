@@ -84,11 +84,8 @@ def export_bundle(
     with published(folder, "spec.json") as staging:
         bundle = Bundle(staging, spec)
         exact, parity, dice = _write_fp32(load_network(trained), bundle, held_out)
-        if not (untrained or dice >= WORTHLESS):
-            raise InputError(
-                f"{checkpoint}: Dice {_figure(dice)} on {len(held_out)} validation frames, which is an "
-                "untrained network or a training that failed; train it on, or add --untrained"
-            )
+        if not untrained:
+            _check_worth(checkpoint, dice, held_out)
         calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed, picture_crop=crops)
         _write_int8(exact, bundle, held_out, calibration)
         save_weights(trained, bundle.model("weights"))
@@ -111,6 +108,15 @@ def export_bundle(
         write_model_card(staging)
         load_bundle(staging)
     return spec
+
+
+def _check_worth(checkpoint: Path, dice: float, held_out: HeldOut) -> None:
+    """Raise InputError for a network that finds next to nothing."""
+    if not dice >= WORTHLESS:  # NaN is none either
+        raise InputError(
+            f"{checkpoint}: Dice {_figure(dice)} on {len(held_out)} validation frames, which is an "
+            "untrained network or a training that failed; train it on, or add --untrained"
+        )
 
 
 def of_second_look(
