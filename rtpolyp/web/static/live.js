@@ -5,6 +5,7 @@ const video = at("video"), image = at("image");
 const FALLBACK_MS = 6000; // without a picture by WebRTC, until MJPEG is shown
 const RETRY_MS = 2000;
 let peer = null, fallback = null, busyUntil = 0, ended = false;
+let sightings = [], now = 0; // seconds of the source
 
 function say(text) { at("connection").textContent = text; }
 
@@ -93,6 +94,9 @@ function showSettings(settings) {
 }
 
 function showState(state) {
+  const second = Math.floor(now);
+  now = state.pts_seconds;
+  if (Math.floor(now) !== second) drawStrip();
   at("rate").textContent = state.rate.toFixed(1);
   at("delay").textContent = state.delay_ms;
   at("age").textContent = state.age_ms === null ? "–" : Math.round(state.age_ms);
@@ -119,7 +123,24 @@ function clock(seconds) {
   return whole >= 3600 ? `${Math.floor(whole / 3600)}:${rest}` : rest;
 }
 
+// The sightings to scale, from the first picture to this one. The buttons below are the same for the keyboard.
+function drawStrip() {
+  const end = Math.max(now, 1, ...sightings.map((one) => one.last));
+  const bars = sightings.map((one) => {
+    const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    const place = { x: 1000 * one.first / end, width: Math.max(3, 1000 * (one.last - one.first) / end), y: 0, height: 20 };
+    for (const [name, value] of Object.entries(place)) bar.setAttribute(name, value);
+    bar.classList.toggle("alerted", one.alerted);
+    bar.addEventListener("click", () => openSighting(at("timeline").querySelector(`[data-track="${one.track}"]`)));
+    return bar;
+  });
+  at("strip").replaceChildren(...bars);
+  for (const id of ["strip", "scale"]) at(id).toggleAttribute("hidden", bars.length === 0);
+  at("now").textContent = clock(end);
+}
+
 function showSightings(list) {
+  sightings = list;
   const known = new Map([...at("timeline").children].map((item) => [item.dataset.track, item]));
   at("none").hidden = list.length > 0;
   for (const one of list) {
@@ -139,6 +160,7 @@ function showSightings(list) {
     item.firstChild.textContent = `#${key} ${clock(one.first)}–${clock(one.last)} · ${one.confidence.toFixed(2)}`;
   }
   for (const item of known.values()) item.remove();
+  drawStrip();
 }
 
 function openSighting(item) {

@@ -201,6 +201,19 @@ def test_a_sighting_opens_its_frame_and_escape_closes_it(page):
     assert not page.locator("#dialog").is_visible()
 
 
+def test_the_strip_shows_sightings_to_scale_and_opens_them(page):
+    page.locator("#strip rect").first.wait_for(timeout=WAIT_MS)
+    first, last, x, width, now = page.evaluate(
+        """() => { drawStrip(); const bar = document.querySelector("#strip rect"), one = sightings[0];
+        return [one.first, one.last, +bar.getAttribute("x"), +bar.getAttribute("width"), now]; }"""
+    )
+    end = max(now, last, 1)
+    assert (x, width) == pytest.approx((1000 * first / end, max(3, 1000 * (last - first) / end)))
+    page.locator("#strip rect").first.click()
+    until(page, "document.getElementById('dialog-image').naturalWidth === 320")
+    page.keyboard.press("Escape")
+
+
 def test_an_alert_is_told(page):
     page.locator("#alert").wait_for(timeout=WAIT_MS)
     assert page.locator("#alert").text_content().startswith("Polyp #")
