@@ -25,7 +25,7 @@ from rtpolyp.video.video_sink import VideoSink
 if TYPE_CHECKING:
     from rtpolyp.dicom.origin import Origin
 
-__all__ = ["OpenSink", "Outputs", "open_sinks"]
+__all__ = ["PATHS", "OpenSink", "Outputs", "open_sinks"]
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def test_every_command_of_the_document_runs(checkout, capsys):
     output = capsys.readouterr().out
     assert "24 images: 18 with a polyp, 6 without" in output
     assert "frames with a polyp in" in output  # the comparison
-    assert len(list((checkout / "engines" / "clinic").iterdir())) == 5
+    assert len(list((checkout / "engines" / "clinic").iterdir())) == 6
     assert (checkout / "after.json").is_file()
 
 

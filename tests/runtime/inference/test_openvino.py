@@ -130,7 +130,7 @@ with open_engine(precision="int8") as engine:
         limited = {"ONEDNN_MAX_CPU_ISA": limit} if limit else {}
         subprocess.run(run, check=True, env=os.environ | limited)
         results.append(np.load(tmp_path / f"{name}.npy"))
-    assert np.ptp(results[0]) > 200  # something is there to differ in
+    assert np.ptp(results[0]) > 128  # something is there to differ in
     own, vnni, avx2 = results
     np.testing.assert_array_equal(vnni, avx2)
     assert np.mean((own >= 128) != (avx2 >= 128)) < 0.005

@@ -13,7 +13,7 @@ from rtpolyp.live.event_log import EventLog
 from rtpolyp.live.live_options import LiveOptions, LiveSummary
 from rtpolyp.live.session import run_session
 from rtpolyp.settings import Settings
-from rtpolyp.video.outputs import Outputs
+from rtpolyp.video.outputs import PATHS, Outputs
 from rtpolyp.video.source import open_source
 from tests.runtime.stub_engine import StubEngine
 
@@ -73,7 +73,7 @@ def rehearse(source, engine, folder, watcher=None, *, ladder=None, **changes) ->
         write(log, event, **fields)
 
     paths = {name: folder / file for name, file in WRITTEN.items()}
-    paths |= {name: changes.pop(name) for name in list(changes) if hasattr(Outputs, name)}
+    paths |= {name: changes.pop(name) for name in list(changes) if name in (*PATHS, "audio")}
     options = {"crop": "off", "max_age_ms": MAX_AGE_MS} | changes
     settings = Settings(threshold=0.5, minimum_area=0.001, minimum_confidence=0.0)
     with patch.object(EventLog, "write", write_and_note):
