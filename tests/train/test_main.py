@@ -18,9 +18,7 @@ from tests.train.polyps import write_polyps
 from train.__main__ import app
 from train.checkpoint import load_checkpoint
 from train.command_line import run_command_line
-from train.complexity import parameter_count
 from train.losses import LOSSES
-from train.networks import NetworkSpec, create_network
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ("--net", "pranet-if", "--encoder", "tiny", "--random-init", "--batch", "2", "--sizes", "64", "1")
@@ -164,15 +162,6 @@ def test_weights_beside_the_data_are_found(data, tmp_path, capsys):
     tokens = ["--net", "pranet-if", "--encoder", "mobilenetv2", "--data", data, "-o", str(tmp_path / "run")]
     assert run_command_line(app, tokens) == 2
     assert "weights/mobilenetv2_imagenet: 0 conv_*_weight.npy" in capsys.readouterr().err
-
-
-def test_list_names_every_pair_with_its_size(monkeypatch, capsys):
-    monkeypatch.setattr("train.__main__.ENCODERS", {"tiny": tiny_encoder.TinyEncoder})
-    assert run_command_line(app, ["--list"]) == 0
-    output = capsys.readouterr().out
-    for name in ("pranet", "pranet-if"):
-        count = parameter_count(create_network(NetworkSpec(name, "tiny"), pretrained=False))
-        assert re.search(rf"│ {name} +│ tiny +│ +{count:,} │ +[\d.]+ │ +[\d.]+ │", output)
 
 
 def test_help_explains_every_option(capsys):

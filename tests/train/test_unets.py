@@ -135,7 +135,7 @@ def test_folding_changes_no_output(name):
 
 @pytest.fixture(
     scope="module",
-    params=[*map(NetworkSpec, OWN_ENCODED), *(NetworkSpec(n, LIGHT[0]) for n in OWN_ENCODED)],
+    params=[*map(NetworkSpec, OWN_ENCODED), *(NetworkSpec(n, LIGHT[0]) for n in PUBLISHED_IF)],
     ids=lambda spec: f"{spec.name}-{spec.encoder}",
 )
 def exported(request):
@@ -204,7 +204,7 @@ def test_an_encoder_that_does_not_fit_fails_naming_it(spec, pretrained, message)
         create_network(spec, pretrained)
 
 
-def test_list_shows_each_on_its_own_encoder_and_on_the_light_ones(capsys):
+def test_list_shows_each_on_its_own_encoder_and_on_the_light_ones_with_its_size(capsys):
     assert run_command_line(app, ["--list"]) == 0
     output = capsys.readouterr().out
     for name, (parameters, *macs) in PUBLISHED.items():
@@ -212,3 +212,6 @@ def test_list_shows_each_on_its_own_encoder_and_on_the_light_ones(capsys):
         encoders = re.findall(rf"│ {name} +│ (\S+)", output)
         assert encoders == ["own", *LIGHT_ENCODERS]
         assert re.search(rf"│ {name} +│ own +│ +{figures} │", output)
+    for name in ("pranet", "pranet-if"):
+        count = parameter_count(create_network(name, pretrained=False))
+        assert re.search(rf"│ {name} +│ efficientnet-lite0 +│ +{count:,} │ +[\d.]+ │ +[\d.]+ │", output)
