@@ -4,6 +4,7 @@ import contextlib
 import csv
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from rtpolyp.cli import run_command_line
 from rtpolyp.imaging.mask_file import read_mask
-from rtpolyp.phantom_clip import render_clip
 from tests.runtime.clips import Clip, make_clip
 from tests.runtime.red_disc import SPEC, textured_disc
 from tests.runtime.stub_engine import StubEngine
@@ -23,10 +23,10 @@ TRUSTING, STRICT = replace(SPEC, name="trusting"), replace(SPEC, name="strict", 
 
 
 def scene(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """A red disc on one texture a second, away for three frames, then nothing red, then grey as a wall."""
-    second = index // 25
+    """A red disc on one texture a second, away for two frames, then nothing red, then grey as a wall."""
+    second = index // 10
     bgr = textured_disc(10 * second, size)
-    if 9 <= index < 12 or second >= 2:
+    if 4 <= index < 6 or second >= 2:
         bgr = np.where(bgr[..., 2:] == 230, np.uint8(120), bgr)
     return cv2.merge([bgr[..., 1]] * 3) if second == 4 else bgr
 
@@ -42,9 +42,9 @@ def bordered(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
-    make_clip(folder / "scenes.mp4", Clip(SIZE, 125), scene)
+    make_clip(folder / "scenes.mp4", Clip(SIZE, 50, Fraction(10)), scene)
     make_clip(folder / "doe.mp4", Clip((416, 288), 13), bordered)
-    make_clip(folder / "wall.mp4", Clip(SIZE, 13), lambda index, size: scene(100, size))
+    make_clip(folder / "wall.mp4", Clip(SIZE, 13), lambda index, size: scene(40, size))
     (folder / "broken.mp4").write_bytes(b"no video" * 99)
     cv2.imwrite(str(folder / "still.png"), scene(0, SIZE))
     return folder
@@ -89,8 +89,8 @@ def test_the_folder_is_a_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "  spread: 1" in said
     found = rows(out)
     assert [row["reasons"].split()[0] for row in found] == ["disagreement", "disagreement", "spread"]
-    assert all(int(row["frame"]) < 100 for row in found)  # the wall is outside the body
-    assert float(found[0]["seconds"]) == int(found[0]["frame"]) / 25
+    assert all(int(row["frame"]) < 40 for row in found)  # the wall is outside the body
+    assert float(found[0]["seconds"]) == int(found[0]["frame"]) / 10
     names = sorted(row["file"] for row in found)
     for part in ("images", "masks"):
         assert sorted(path.name for path in (out / part).iterdir()) == names
@@ -183,11 +183,7 @@ def test_a_second_run_into_the_same_folder_fails(tmp_path: Path, capsys: pytest.
     )
 
 
-def test_the_shipped_bundles_suggest_frames_of_a_phantom(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_shipped_bundles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clips: Path) -> None:
     monkeypatch.undo()
-    render_clip(tmp_path / "phantom.mp4", seconds=0.6, size=(320, 256))
-    out = tmp_path / "out"
-    assert suggest(tmp_path / "phantom.mp4", "-n", 2, "-o", out, "--precision", "fp32") == 0
-    assert len(list((out / "images").iterdir())) == len(rows(out)) >= 1
+    assert suggest(clips / "doe.mp4", "-n", 1, "-o", tmp_path / "out", "--precision", "fp32") == 0
+    assert len(list((tmp_path / "out" / "images").iterdir())) == len(rows(tmp_path / "out")) == 1

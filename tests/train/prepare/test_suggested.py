@@ -23,7 +23,7 @@ def another_ground(seed: int, index: int, size: tuple[int, int]) -> NDArray[np.u
 def test_suggested_frames_are_prepared_and_grouped_by_video(tmp_path: Path) -> None:
     videos = []
     for number in range(3):
-        grounds = partial(another_ground, 100 * number)
+        grounds = partial(another_ground, 10 * number)
         videos.append(str(make_clip(tmp_path / f"{number}.mp4", Clip((160, 128), 4), grounds)))
     with StubEngine(SPEC) as first, StubEngine(replace(SPEC, name="strict", threshold=0.95)) as second:
         suggestion = suggest_frames(
