@@ -65,7 +65,7 @@ def suggest(
         console.print(note, highlight=False, soft_wrap=True)
     say_written((out,), console)
     if suggestion.skipped:
-        console.print(f"left out, for they cannot be read ({len(suggestion.skipped)}):", highlight=False)
+        console.print(f"cannot be read, or not to the end ({len(suggestion.skipped)}):", highlight=False)
         for line in suggestion.skipped:
             console.print(f"  {line}", highlight=False, soft_wrap=True)
     return BAD_IMAGES if suggestion.skipped else 0

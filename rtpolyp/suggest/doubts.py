@@ -13,7 +13,7 @@ from rtpolyp.settings import Settings
 
 __all__ = ["BLINK_SECONDS", "LEAST", "Doubt", "DoubtWatch"]
 
-Doubt: TypeAlias = Literal["disagreement", "blink", "jump", "doubt"]
+Doubt: TypeAlias = Literal["disagreement", "blink", "jump", "borderline"]
 
 LEAST = 0.5  # of a doubt that is a reason to label a frame: two outlines whose IoU is 0.5, say
 BLINK_SECONDS = 0.5  # within which a polyp that vanishes and returns is taken for the same
@@ -66,7 +66,7 @@ class DoubtWatch:
             self._past.popleft()
         found: dict[Doubt, float] = {
             "disagreement": 1 - _iou(cells, _joined(_regions(second, self._second))),
-            "doubt": max((1 - abs(one.confidence - point) / NEAR for one in anyhow), default=0.0),
+            "borderline": max((1 - abs(one.confidence - point) / NEAR for one in anyhow), default=0.0),
             "jump": max((self._jump(one, span) for one in regions), default=0.0),
         }
         doubts = {name: value for name, value in found.items() if value > 0}

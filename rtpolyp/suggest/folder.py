@@ -28,7 +28,7 @@ from rtpolyp.video.source import open_source
 __all__ = ["SPREAD", "Suggestion", "suggest_frames"]
 
 SPREAD = "spread"  # the reason of frames that nobody doubts
-LEAST_KEPT = 1024  # frames of a video that may be kept; 4 KB each, with a polyp or two
+LEAST_KEPT = 1024  # frames of a video that may be kept: 1 KiB of contrast each, and the outlines
 KEPT_FOR_EACH = 4  # of those asked for: near-duplicates among them fall out
 
 Follow = Callable[[str], AbstractContextManager[Callable[[int, int | None], None]]]
@@ -112,6 +112,8 @@ def _check(videos: Sequence[str], networks: Networks) -> None:
 
 
 def _open(video: str) -> Source:
+    if Path(video).is_dir():
+        raise InputError(f"{video}: is a folder; give the video files in it")
     source = open_source(video)
     if not source.is_sequence:
         source.close()

@@ -11,7 +11,7 @@ from rtpolyp.suggest.survey import Candidate, Survey, _Shortlist
 
 def survey_of(contrasts: NDArray[np.float32], scores: dict[int, float], seconds: float) -> Survey:
     frames = [
-        Candidate(index, index / 2, {"doubt": scores[index]} if index in scores else {}, one, ())
+        Candidate(index, index / 2, {"borderline": scores[index]} if index in scores else {}, one, ())
         for index, one in enumerate(contrasts)
     ]
     return Survey(tuple(frames), seconds, Rect(0, 0, 8, 8), True, None)

@@ -68,16 +68,16 @@ def test_jumps(after: NDArray[np.uint8], jump: float) -> None:
     assert second["jump"] == pytest.approx(jump, abs=0.04)
 
 
-@pytest.mark.parametrize(("confidence", "doubt"), [(0.6, 1.0), (0.55, 0.5), (0.65, 0.5), (0.72, 0.0)])
+@pytest.mark.parametrize(("confidence", "borderline"), [(0.6, 1.0), (0.55, 0.5), (0.65, 0.5), (0.72, 0.0)])
 def test_polyps_near_the_operating_point(confidence: float, doubt: float) -> None:
     (seen,) = watch(discs(40, confidence=confidence))
-    assert seen.get("doubt", 0) == pytest.approx(doubt, abs=0.03)
+    assert seen.get("borderline", 0) == pytest.approx(doubt, abs=0.03)
 
 
 def test_certainty_alone_counts_as_a_network_can_have_it() -> None:
     strict = replace(POINT, minimum_confidence=1.0)
     doubts = DoubtWatch(strict, strict)
     assert [doubts(discs(40, confidence=1.0), discs(40, confidence=1.0), at) for at in (0, FRAME)] == [
-        {"doubt": 1.0},
-        {"doubt": 1.0},
+        {"borderline": 1.0},
+        {"borderline": 1.0},
     ]

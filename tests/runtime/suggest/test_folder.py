@@ -42,7 +42,8 @@ def bordered(index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
-    make_clip(folder / "scenes.mp4", Clip(SIZE, 50, Fraction(10)), scene)
+    faststart = {"movflags": "faststart"}
+    make_clip(folder / "scenes.mp4", Clip(SIZE, 50, Fraction(10), container_options=faststart), scene)
     make_clip(folder / "doe.mp4", Clip((416, 288), 13), bordered)
     make_clip(folder / "wall.mp4", Clip(SIZE, 13), lambda index, size: scene(40, size))
     (folder / "broken.mp4").write_bytes(b"no video" * 99)
@@ -133,14 +134,18 @@ def test_what_is_short_or_has_no_border_is_noted(tmp_path: Path, capsys: pytest.
 
 
 def test_unreadable_videos_among_good_ones_are_listed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, clips: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    videos = ("broken.mp4", "scenes.mp4", "still.png", "gone.mp4")
+    with (clips / "scenes.mp4").open("rb") as whole:
+        (tmp_path / "half.mp4").write_bytes(whole.read((clips / "scenes.mp4").stat().st_size * 4 // 5))
+    videos = ("broken.mp4", tmp_path / "half.mp4", "still.png", tmp_path, "gone.mp4")
     assert suggest(*videos, "-n", 1, "-o", tmp_path / "out") == 2
     said = capsys.readouterr().out
-    assert "left out, for they cannot be read (3):" in said
+    assert "cannot be read, or not to the end (5):" in said
     assert all(f"\n  {name}: " in said for name in ("broken.mp4", "still.png", "gone.mp4"))
+    assert "half.mp4: " in said  # what is before its end is used
     assert "still.png: is no video; give video files" in said
+    assert f"{tmp_path}: is a folder; give the video files in it" in said
     assert len(rows(tmp_path / "out")) == 1
 
 
