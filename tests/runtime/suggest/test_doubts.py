@@ -68,7 +68,7 @@ def test_jumps(after: NDArray[np.uint8], jump: float) -> None:
     assert second["jump"] == pytest.approx(jump, abs=0.04)
 
 
-@pytest.mark.parametrize(("confidence", "borderline"), [(0.6, 1.0), (0.55, 0.5), (0.65, 0.5), (0.72, 0.0)])
+@pytest.mark.parametrize(("confidence", "doubt"), [(0.6, 1.0), (0.55, 0.5), (0.65, 0.5), (0.72, 0.0)])
 def test_polyps_near_the_operating_point(confidence: float, doubt: float) -> None:
     (seen,) = watch(discs(40, confidence=confidence))
     assert seen.get("borderline", 0) == pytest.approx(doubt, abs=0.03)
