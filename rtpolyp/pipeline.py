@@ -33,7 +33,7 @@ from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame, Segmentation
 from rtpolyp.video.network_scaler import NetworkScaler
 
-__all__ = ["SegmentedFrame", "draw", "segment", "settings_for"]
+__all__ = ["SegmentedFrame", "await_probability", "draw", "segment", "settings_for"]
 
 AHEAD = 4  # frames decoded beyond those in the engine: hides a slow frame of either side
 ENGINE_TIMEOUT_SECONDS = 60.0  # a frame takes milliseconds; this long means a hung native library
@@ -99,7 +99,7 @@ def segment(
     try:
         for frame, view, pixels, future in producer:
             with timer.measure("wait"):
-                probability = _await(future)
+                probability = await_probability(future)
             with timer.measure("postprocess"):
                 drift.see(frame, pixels, probability)
                 if tracker is None:
@@ -124,7 +124,8 @@ def draw(result: SegmentedFrame, settings: Settings) -> Frame:
     return drawn
 
 
-def _await(future: "Future[Prediction]") -> NDArray[np.uint8]:
+def await_probability(future: "Future[Prediction]") -> NDArray[np.uint8]:
+    """The map `(h, w) uint8` of a request of one frame; raises EngineError where none comes in a minute."""
     try:
         prediction = future.result(ENGINE_TIMEOUT_SECONDS)
     except FutureTimeout as exc:

@@ -43,6 +43,9 @@ app.command(
     "rtpolyp.cli.export:export", help="Write what a run found, or a data set's masks, for labelling tools."
 )
 app.command(
+    "rtpolyp.cli.suggest:suggest", help="Choose the frames of videos that are worth a label, with masks."
+)
+app.command(
     "rtpolyp.cli.verify_video:verify_video",
     name="verify-video",
     help="Measure what a run does to the picture, and write a report.",

@@ -9,6 +9,7 @@ from PIL import Image
 
 from rtpolyp.dicom.magic import is_dicom
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.image_file import read_image
 from rtpolyp.labels.model import Labels
 from rtpolyp.video.contract import Source
@@ -47,8 +48,8 @@ def copy_pictures(labels: Labels, files: Mapping[str, Path], out: Path) -> None:
             shutil.copyfile(files[frame.file], target)
 
 
-def write_frames(labels: Labels, source: Source, out: Path) -> None:
-    """Write the frames of a video into `out/images` as PNGs.
+def write_frames(labels: Labels, source: Source, out: Path, crop: Rect | None = None) -> None:
+    """Write the frames of a video into `out/images` as PNGs, of each only `crop` where it is given.
 
     Raises OSError, and InputError where the video is not the one that the labels are of.
     """
@@ -57,14 +58,20 @@ def write_frames(labels: Labels, source: Source, out: Path) -> None:
         found = wanted.pop(frame.index, None)
         if found is None:
             continue
-        if frame.size != found.size:
+        x, y, width, height = (
+            (0, 0, *frame.size) if crop is None else (crop.x, crop.y, crop.width, crop.height)
+        )
+        if (width, height) != found.size:
             raise InputError(
-                f"{source.name}: {frame.size[0]}x{frame.size[1]} pixels, but the run saw "
+                f"{source.name}: {width}x{height} pixels, but the run saw "
                 f"{found.size[0]}x{found.size[1]}; give the video that was run on"
             )
         target = out / "images" / found.file
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(cv2.imencode(".png", frame.to_bgr())[1].tobytes())
+        picture = frame.to_bgr()[y : y + height, x : x + width]
+        target.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+        if not wanted:
+            return
     if wanted:
         raise InputError(
             f"{source.name}: has no frame {min(wanted)} of the run; give the video that was run on"

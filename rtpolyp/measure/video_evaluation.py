@@ -27,7 +27,7 @@ from rtpolyp.video.contract import Source
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.planes import plane_view
 
-__all__ = ["Observation", "Tracker", "observe", "untracked"]
+__all__ = ["Observation", "RawProbability", "Tracker", "observe", "untracked"]
 
 NOTHING = Known()
 FLOW_SIDE = 256  # pixels, longer side of the pictures between which motion is estimated
@@ -82,7 +82,7 @@ def observe(
         for observations in seen.values():
             observations.append([])
         motion, quality = _Motion(), FrameQuality()
-        for frame, found in segment(part, engine, settings, tracker=_Raw()):
+        for frame, found in segment(part, engine, settings, tracker=RawProbability()):
             y, u, v = (plane_view(frame.native, index) for index in range(3))
             scene = _Scene(
                 frame.pts_seconds,
@@ -109,12 +109,13 @@ def untracked(probability: NDArray[np.uint8], pts_seconds: float, view: View, se
     return probability, find_polyps(probability, view, settings)
 
 
-class _Raw(PolypTracker):
-    """Leaves the probability as the engine gave it: the trackers to observe come after it."""
+class RawProbability(PolypTracker):
+    """Leaves the probability as the engine gave it, for those who track what `segment` yields themselves."""
 
     def __call__(
         self, probability: NDArray[np.uint8], pts_seconds: float, view: View, settings: Settings
     ) -> Outlines:
+        """Hand `probability` on, without polyps."""
         return probability, ()
 
 

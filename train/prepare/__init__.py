@@ -22,10 +22,10 @@ from typing import TypeAlias
 import numpy as np
 
 from rtpolyp.errors import InputError, OutputError
+from rtpolyp.imaging.near_duplicates import find_clusters
 from rtpolyp.printable import as_cell
 from rtpolyp.published_folder import published
 from train.prepare.archives import DATASETS, lists_of, read_archive
-from train.prepare.duplicates import find_clusters
 from train.prepare.folder import Folder, Pair, read_folder
 from train.prepare.frames import Frame, convert
 from train.prepare.report import Division, Report, report_on

@@ -15,8 +15,8 @@ from rtpolyp.imaging.image_file import read_image
 from rtpolyp.imaging.mask_doubts import DOUBTS as MASK_DOUBTS
 from rtpolyp.imaging.mask_doubts import doubts_of
 from rtpolyp.imaging.mask_file import Reading, read_mask_file
+from rtpolyp.imaging.near_duplicates import describe
 from train.prepare.drawing import draw
-from train.prepare.duplicates import describe
 from train.prepare.folder import Pair
 
 __all__ = ["Frame", "convert"]
@@ -34,7 +34,7 @@ class Frame:
     kind: str  # of the mask, see rtpolyp.imaging.mask_file
     classes: dict[str, int]  # pixels of each colour or category in the mask
     doubts: tuple[str, ...]  # keys of DOUBTS that hold
-    contrast: np.ndarray  # what near-duplicates are found by, see train.prepare.duplicates
+    contrast: np.ndarray  # what near-duplicates are found by, see rtpolyp.imaging.near_duplicates
 
 
 # what is said of a mask that can be read, but should be looked at

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rtpolyp.imaging.image_file import read_image
+from rtpolyp.imaging.near_duplicates import SAME, SIDE, describe, find_clusters
 from tests.train.prepare.clinic import view
-from train.prepare.duplicates import SAME, SIDE, describe, find_clusters
 
 
 def changed(image: np.ndarray) -> dict[str, np.ndarray]:
@@ -48,7 +48,7 @@ def test_images_without_contrast_are_alike():
 
 
 def test_chains_join_also_across_blocks(monkeypatch):
-    monkeypatch.setattr("train.prepare.duplicates.BLOCK", 2)
+    monkeypatch.setattr("rtpolyp.imaging.near_duplicates.BLOCK", 2)
     angles = np.radians(
         [0, 180, 40, 220, 80, 300]
     )  # 0–40–80 are neighbours within acos(0.7) = 45°, 180–220 too
