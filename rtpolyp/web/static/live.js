@@ -127,7 +127,7 @@ function clock(seconds) {
 function drawStrip() {
   const end = Math.max(now, 1, ...sightings.map((one) => one.last));
   const bars = sightings.map((one) => {
-    const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+    const bar = document.createElementNS(at("strip").namespaceURI, "rect");
     const place = { x: 1000 * one.first / end, width: Math.max(3, 1000 * (one.last - one.first) / end), y: 0, height: 20 };
     for (const [name, value] of Object.entries(place)) bar.setAttribute(name, value);
     bar.classList.toggle("alerted", one.alerted);
