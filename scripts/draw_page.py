@@ -22,7 +22,7 @@ from scripts.browser.watch import chromium, installed_chromium
 PORT = 8765
 SECONDS, SIZE = 16.0, (640, 512)  # small, so that a slow machine draws its outlines in time
 RATE = Fraction(10)
-PAGE = {"width": 1280, "height": 960}
+PAGE = {"width": 1280, "height": 1080}
 COLOURS, WIDTH = 128, 1000
 
 app = App(name="python scripts/draw_page.py", help=__doc__, help_format="plaintext", version_flags=())
