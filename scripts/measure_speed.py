@@ -288,7 +288,7 @@ def measure_speed(
     text = json.dumps(report, indent=1)
     print(text)
     output.mkdir(parents=True, exist_ok=True)
-    (output / f"speed-{processor.name.lower().replace(' ', '-')}.json").write_text(text + "\n")
+    (output / "speed.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from rtpolyp.errors import InputError
-from rtpolyp.labels.export import FORMATS, export_labels, new_folder
+from rtpolyp.labels.export import FORMATS, export_labels
 from rtpolyp.labels.mask_folder import read_mask_folder
 from rtpolyp.labels.model import Labels
 from rtpolyp.labels.pictures import copy_pictures, pictures_of, write_frames
 from rtpolyp.labels.run_file import read_run
+from rtpolyp.published_folder import published
 from rtpolyp.terminal.console import make_console, say_written
 from rtpolyp.video.image_files import ImageFiles
 from rtpolyp.video.source import open_source
@@ -49,7 +50,7 @@ def export(
         raise InputError(": a data set has its images; leave it out", parameter="images")
     if split is not None and not is_data_set:
         raise InputError(f" is for data sets, and {labels} is none; leave it out", parameter="split")
-    with new_folder(out) as staging:
+    with published(out) as staging:
         if is_data_set:
             found, files = read_mask_folder(labels, split)
             written = export_labels(found, form, staging, every=every)

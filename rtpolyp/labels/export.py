@@ -1,14 +1,11 @@
-"""export_labels: labels as the files of a labelling tool, in a folder that appears whole or not at all."""
+"""export_labels: labels as the files of a labelling tool."""
 
-import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from rtpolyp.checks import require_choice, require_number
-from rtpolyp.errors import InputError, OutputError
+from rtpolyp.errors import InputError
 from rtpolyp.labels.coco_file import write_coco
 from rtpolyp.labels.cvat_file import write_cvat
 from rtpolyp.labels.labelme_files import write_labelme
@@ -16,7 +13,7 @@ from rtpolyp.labels.mask_files import write_masks
 from rtpolyp.labels.model import Labels
 from rtpolyp.labels.yolo_files import write_yolo
 
-__all__ = ["FORMATS", "export_labels", "new_folder"]
+__all__ = ["FORMATS", "export_labels"]
 
 WRITERS: dict[str, Callable[[Labels, Path], None]] = {
     "coco": write_coco,
@@ -26,26 +23,6 @@ WRITERS: dict[str, Callable[[Labels, Path], None]] = {
     "masks": write_masks,
 }
 FORMATS = tuple(WRITERS)
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A folder to write into, which becomes `out` unless the body raises.
-
-    Raises OutputError where `out` holds something already, and where something cannot be written.
-    """
-    target = out.resolve()
-    try:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise OutputError(f"{out}: is there already, and not an empty folder; choose another -o")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as work:
-            staging = Path(work) / "new"
-            staging.mkdir()
-            yield staging
-            os.replace(staging, target)
-    except OSError as exc:
-        raise OutputError(f"{out}: cannot be written ({exc.strerror}); choose another -o") from exc
 
 
 def export_labels(labels: Labels, form: str, out: Path, *, every: int = 1) -> Labels:

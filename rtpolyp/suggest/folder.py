@@ -14,11 +14,11 @@ from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.mask_outline import Outline
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.imaging.polyp import Polyp
-from rtpolyp.labels.export import new_folder
 from rtpolyp.labels.mask_files import write_masks
 from rtpolyp.labels.model import LabelledFrame, Labels, Region
 from rtpolyp.labels.pictures import write_frames
 from rtpolyp.measure.figure_files import append_row
+from rtpolyp.published_folder import published
 from rtpolyp.suggest.choice import Chosen, choose
 from rtpolyp.suggest.survey import Candidate, Networks, Survey, survey
 from rtpolyp.video.address import is_live
@@ -65,7 +65,7 @@ def suggest_frames(
     """
     require_number("count", count, least=1, example="a number of frames such as 200")
     _check(videos, networks)
-    with new_folder(out) as staging:
+    with published(out) as staging:
         found: list[Survey] = []
         skipped: list[str] = []
         for video in videos:

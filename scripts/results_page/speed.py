@@ -15,7 +15,7 @@ def _on(machine: dict[str, Any]) -> str:
 
 def speed(bundle: str) -> list[str]:
     """Against a plain PyTorch loop."""
-    report = read("speed-amd-epyc.json")
+    report = read("speed.json")
     engine, run, memory = report["engine"], report["run"], read("soak_memory.json")
     times = engine["milliseconds a frame"]
     rows = [
