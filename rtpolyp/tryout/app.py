@@ -146,7 +146,7 @@ class _Page:
                 file.write(piece)
         extension = kind_of(head)
         if extension is None:
-            raise _Refused(415, "This is no picture or video of a kind that is read: PNG, JPEG, MP4, MKV …")
+            raise _Refused(415, "This is no picture or video that is read, such as PNG, JPEG, MP4 or MKV.")
         return part.rename(job.folder / f"upload{extension}")
 
 

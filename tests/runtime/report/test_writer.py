@@ -153,3 +153,10 @@ def test_the_command_writes_a_page_and_ends_in_one_line_without_results(tmp_path
     assert (tmp_path / "r.html").stat().st_size > 1000
     assert run_command_line(["report", str(tmp_path / "no.jsonl")]) == 2
     assert "no.jsonl: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [500, 1250])
+def test_a_polyp_in_every_frame_leaves_no_hole_in_the_curves(tmp_path, count):
+    text = report(tmp_path, [frame(i, [polyp(1)], rate=25) for i in range(count)]).read_text()
+    confidence, _ = re.findall(r'class="curve" points="([^"]+)"', text)
+    assert len(confidence.split()) == 4  # up, along and down again
