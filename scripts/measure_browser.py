@@ -1,6 +1,7 @@
 """How old a picture is when a browser paints it, and what viewers cost the pipeline.
 
-python scripts/measure_browser.py [--seconds 20] [--rounds 2] [--quiet] -o docs/results/browser-NAME.json
+python scripts/measure_browser.py [--seconds 20] [--rounds 2] [--priority 10 --priority 19 --priority idle]
+    [--quiet] -o docs/results/browser-NAME.json
 
 Latency: a session over a phantom of 1280x720 at 30 frames/s with a counter in each picture, and a Chromium on
 the same machine that reads it off the screen, by WebRTC and by MJPEG. From the moment that the source gave a
@@ -10,7 +11,7 @@ Viewers: a session with the real network at 60 % of the rate that it can do alon
 page is served), with one Chromium and seven MJPEG clients that do not decode, of which one never reads, and
 with the same eight at the system's idle priority: they take only processor time that nobody else wants, so
 that what remains is the cost of serving. Each is timed from when the Chromium shows a picture, with the
-processor time of each process.
+processor time of each process. With --priority, once for each priority of the web server's process.
 
 Give --quiet only where nothing else ran: it is written into the result.
 """
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
@@ -125,6 +126,15 @@ class Run:
         said: dict[str, Any] = json.loads(answer.stdout)
         return said
 
+    def give_priority(self, priority: str) -> None:
+        """Run the web server's process with this niceness, or with the system's idle priority."""
+        (pid,) = (one.pid for one in multiprocessing.active_children() if one.name == "rtpolyp-web")
+        for thread in psutil.Process(pid).threads():  # those to come inherit it
+            if priority == "idle":
+                os.sched_setscheduler(thread.id, os.SCHED_IDLE, os.sched_param(0))
+            else:
+                os.setpriority(os.PRIO_PROCESS, thread.id, int(priority))
+
     def _run(self, *arguments: Any) -> None:
         with patch.object(session, "Telemetry", lambda: self.telemetry):
             session.run_session(*arguments, stop=self._stop)
@@ -187,12 +197,14 @@ def capacity(engine: Engine) -> float:
     return TIMED / (time.perf_counter() - begun)
 
 
-def served(rate: float, seconds: float, *flags: str) -> dict[str, Any]:
+def served(rate: float, seconds: float, *flags: str, priority: str | None = None) -> dict[str, Any]:
     """A session's overlay age, rate and processor time, with the viewers that these flags say, or nobody."""
     run, processors = (
         Run(open_live_engine(EngineRecipe("pranet-if")), Paced(SIZE, rate, seconds + 100)),
         Processors(),
     )
+    if priority is not None:
+        run.give_priority(priority)
     processors = Processors()
     said: dict[str, Any] = {}
     if flags:
@@ -218,19 +230,19 @@ def served(rate: float, seconds: float, *flags: str) -> dict[str, Any]:
     return found
 
 
-def in_turns(seconds: float, count: int) -> Iterator[dict[str, Any]]:
+def in_turns(seconds: float, count: int, priorities: Sequence[str | None]) -> Iterator[dict[str, Any]]:
     """Nobody and eight viewers in turns, at 60 % of what the engine does."""
     with open_live_engine(EngineRecipe("pranet-if")) as engine:
         most = capacity(engine)
     rate = min(RATE, SHARE * most)
     for _ in range(count):
-        yield {
-            "capacity": round(most, 1),
-            "rate": round(rate, 1),
-            "nobody": served(rate, seconds),
-            "eight_viewers": served(rate, seconds, *EIGHT),
-            "eight_yielding_viewers": served(rate, seconds, *EIGHT, "--yielding"),
-        }
+        yield {"capacity": round(most, 1), "rate": round(rate, 1), "nobody": served(rate, seconds)}
+        for priority in priorities:
+            yield {
+                "priority": priority or "as shipped",
+                "eight_viewers": served(rate, seconds, *EIGHT, priority=priority),
+                "eight_yielding_viewers": served(rate, seconds, *EIGHT, "--yielding", priority=priority),
+            }
 
 
 @app.default
@@ -239,6 +251,7 @@ def main(
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     seconds: float = 20.0,
     rounds: int = 2,
+    priority: Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)] = None,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Measure and write.
@@ -251,6 +264,8 @@ def main(
         Of each session.
     rounds
         With nobody and with eight viewers, in turns.
+    priority
+        Niceness of the web server's process, or "idle"; by default the one that it has.
     quiet
         Nothing else ran: it is written into the report.
     """
@@ -263,7 +278,7 @@ def main(
         "rate": RATE,
         "seconds": seconds,
         "latency": {way: latency(way, seconds) for way in ("webrtc", "mjpeg")},
-        "viewers": list(in_turns(seconds, rounds)),
+        "viewers": list(in_turns(seconds, rounds, priority or [None])),
         "load_average_after": os.getloadavg(),
     }
     output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
