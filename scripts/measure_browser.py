@@ -16,6 +16,7 @@ processor time of each process. With --priority, once for each priority of the w
 Give --quiet only where nothing else ran: it is written into the result.
 """
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -163,10 +164,10 @@ class Processors:
             processes |= {
                 one.name.removeprefix("rtpolyp-"): one.pid for one in multiprocessing.active_children()
             }
-            times = {name: psutil.Process(pid).cpu_times() for name, pid in processes.items()}
-            self._notes.append(
-                (time.monotonic(), {name: one.user + one.system for name, one in times.items()})
-            )
+            with contextlib.suppress(psutil.NoSuchProcess):  # that of a session before
+                times = {name: psutil.Process(pid).cpu_times() for name, pid in processes.items()}
+                used = {name: one.user + one.system for name, one in times.items()}
+                self._notes.append((time.monotonic(), used))
 
 
 def latency(way: str, seconds: float) -> dict[str, Any]:
@@ -217,7 +218,7 @@ def served(rate: float, seconds: float, *flags: str, priority: str | None = None
     used = processors.between(begin, end)
     run.end()
     ages = [1000 * age for at, age in run.telemetry.ages if begin <= at <= end]
-    found = {
+    found: dict[str, Any] = {
         "overlay_age_median_ms": round(percentile(ages, 50), 1),
         "overlay_age_p99_ms": round(percentile(ages, 99), 1),
         "outlined_per_second": round(len(ages) / (end - begin), 2),
@@ -236,13 +237,13 @@ def in_turns(seconds: float, count: int, priorities: Sequence[str | None]) -> It
         most = capacity(engine)
     rate = min(RATE, SHARE * most)
     for _ in range(count):
-        yield {"capacity": round(most, 1), "rate": round(rate, 1), "nobody": served(rate, seconds)}
+        paced = {"capacity": round(most, 1), "rate": round(rate, 1)}
+        yield {"viewers": "nobody", **paced, **served(rate, seconds)}
         for priority in priorities:
-            yield {
-                "priority": priority or "as shipped",
-                "eight_viewers": served(rate, seconds, *EIGHT, priority=priority),
-                "eight_yielding_viewers": served(rate, seconds, *EIGHT, "--yielding", priority=priority),
-            }
+            paced["priority"] = priority or "as shipped"
+            few = served(rate, seconds, *EIGHT, "--yielding", priority=priority)
+            yield {"viewers": "eight, yielding", **paced, **few}
+            yield {"viewers": "eight", **paced, **served(rate, seconds, *EIGHT, priority=priority)}
 
 
 @app.default
@@ -269,19 +270,28 @@ def main(
     quiet
         Nothing else ran: it is written into the report.
     """
-    before = os.getloadavg()
-    result = {
+    result: dict[str, Any] = {
         "machine": asdict(this_machine()),
         "quiet": quiet,
-        "load_average_before": before,
+        "load_average_before": os.getloadavg(),
         "size": SIZE,
         "rate": RATE,
         "seconds": seconds,
-        "latency": {way: latency(way, seconds) for way in ("webrtc", "mjpeg")},
-        "viewers": list(in_turns(seconds, rounds, priority or [None])),
-        "load_average_after": os.getloadavg(),
+        "latency": {},
+        "viewers": [],
     }
-    output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+    def write() -> None:  # each figure at once: whoever is interrupted keeps those before
+        output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+    for way in ("webrtc", "mjpeg"):
+        result["latency"][way] = latency(way, seconds)
+        write()
+    for one in in_turns(seconds, rounds, priority or [None]):
+        result["viewers"].append(one)
+        write()
+    result["load_average_after"] = os.getloadavg()
+    write()
     print(json.dumps({name: result[name] for name in ("latency", "viewers")}, indent=1))
 
 
