@@ -237,7 +237,7 @@ def in_turns(seconds: float, count: int, priorities: Sequence[str | None]) -> It
         most = capacity(engine)
     rate = min(RATE, SHARE * most)
     for _ in range(count):
-        paced = {"capacity": round(most, 1), "rate": round(rate, 1)}
+        paced: dict[str, Any] = {"capacity": round(most, 1), "rate": round(rate, 1)}
         yield {"viewers": "nobody", **paced, **served(rate, seconds)}
         for priority in priorities:
             paced["priority"] = priority or "as shipped"
