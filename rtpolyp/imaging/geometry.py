@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rtpolyp.checks import require_whole
 from rtpolyp.errors import InputError
 
 __all__ = ["Rect", "View", "make_view"]
@@ -12,12 +13,16 @@ __all__ = ["Rect", "View", "make_view"]
 
 @dataclass(frozen=True)
 class Rect:
-    """An axis-aligned rectangle in whole pixels."""
+    """An axis-aligned rectangle in whole pixels; raises InputError where a field is no whole number."""
 
     x: int
     y: int
     width: int
     height: int
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "width", "height"):
+            require_whole(name, getattr(self, name), example="whole pixels, e.g. 64")
 
 
 @dataclass(frozen=True)
