@@ -142,6 +142,10 @@ class LiveSource(Source, Protocol):
         """The video's codec as FFmpeg spells it: h264, mjpeg, rawvideo …"""
 
     @property
+    def hides_order(self) -> bool:
+        """Whether pictures come in another order than they are shown, and no packet says when."""
+
+    @property
     def outage(self) -> Outage | None:
         """Why no frames come at present; None while they do."""
 

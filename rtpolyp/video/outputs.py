@@ -52,7 +52,8 @@ class Outputs:
             raise InputError(f" {self.audio!r}: give True, False or None", parameter="audio")
         for name in PATHS:
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, (str, PathLike)) or not str(value)):
+            is_path = isinstance(value, (str, PathLike)) and str(value) and "\0" not in str(value)
+            if value is not None and not is_path:
                 raise InputError(f" {value!r}: give the path of a file or folder, or None", parameter=name)
 
     def path(self, name: str) -> Path | None:

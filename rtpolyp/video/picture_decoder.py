@@ -8,13 +8,18 @@ import av
 
 from rtpolyp.video.contract import Losses
 
-__all__ = ["PictureDecoder"]
+__all__ = ["PictureDecoder", "gives_no_showing_times"]
 
 NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS
 SUSPECT_SECONDS = 2.0  # after damage, for so long a hole in the times counts as lost pictures
 RHYTHM = 9  # intervals, of which the median is the usual one
 MOST_TIMES = 1000  # waiting for their pictures: more than any codec holds back
 MOST_LOSSES = 100_000  # packets without a picture, in a row, that are counted: a sender may give no other
+
+
+def gives_no_showing_times(container: av.container.Container) -> bool:
+    """Whether a container tells when a packet is decoded at most, but not when its picture is shown."""
+    return container.format.name == "avi" or bool(container.format.flags & NO_TIMESTAMPS)
 
 
 class PictureDecoder:
@@ -34,8 +39,7 @@ class PictureDecoder:
         *,
         from_start: bool,
     ) -> None:
-        flags, name = container.format.flags, container.format.name
-        self._sorts = name == "avi" or bool(flags & NO_TIMESTAMPS)
+        self._sorts = gives_no_showing_times(container)
         if self._sorts:
             stream.codec_context.copy_opaque = True
         self._losses = losses

@@ -6,21 +6,22 @@ from rtpolyp.video.stream_choice import NoPictureError
 
 __all__ = ["limit_pixels", "probing_limits"]
 
-SLACK = 2**16  # pixels; libav counts lines as long as it stores them, up to a multiple of 64 pixels
-MOST_STREAMS = 64  # of a container; libav's own limit is 1000, each with a decoder while it is looked at
+SMALL_SLACK, SLACK = 2**16, 2**20  # pixels; libav counts lines as it stores them, in multiples of 64 pixels
+MOST_STREAMS = 16  # of a container; libav's own limit is 1000, each with a decoder while it is looked at
 
 
 def probing_limits(max_pixels: int) -> dict[str, str]:
     """Options of libav for opening an input, which decodes some pictures of every stream to know its traits.
 
-    Without them a file of 6 MB took 6 GB and two minutes. Streams that a container without a header brings
-    later (MPEG-TS, MPEG-PS, FLV) do not know the limit of pixels while they are looked at.
+    Without them a file of 6 MB took 6 GB and two minutes. Up to twice the limit a decoder still tells what
+    it declares. Decoders of streams that come later (MPEG-TS, MPEG-PS, FLV) do not get the options;
+    rtpolyp.video.access.opening bounds those by their memory.
     """
-    return {"max_pixels": _refused_from(max_pixels), "max_streams": str(MOST_STREAMS)}
+    return {"max_pixels": str(_twice(max_pixels)), "max_streams": str(MOST_STREAMS)}
 
 
 def limit_pixels(stream: av.VideoStream, max_pixels: int) -> None:
-    """Raise NoPictureError for what `stream` declares; the decoder refuses what grows beyond twice that.
+    """Raise NoPictureError for what `stream` declares; the decoder refuses what grows beyond that.
 
     To be called before the first picture is decoded.
     """
@@ -30,8 +31,8 @@ def limit_pixels(stream: av.VideoStream, max_pixels: int) -> None:
             f"it declares {codec.width}x{codec.height} pixels, and {max_pixels:,} are allowed",
             "scale it down, or allow more by --max-pixels",
         )
-    codec.options = {**codec.options, "max_pixels": _refused_from(max_pixels)}
+    codec.options = {**codec.options, "max_pixels": str(min(_twice(max_pixels), max_pixels + SLACK))}
 
 
-def _refused_from(max_pixels: int) -> str:
-    return str(2 * max_pixels + SLACK)
+def _twice(max_pixels: int) -> int:
+    return 2 * max_pixels + SMALL_SLACK

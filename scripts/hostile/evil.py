@@ -1,20 +1,22 @@
-"""What hostile senders send: noise, drops, playlists, redirects, and ever more streams."""
+"""What hostile senders send: noise, drops, playlists, redirects, ever more streams, and huge pictures."""
 
 import itertools
 import os
 import socket
-import struct
 import threading
 from collections.abc import Iterator
 
-__all__ = ["babble", "drip", "growing", "playlist", "redirect"]
+from scripts.hostile.transport import AAC, FIRST_PID, H264, Multiplexer, huge_picture
+
+__all__ = ["babble", "drip", "growing", "huge", "playlist", "redirect"]
 
 TICK_SECONDS = 0.1
 DROP_SECONDS = 0.5
 BABBLE = 50_000  # bytes a tick
 MORE_STREAMS = 10  # a tick
-FIRST_PID, LAST_PID, TABLE_PID = 0x200, 0x1FF0, 0x100
-H264, AAC = 0x1B, 0x0F
+LAST_PID = 0xFF0
+HUGE = (16_000, 16_000)
+MOST_HUGE = 60  # streams
 
 
 def babble(over: threading.Event) -> Iterator[bytes]:
@@ -31,16 +33,27 @@ def drip(over: threading.Event) -> Iterator[bytes]:
 
 def growing(over: threading.Event) -> Iterator[bytes]:
     """A transport stream whose table names more streams each tenth of a second, all with some content."""
-    counts = itertools.count()
-    table = _section(0, struct.pack(">HH", 1, 0xE000 | TABLE_PID), 1)
-    pids: list[int] = []
-    while not over.wait(TICK_SECONDS):
-        fresh = [FIRST_PID + (len(pids) + i) % (LAST_PID - FIRST_PID) for i in range(MORE_STREAMS)]
-        pids += fresh
-        named = b"".join(struct.pack(">BHH", (H264, AAC)[pid % 2], 0xE000 | pid, 0xF000) for pid in fresh)
-        streams = _section(2, struct.pack(">HH", 0xE000 | fresh[0], 0xF000) + named, next(counts) % 32)
-        pictures = b"".join(_packet(pid, b"\0\0\1\xe0\0\0\x80\0\0" + os.urandom(100)) for pid in fresh)
-        yield _packet(0, b"\0" + table) + _packet(TABLE_PID, b"\0" + streams) + pictures
+    stream, begun = Multiplexer(), FIRST_PID
+    for tick in itertools.count():
+        if over.wait(TICK_SECONDS):
+            return
+        fresh = [FIRST_PID + (begun + number) % (LAST_PID - FIRST_PID) for number in range(MORE_STREAMS)]
+        begun += MORE_STREAMS
+        named = stream.tables((pid, (H264, AAC)[pid % 2]) for pid in fresh)
+        yield named + b"".join(stream.unit(pid, os.urandom(100), tick * TICK_SECONDS) for pid in fresh)
+
+
+def huge(over: threading.Event) -> Iterator[bytes]:
+    """The stream goes on with pictures of 256 megapixels, and more streams of such ones come."""
+    stream, picture, pids = Multiplexer(), huge_picture(*HUGE), [FIRST_PID]
+    for tick in itertools.count():
+        if over.wait(TICK_SECONDS):
+            return
+        yield stream.tables((pid, H264) for pid in pids) + b"".join(
+            stream.unit(pid, picture, tick * TICK_SECONDS) for pid in pids
+        )
+        if len(pids) < MOST_HUGE:
+            pids += range(pids[-1] + 1, pids[-1] + 1 + MORE_STREAMS)
 
 
 def redirect(client: socket.socket, protocol: str, port: int) -> None:
@@ -58,23 +71,3 @@ def playlist(port: int) -> bytes:
     """Of a file and of a part on another port."""
     parts = f"#EXTINF:1,\nfile:///etc/hostname\n#EXTINF:1,\nhttp://127.0.0.1:{port}/a.ts\n"
     return f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n{parts}".encode()
-
-
-def _packet(pid: int, content: bytes) -> bytes:
-    """One packet of a transport stream, at the start of a unit, filled up."""
-    return struct.pack(">BHB", 0x47, 0x4000 | pid, 0x10) + content[:184].ljust(184, b"\xff")
-
-
-def _section(table: int, body: bytes, version: int) -> bytes:
-    head = struct.pack(">BHHBBB", table, 0xB000 | len(body) + 9, 1, 0xC1 | version << 1, 0, 0)
-    return head + body + struct.pack(">I", _crc(head + body))
-
-
-def _crc(data: bytes) -> int:
-    """MPEG's CRC-32."""
-    register = 0xFFFFFFFF
-    for byte in data:
-        register ^= byte << 24
-        for _ in range(8):
-            register = (register << 1 ^ (0x04C11DB7 if register & 1 << 31 else 0)) & 0xFFFFFFFF
-    return register

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from typing_extensions import Self
 
-from scripts.hostile.evil import babble, drip, growing, playlist, redirect
+from scripts.hostile.evil import babble, drip, growing, huge, playlist, redirect
 from scripts.hostile.good import (
     DATAGRAM,
     TS_PACKET,
@@ -26,12 +26,12 @@ __all__ = ["KINDS", "HostileServer"]
 TICK_SECONDS = 0.1
 FLAP_SECONDS = 1.0
 KINDS = {
-    "tcp": ("silent", "slow", "babbling", "flapping", "playlist", "growing"),
+    "tcp": ("silent", "slow", "babbling", "flapping", "playlist", "growing", "huge"),
     "http": ("silent", "slow", "babbling", "flapping", "playlist", "redirect"),
     "hls": ("silent", "slow", "babbling", "playlist", "endless list", "lost parts", "redirect"),
     "rtsp": ("silent", "slow", "babbling", "flapping", "redirect"),
     "rtmp": ("silent", "slow", "babbling"),
-    "udp": ("silent", "slow", "babbling", "growing"),
+    "udp": ("silent", "slow", "babbling", "growing", "huge"),
 }
 PATHS = {"http": "/live.ts", "hls": "/live.m3u8", "rtsp": "/a", "rtmp": "/a/b"}
 GREETINGS = {  # of a slow answer
@@ -145,7 +145,12 @@ class HostileServer:
         elif self._kind == "playlist":
             self._send(client, iter([playlist(self._canary)]))
         else:
-            self._send(client, {"babbling": babble, "growing": growing}[self._kind](self._over))
+            self._send(client, self._endless())
+
+    def _endless(self) -> Iterator[bytes]:
+        """What comes without end, of a kind that is no more than that."""
+        kinds = {"slow": drip, "babbling": babble, "growing": growing, "huge": huge}
+        return kinds[self._kind](self._over) if self._kind in kinds else iter(())
 
     def _be_evil_by_list(self, client: socket.socket) -> None:
         path = client.recv(65536).split()[1]
@@ -172,10 +177,8 @@ class HostileServer:
                 return
 
     def _send_datagrams(self) -> None:
-        kinds = {"slow": drip, "babbling": babble, "growing": growing}
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-            evil = kinds[self._kind](self._over) if self._kind in kinds else ()
-            for data in itertools.chain(self._paced(), evil):
+            for data in itertools.chain(self._paced(), self._endless()):
                 for start in range(0, len(data), DATAGRAM):
                     with contextlib.suppress(OSError):
                         out.sendto(data[start : start + DATAGRAM], ("127.0.0.1", self.port))

@@ -9,6 +9,7 @@ from typing import Any
 
 import av
 
+from rtpolyp.video.access.allocations import limited_allocations
 from rtpolyp.video.access.hosts import Hosts
 from rtpolyp.video.access.http import redirected_http
 from rtpolyp.video.access.playlist import PLAYLIST, LocalParts, Parts, RemoteParts, is_playlist
@@ -19,6 +20,7 @@ from rtpolyp.video.live.faults import InputFault
 
 __all__ = ["open_embedded", "open_file", "open_stdin", "open_url"]
 
+LONG_INDEX = 32 * 2**20  # bytes: an MP4 file of 15 hours needs as much in one piece
 BUSY_SECONDS, BUSY_TRIES = 0.2, 5  # for a server that still ends the connection that asked it
 
 Timeouts = tuple[float, float]  # seconds: until an input is open, and for each packet
@@ -27,7 +29,7 @@ Timeouts = tuple[float, float]  # seconds: until an input is open, and for each 
 def open_file(path: Path, settings: Mapping[str, str]) -> av.container.InputContainer:
     """Open a video file, or a local playlist with parts in its own folder; raises as `av.open` does.
 
-    `settings` are options of libav, here and below.
+    `settings` are options of libav, here and below, with those of `probing_limits`.
 
     Raises InputFault for a playlist that names anything else.
     """
@@ -115,13 +117,20 @@ def _open_playlist(
 
 
 def _open(name: str | RawIOBase, options: dict[str, str], **how: Any) -> av.container.InputContainer:
+    largest = max(LONG_INDEX, int(options["max_pixels"]))  # twice the user's: a plane of 16 bits
     while True:
         try:
-            container: av.container.InputContainer = av.open(name, "r", options=options, **how)
+            with limited_allocations(largest):
+                container: av.container.InputContainer = av.open(name, "r", options=options, **how)
             return container
         except av.error.InterruptedError:  # a signal, whose handler runs now and may raise
             continue
         except av.error.ArgumentError as exc:  # so libav says that a whitelist lacks a format or a protocol
             raise InputFault(
                 "of a kind that is not read (a playlist or subtitles, perhaps)", "give the video itself"
+            ) from exc
+        except av.error.MemoryError as exc:  # as libav says, too, that there are more streams than allowed
+            raise InputFault(
+                f"it has more than {options['max_streams']} streams, or more to read than memory takes",
+                "keep the video alone",
             ) from exc

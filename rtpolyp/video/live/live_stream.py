@@ -17,6 +17,7 @@ from rtpolyp.video.live.feed import Feed
 from rtpolyp.video.live.format_fitter import FormatFitter
 from rtpolyp.video.live.pacer import Pacer
 from rtpolyp.video.live.receiver import Receiver
+from rtpolyp.video.picture_decoder import gives_no_showing_times
 from rtpolyp.video.remarks import Remarks
 from rtpolyp.video.stream_format import StreamFormat
 from rtpolyp.video.timeline import TIME_BASE
@@ -51,6 +52,8 @@ class LiveStream:
         self._zero = first.pts or 0  # ticks on the packets' clock
         stream = self._receiver.connection.video
         self.codec: str = stream.codec.canonical_name
+        untimed = gives_no_showing_times(self._receiver.connection.container)
+        self.hides_order = untimed and bool(stream.codec_context.has_b_frames)
         self.format = dataclasses.replace(
             StreamFormat.of(stream, first, transposed=False), time_base=TIME_BASE
         )
@@ -78,12 +81,11 @@ class LiveStream:
     def __iter__(self) -> Iterator[Frame]:
         self._receiver.start_tap(self._zero)
         fit, pacer, last = FormatFitter(self.format), Pacer(self._stop), -1
-        usual = (
-            round(1 / (self.frame_rate * TIME_BASE)) if self.frame_rate else 1
-        )  # ticks from frame to frame
+        usual = round(1 / (self.frame_rate * TIME_BASE)) if self.frame_rate else 1  # ticks between frames
         for index, native in enumerate(itertools.chain([self._first], self._natives)):
             fitted = fit(native)
-            pts = last + usual if fitted.pts is None else fitted.pts - self._zero
+            untimed = 0 if last < 0 else last + usual
+            pts = untimed if fitted.pts is None else fitted.pts - self._zero
             fitted.pts = last = max(pts, last + 1, 0)
             fitted.duration = fitted.duration or usual
             if self._receiver.connection.paced:

@@ -12,6 +12,7 @@ from rtpolyp.video.audio_copier import COPIED
 from rtpolyp.video.contract import LiveSource
 from rtpolyp.video.output_paths import prepare_file
 from rtpolyp.video.raw.file_writer import FileWriter
+from rtpolyp.video.raw.packet_times import Packet, PacketTimes
 from rtpolyp.video.raw.remuxer import Remuxer
 from rtpolyp.video.timeline import TIME_BASE
 
@@ -44,6 +45,11 @@ class RawRecorder:
                 f"{path}: {source.name} sends uncompressed pictures, which cannot be copied; record the "
                 "overlay instead, or choose a compressed input format, e.g. mjpeg"
             )
+        if source.hides_order:
+            raise OutputError(
+                f"{path}: {source.name} has pictures in another order than they are shown, and its container "
+                "does not say when; record the overlay instead, or give MP4, Matroska or MPEG-TS"
+            )
         if path.suffix.lower() == ".mp4" and source.codec not in MP4_CODECS:
             log.warning("%s: %s does not play in MP4; recording %s", path, source.codec, path.stem + ".mkv")
             path = path.with_suffix(".mkv")
@@ -55,6 +61,7 @@ class RawRecorder:
         self._path, self._container = path, CONTAINERS[path.suffix.lower()]
         self._writer: FileWriter | None = self._next_file()
         self._remuxer: Remuxer | None = None
+        self._times: PacketTimes | None = None  # of the connection's packets
         self._parameters: list[object] = []
         self._wants_key = True
         self._zero = 0  # ticks of the packets, where the frames' clock begins
@@ -74,6 +81,7 @@ class RawRecorder:
             log.warning("%s: its %s sound cannot be copied and is left out", self._path, audio.codec.name)
             audio = None
         parameters = [_parameters(video), None if audio is None else _parameters(audio)]
+        self._times = PacketTimes(video)
         if parameters == self._parameters:
             return
         try:
@@ -88,31 +96,38 @@ class RawRecorder:
             log.warning("%s", self._error)
             self._finish_file()
 
-    def packet(self, packet: "av.Packet[av.stream.Stream]") -> None:
+    def packet(self, packet: Packet) -> None:
         """Record one packet; those before a key frame are of no use."""
-        writer, kind, pts, dts = self._writer, packet.stream.type, packet.pts, packet.dts
-        if self._remuxer is None or writer is None or writer.error or pts is None or dts is None:
+        writer, kind = self._writer, packet.stream.type
+        if self._remuxer is None or writer is None or writer.error or not self._remuxer.takes(kind):
             return
-        pts, dts = pts - self._zero, dts - self._zero
         self._wants_key |= writer.is_behind
         if self._wants_key and (writer.is_behind or kind != "video" or not packet.is_keyframe):
             self.lost_packets += 1
             return
         self._wants_key = False
+        times = None if self._times is None else self._times(packet)
+        if times is None or not self._record(writer, self._remuxer, packet, *times):
+            self.lost_packets += 1
+
+    def _record(self, writer: FileWriter, remuxer: Remuxer, packet: Packet, pts: int, dts: int) -> bool:
+        """Whether nothing is lost by what became of the packet."""
+        kind, pts, dts = packet.stream.type, pts - self._zero, dts - self._zero
         if self._base is None:
             self._base = dts
             log.info("%s: starts %.3f s after the first file", self.written[-1], float(dts * TIME_BASE))
         # Reordered pictures are decoded before zero; at the joint of two recordings they may overlap.
         dts = max(dts, self._last.get(kind, self._base - 1) + 1)
-        if dts > pts or not self._remuxer.takes(kind):
-            return
+        if dts > pts:
+            return kind == "audio" and pts < 0  # sound of before the first picture
         self._last[kind] = dts
         try:
-            writer.put(self._remuxer.add(packet, pts - self._base, dts - self._base))
+            writer.put(remuxer.add(packet, pts - self._base, dts - self._base))
         except av.FFmpegError as exc:
             if not self.lost_packets:
                 log.warning("%s: a packet cannot be recorded (%s)", self.written[-1], exc.strerror)
-            self.lost_packets += 1
+            return False
+        return True
 
     def close(self) -> None:
         """Finish the file and wait for the disk; later calls do nothing."""

@@ -20,9 +20,10 @@ OPTIONS = {
 class Remuxer:
     """Puts packets of video, and of sound, into a fragmented MP4 or a Matroska stream without metadata.
 
-    Every call returns bytes to append to the file, with which it is complete up to there. The streams serve
-    as patterns and are not kept. Raises av.FFmpegError where the container does not take the codec or the
-    packet.
+    Every call returns bytes to append to the file, with which it is complete up to there. A packet of each
+    kind is held back until the next one tells how long it lasts: MP4 begins each fragment where the one
+    before ends, which would move a picture after a gap. The streams serve as patterns and are not kept.
+    Raises av.FFmpegError where the container does not take the codec or the packet.
     """
 
     def __init__(self, container: str, video: av.VideoStream, audio: av.AudioStream | None) -> None:
@@ -34,6 +35,7 @@ class Remuxer:
         }
         self._output = av.open(self, "w", format=container, container_options=options)
         self._streams: dict[str, av.stream.Stream] = {}
+        self._held: dict[str, av.Packet[av.stream.Stream]] = {}
         for stream in (video, audio):
             if stream is not None:
                 target = self._output.add_stream_from_template(stream, opaque=True)
@@ -47,15 +49,22 @@ class Remuxer:
 
     def add(self, packet: "av.Packet[av.stream.Stream]", pts: int, dts: int) -> bytes:
         """Mux a copy of one packet with these times, in TIME_BASE; dts must grow with every packet."""
+        kind = packet.stream.type
         copy: av.Packet[av.stream.Stream] = av.Packet(packet)  # type: ignore[arg-type]  # shares its bytes
-        copy.stream = self._streams[packet.stream.type]
+        copy.stream = self._streams[kind]
         copy.pts, copy.dts = pts, dts
         copy.duration, copy.time_base, copy.is_keyframe = packet.duration, TIME_BASE, packet.is_keyframe
-        self._output.mux(copy)
+        held, self._held[kind] = self._held.get(kind), copy
+        if held is not None:
+            held.duration = dts - (held.dts or 0)
+            self._output.mux(held)
         return self._taken()
 
     def finish(self) -> bytes:
         """End the stream."""
+        for held in sorted(self._held.values(), key=lambda packet: packet.dts or 0):
+            self._output.mux(held)
+        self._held.clear()
         self._output.close()
         return self._taken()
 

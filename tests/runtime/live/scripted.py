@@ -30,6 +30,7 @@ class Scripted:
     name, path, audio, is_sequence = "scripted", None, None, True
     frame_count = duration_seconds = start_seconds = tap = None
     codec = "rawvideo"
+    hides_order = False
 
     def __init__(self, seconds=4.0, *, rate=20, pauses=(), draw=disc, size=SIZE):
         self.seconds, self.pauses, self.draw, self.size = seconds, pauses, draw, size
