@@ -82,7 +82,7 @@ def require_number(
 
 def require_whole(name: str, value: object, *, least: float = -math.inf, example: str) -> None:
     """Raise InputError unless `value` is a whole number of at least `least`; `example` is as above."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
+    if not isinstance(value, (int, Integral)) or isinstance(value, bool):  # int alone is quick to tell
         raise InputError(f" {value!r} is no whole number: give {example}", parameter=name)
     if int(value) < least:
         raise InputError(f" {value}: give at least {least:g}", parameter=name)

@@ -128,5 +128,5 @@ def test_a_timestamp_that_does_not_advance_starts_anew(pts_seconds: float):
 
 @pytest.mark.parametrize("values", [(-1, 500), (200, -1), (float("nan"), 500)])
 def test_a_negative_time_fails(values: tuple[float, float]):
-    with pytest.raises(InputError, match="_ms (-1|nan) is outside"):
+    with pytest.raises(InputError, match=r"_ms (-1|nan) is outside"):
         AlertPolicy(*values)
