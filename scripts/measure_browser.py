@@ -122,7 +122,7 @@ class Run:
     def watched(self, *flags: str) -> dict[str, Any]:
         """What an audience with these flags says, in the end."""
         command = [sys.executable, "-m", "scripts.browser.audience", str(self.port), *flags]
-        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         said: dict[str, Any] = json.loads(answer.stdout)
         return said
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rtpolyp.checks import require_whole
 from rtpolyp.errors import InputError
 
 __all__ = ["LEAST", "Rect", "View", "make_view"]
@@ -14,12 +15,16 @@ LEAST = 16  # pixels: a smaller picture says nothing to a network
 
 @dataclass(frozen=True)
 class Rect:
-    """An axis-aligned rectangle in whole pixels."""
+    """An axis-aligned rectangle in whole pixels; raises InputError where a field is no whole number."""
 
     x: int
     y: int
     width: int
     height: int
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "width", "height"):
+            require_whole(name, getattr(self, name), example="whole pixels, e.g. 64")
 
 
 @dataclass(frozen=True)
