@@ -46,7 +46,7 @@ class Ready:
         self._answer = Prediction(probability)
 
     def submit(self, frames: NDArray[np.uint8]) -> "Future[Prediction]":
-        """The answer."""
+        """Return the answer that is ready."""
         future: Future[Prediction] = Future()
         future.set_result(self._answer)
         return future
