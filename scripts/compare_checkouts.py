@@ -26,7 +26,6 @@ from rtpolyp.phantom_clip import render_clip
 from rtpolyp.terminal.command_line import make_app, run_app
 
 RESULT = Path("docs/results/before-and-after.json")
-BLOCK = 200  # inferences of one turn
 # What both states have had from the first: open_engine and its contract.
 ENGINE = """
 import sys, time
