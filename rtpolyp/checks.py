@@ -3,7 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 
 from rtpolyp.errors import InputError
@@ -15,6 +15,7 @@ __all__ = [
     "require_choice",
     "require_folder",
     "require_number",
+    "require_whole",
 ]
 
 CLOSE_FILE = 0.85  # of difflib: a slip of the finger, and not every file of the same kind
@@ -77,3 +78,11 @@ def require_number(
         low = f"({above:g}" if above >= least else f"[{least:g}"
         high = f"{below:g})" if below <= most else f"{most:g}]"
         raise InputError(f" {number:g} is outside {low}, {high}: give {example}", parameter=name)
+
+
+def require_whole(name: str, value: object, *, least: float = -math.inf, example: str) -> None:
+    """Raise InputError unless `value` is a whole number of at least `least`; `example` is as above."""
+    if not isinstance(value, (int, Integral)) or isinstance(value, bool):  # int alone is quick to tell
+        raise InputError(f" {value!r} is no whole number: give {example}", parameter=name)
+    if int(value) < least:
+        raise InputError(f" {value}: give at least {least:g}", parameter=name)

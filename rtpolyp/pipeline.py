@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rtpolyp.errors import EngineError, RtpolypError
 from rtpolyp.imaging.geometry import Rect, View, make_view
 from rtpolyp.imaging.overlay import draw_overlay
-from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
+from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder, check_crop
 from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.inference.engine import Engine, Prediction
 from rtpolyp.settings import Settings, Style
@@ -91,6 +91,7 @@ def segment(
     that is unlike everything that the network was trained on is remarked on, once, in `source.remarks`.
     Errors of source and engine surface here, and closing the iterator stops the threads.
     """
+    check_crop(crop)
     settings = settings or settings_for(engine.spec)
     timer = timer or StageTimer()
     tracker = (tracker or PolypTracker()) if source.is_sequence else None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.deidentify import blank_outside
 from rtpolyp.imaging.geometry import View
-from rtpolyp.imaging.picture import Crop
+from rtpolyp.imaging.picture import Crop, check_crop
 from rtpolyp.inference.backends import BACKENDS
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from rtpolyp.inference.engine import Engine
@@ -98,6 +98,7 @@ def run_file(
     >>> run_file("video.mp4", Outputs(video="out.mp4", json="out.jsonl"))  # doctest: +SKIP
     """
     outputs.check_for_file()
+    check_crop(crop)
     if outputs.deidentify and crop == "off":
         raise InputError(
             ": blanks what crop leaves out, and off is nothing; give another crop", parameter="deidentify"

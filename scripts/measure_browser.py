@@ -1,39 +1,47 @@
 """How old a picture is when a browser paints it, and what viewers cost the pipeline.
 
-python scripts/measure_browser.py [--seconds 20] [--rounds 3] [--quiet] -o docs/results/browser-NAME.json
+python scripts/measure_browser.py [--seconds 20] [--rounds 2] [--priority 10 --priority 19 --priority idle]
+    [--quiet] -o docs/results/browser-NAME.json
 
 Latency: a session over a phantom of 1280x720 at 30 frames/s with a counter in each picture, and a Chromium on
 the same machine that reads it off the screen, by WebRTC and by MJPEG. From the moment that the source gave a
 frame to the browser's callback for its painting. The engine is a stub: the picture does not wait for it.
 
-Viewers: a session with the real network at 60 % of the rate that it can do alone, with nobody (the page is
-served) and with one Chromium and seven MJPEG clients that do not decode, one of which never reads; in turns.
+Viewers: a session with the real network at 60 % of the rate that it can do alone, in turns with nobody (the
+page is served), with one Chromium and seven MJPEG clients that do not decode, of which one never reads, and
+with the same eight at the system's idle priority: they take only processor time that nobody else wants, so
+that what remains is the cost of serving. Each is timed from when the Chromium shows a picture, with the
+processor time of each process. With --priority, once for each priority of the web server's process.
 
 Give --quiet only where nothing else ran: it is written into the result.
 """
 
-import contextlib
 import json
+import multiprocessing
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
+from unittest.mock import patch
 
 import numpy as np
+import psutil
 from cyclopts import App, Parameter
 from numpy.typing import NDArray
 
 from rtpolyp.inference.engine import Engine, Prediction
 from rtpolyp.inference.isolated.engine import EngineRecipe
+from rtpolyp.live import session
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.live_options import LiveOptions
-from rtpolyp.live.session import run_session
+from rtpolyp.live.telemetry import Telemetry, Time
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import settings_for
@@ -42,14 +50,15 @@ from rtpolyp.spec import EngineSpec
 from rtpolyp.terminal.command_line import run_app
 from rtpolyp.video.outputs import Outputs
 from scripts.browser.paced import Paced
-from scripts.browser.watch import installed_chromium, painted, readers
 
 SIZE, RATE = (1280, 720), 30.0
 SHARE = 0.6  # of the engine's capacity
-READING, STUCK = 6, 1  # clients that do not decode, beside the Chromium
+EIGHT = ("--reading", "6", "--stuck", "1")  # clients that do not decode, beside the Chromium
 WARM_UP, TIMED = 10, 60  # frames, to find the capacity
+SETTLE_SECONDS = 3.0
 SPEC = EngineSpec("stub", "stub", "none", 96, 128, threshold=0.5, minimum_area=0.001, minimum_confidence=0.0)
 
+Ages = list[tuple[float, float]]  # time.monotonic(), age of the overlay shown then in seconds
 
 app = App(name="python scripts/measure_browser.py", help=__doc__, help_format="plaintext", version_flags=())
 
@@ -76,44 +85,96 @@ class Stub:
         self.close()
 
 
+class Noted(Telemetry):
+    """Telemetry that keeps when each overlay was shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ages: Ages = []
+
+    def time(self, name: Time, seconds: float) -> None:
+        """Take in one duration."""
+        super().time(name, seconds)
+        if name == "overlay_age":
+            self.ages.append((time.monotonic(), seconds))
+
+
 class Run:
-    """A session on a thread, with its page and its telemetry."""
+    """A session on a thread, with its page."""
 
     def __init__(self, engine: Any, source: Paced) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             self.port = server.getsockname()[1]
-        self.source, self.url = source, f"http://127.0.0.1:{self.port}/"
-        self.json = Path(os.environ.get("TMPDIR", "/tmp")) / f"measure-browser-{self.port}.jsonl"
+        self.source, self.telemetry = source, Noted()
         options = LiveOptions(crop="off", max_age_ms=1000, serve=f"127.0.0.1:{self.port}")
         self._stop = threading.Event()
-        settings = settings_for(engine.spec)
-        arguments = (source, Engines(engine), settings, Outputs(json=self.json), options)
-        self._thread = threading.Thread(target=run_session, args=arguments, kwargs={"stop": self._stop})
+        arguments = (source, Engines(engine), settings_for(engine.spec), Outputs(), options)
+        self._thread = threading.Thread(target=self._run, args=arguments)
         self._thread.start()
-        while not self._listens():
+        while not self.telemetry.counts()["frames_displayed"]:
             time.sleep(0.1)
 
-    def end(self) -> dict[str, Any]:
-        """Stop; what the session counted and timed."""
+    def end(self) -> None:
+        """Stop."""
         self._stop.set()
         self._thread.join()
-        summary: dict[str, Any] = json.loads(self.json.read_text().splitlines()[-1])["summary"]
-        self.json.unlink()
-        return summary
 
-    def _listens(self) -> bool:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-            return True
-        return False
+    def watched(self, *flags: str) -> dict[str, Any]:
+        """What an audience with these flags says, in the end."""
+        command = [sys.executable, "-m", "scripts.browser.audience", str(self.port), *flags]
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        said: dict[str, Any] = json.loads(answer.stdout)
+        return said
+
+    def give_priority(self, priority: str) -> None:
+        """Run the web server's process with this niceness, or with the system's idle priority."""
+        (pid,) = (one.pid for one in multiprocessing.active_children() if one.name == "rtpolyp-web")
+        for thread in psutil.Process(pid).threads():  # those to come inherit it
+            if priority == "idle":
+                os.sched_setscheduler(thread.id, os.SCHED_IDLE, os.sched_param(0))
+            else:
+                os.setpriority(os.PRIO_PROCESS, thread.id, int(priority))
+
+    def _run(self, *arguments: Any) -> None:
+        with patch.object(session, "Telemetry", lambda: self.telemetry):
+            session.run_session(*arguments, stop=self._stop)
 
 
-def latency(chromium: str, way: str, seconds: float) -> dict[str, Any]:
+class Processors:
+    """Processor time of the session's processes, noted each half second."""
+
+    def __init__(self) -> None:
+        self._notes: list[tuple[float, dict[str, float]]] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def between(self, begin: float, end: float) -> dict[str, float]:
+        """Percent of one core by process, between two time.monotonic()."""
+        self._stop.set()
+        self._thread.join()
+        within = [note for note in self._notes if begin <= note[0] <= end]
+        (first, before), (last, after) = within[0], within[-1]
+        return {name: round(100 * (after[name] - before[name]) / (last - first), 1) for name in before}
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.5):
+            processes: dict[str, int | None] = {"session": os.getpid()}
+            processes |= {
+                one.name.removeprefix("rtpolyp-"): one.pid for one in multiprocessing.active_children()
+            }
+            times = {name: psutil.Process(pid).cpu_times() for name, pid in processes.items()}
+            self._notes.append(
+                (time.monotonic(), {name: one.user + one.system for name, one in times.items()})
+            )
+
+
+def latency(way: str, seconds: float) -> dict[str, Any]:
     """From capture to painting, milliseconds."""
     source = Paced(SIZE, RATE, seconds + 100)
     run = Run(Stub(), source)
     try:
-        seen = painted(chromium, run.url, way, seconds)
+        seen = run.watched("--way", way, "--seconds", str(seconds))["painted"]
     finally:
         run.end()
     ages = [1000 * (at - source.captured[number]) for number, at in seen if number in source.captured]
@@ -136,45 +197,52 @@ def capacity(engine: Engine) -> float:
     return TIMED / (time.perf_counter() - begun)
 
 
-def with_viewers(chromium: str, rate: float, seconds: float, *, watched: bool) -> dict[str, Any]:
-    """A session's overlay age and rate."""
-    run = Run(open_live_engine(EngineRecipe("pranet-if")), Paced(SIZE, rate, seconds + 60))
-    begun, read = time.monotonic(), []
-    if watched:
-        with readers(run.port, READING, STUCK) as read:
-            painted(chromium, run.url, "webrtc", seconds)
+def served(rate: float, seconds: float, *flags: str, priority: str | None = None) -> dict[str, Any]:
+    """A session's overlay age, rate and processor time, with the viewers that these flags say, or nobody."""
+    run, processors = (
+        Run(open_live_engine(EngineRecipe("pranet-if")), Paced(SIZE, rate, seconds + 100)),
+        Processors(),
+    )
+    if priority is not None:
+        run.give_priority(priority)
+    processors = Processors()
+    said: dict[str, Any] = {}
+    if flags:
+        said = run.watched("--seconds", str(seconds), *flags)
+        begin, end = said["from"], said["to"]
     else:
-        time.sleep(seconds + 5)
-    elapsed = time.monotonic() - begun
-    summary = run.end()
-    times, counts = summary["times_ms"], summary["session"]
-    return {
-        "overlay_age_median_ms": _of(times.get("overlay_age", []), 50),
-        "overlay_age_p99_ms": _of(times.get("overlay_age", []), 99),
-        "shown_per_second": round(counts["frames_displayed"] / elapsed, 2),
-        "inferences_per_second": round(counts["inferences"] / elapsed, 2),
-        "read_mib": [round(one / 2**20, 1) for one in read],
+        time.sleep(SETTLE_SECONDS)
+        begin, end = time.monotonic(), time.monotonic() + seconds
+        time.sleep(seconds)
+    used = processors.between(begin, end)
+    run.end()
+    ages = [1000 * age for at, age in run.telemetry.ages if begin <= at <= end]
+    found = {
+        "overlay_age_median_ms": round(percentile(ages, 50), 1),
+        "overlay_age_p99_ms": round(percentile(ages, 99), 1),
+        "outlined_per_second": round(len(ages) / (end - begin), 2),
+        "processor_percent": used,
     }
+    if said:
+        used["viewers"] = round(100 * said["processor_seconds"] / (end - begin), 1)
+        found["painted_per_second"] = round(len(said["painted"]) / (end - begin), 1)
+        found["read_mib"] = [round(one / 2**20, 1) for one in said["read_bytes"]]
+    return found
 
 
-def _of(pairs: list[list[float]], rank: float) -> float | None:
-    total, seen = sum(count for _, count in pairs), 0.0
-    for upper, count in pairs:
-        seen += count
-        if seen >= rank / 100 * total:
-            return upper
-    return None
-
-
-def in_turns(chromium: str, seconds: float, count: int) -> Iterator[dict[str, Any]]:
+def in_turns(seconds: float, count: int, priorities: Sequence[str | None]) -> Iterator[dict[str, Any]]:
     """Nobody and eight viewers in turns, at 60 % of what the engine does."""
     with open_live_engine(EngineRecipe("pranet-if")) as engine:
         most = capacity(engine)
+    rate = min(RATE, SHARE * most)
     for _ in range(count):
-        rate = min(RATE, SHARE * most)
-        alone = with_viewers(chromium, rate, seconds, watched=False)
-        watched = with_viewers(chromium, rate, seconds, watched=True)
-        yield {"capacity": round(most, 1), "rate": round(rate, 1), "nobody": alone, "eight_viewers": watched}
+        yield {"capacity": round(most, 1), "rate": round(rate, 1), "nobody": served(rate, seconds)}
+        for priority in priorities:
+            yield {
+                "priority": priority or "as shipped",
+                "eight_viewers": served(rate, seconds, *EIGHT, priority=priority),
+                "eight_yielding_viewers": served(rate, seconds, *EIGHT, "--yielding", priority=priority),
+            }
 
 
 @app.default
@@ -182,7 +250,8 @@ def main(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     seconds: float = 20.0,
-    rounds: int = 3,
+    rounds: int = 2,
+    priority: Annotated[list[str] | None, Parameter(negative="", consume_multiple=False)] = None,
     quiet: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
     """Measure and write.
@@ -195,10 +264,11 @@ def main(
         Of each session.
     rounds
         With nobody and with eight viewers, in turns.
+    priority
+        Niceness of the web server's process, or "idle"; by default the one that it has.
     quiet
         Nothing else ran: it is written into the report.
     """
-    chromium = installed_chromium()
     before = os.getloadavg()
     result = {
         "machine": asdict(this_machine()),
@@ -207,8 +277,8 @@ def main(
         "size": SIZE,
         "rate": RATE,
         "seconds": seconds,
-        "latency": {way: latency(chromium, way, seconds) for way in ("webrtc", "mjpeg")},
-        "viewers": list(in_turns(chromium, seconds, rounds)),
+        "latency": {way: latency(way, seconds) for way in ("webrtc", "mjpeg")},
+        "viewers": list(in_turns(seconds, rounds, priority or [None])),
         "load_average_after": os.getloadavg(),
     }
     output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

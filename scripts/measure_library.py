@@ -40,7 +40,8 @@ class Ready:
 
     def __init__(self, model: rtpolyp.Model, probability: NDArray[np.uint8]) -> None:
         engine = model.engine
-        self.spec, self.description, self.backend = engine.spec, "ready", engine.backend
+        self.spec, self.description = engine.spec, "ready"
+        self.backend, self.precision = engine.backend, engine.precision
         self.capacity = self.batch = 1
         self._answer = Prediction(probability)
 

@@ -17,20 +17,21 @@ PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 MARKED = re.compile(r"(<!-- figures -->\n).*?(<!-- end -->)", re.DOTALL)
 
 INTRODUCTION = """\
-All figures of the shipped bundles stand on this page. `python scripts/write_results.py` writes it from the
-reports in `docs/results`. Where a report was made with other weights than those shipped, its line says so.
+This page has all figures of the shipped bundles. `python scripts/write_results.py` writes it from the reports
+in `docs/results`. A figure of other weights than the shipped ones is marked "earlier weights".
 Research software, not a medical device: no figure here says anything about its use on a patient."""
 CONVENTIONS = """\
-No network was trained on these test frames. Dice and IoU are per image at the size of the ground truth, with
-95 % intervals by a bootstrap; rates have exact (Clopper–Pearson) intervals. A polyp is found when an outline
-meets it with IoU ≥ 0.3 at the bundle's operating point. Crops of one frame resemble each other, so their
-intervals are too narrow. `python scripts/score_shipped.py` scores a bundle on these parts once, and every
-look at a test part is a row of [test_log.csv](results/test_log.csv)."""
+Neither network was trained on these test frames. Dice and IoU are per image at the size of the ground truth,
+with 95 % intervals by a bootstrap; rates have exact (Clopper–Pearson) intervals. A polyp is found when an
+outline meets it with IoU ≥ 0.3 at the bundle's operating point. Crops of one frame resemble each other, so
+their intervals are too narrow. `python scripts/score_shipped.py` scores a bundle on these parts once, and
+[test_log.csv](results/test_log.csv) has a row for every look at a test part."""
 PICTURE = """\
-The engine alone, at several input sizes and precisions (`python scripts/draw_speed.py --measure`); bars are
-the slowest and the fastest round. Published networks stand where their authors put them, on GPUs."""
+The picture shows the engine alone, at several input sizes and precisions (`python scripts/draw_speed.py
+--measure`); bars reach from the slowest to the fastest round. Published networks have their authors' figures,
+which are for GPUs."""
 LIVE = """\
-Memory, faults and the RTSP session depend on the network's size and not on its weights; they were measured
+Memory, faults and the RTSP session depend on the network's size and not on its weights. They were measured
 with earlier weights of the same size."""
 
 

@@ -14,7 +14,7 @@ from rtpolyp.batch.extra import needed
 from rtpolyp.batch.job import Video
 from rtpolyp.errors import InputError, OutputError, RtpolypError
 from rtpolyp.video.address import redact
-from rtpolyp.video.source import VIDEO_FILES
+from rtpolyp.video.video_names import VIDEO_FILES
 
 __all__ = ["Storage", "fetch", "find_videos"]
 

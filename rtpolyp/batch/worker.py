@@ -20,7 +20,6 @@ from rtpolyp.batch.tables import FoundFrame, read_chunk, tables_of, write_chunk
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
 from rtpolyp.imaging.quality import FrameQuality
-from rtpolyp.inference.backends import PRECISIONS
 from rtpolyp.inference.engine import Engine
 from rtpolyp.pipeline import segment
 from rtpolyp.run_header import run_header
@@ -84,14 +83,12 @@ class Worker:
         self._storage = Storage(self._job.out)
         self._scratch = new_scratch()
         self._products = Products(self._job, self._storage, self._scratch, self._job.settings(engine.spec))
-        arithmetic = engine.description.partition(",")[0].split()  # as "openvino int8"
-        precision = next((word for word in arithmetic if word in PRECISIONS), "auto")
         return {
             "rtpolyp": version("rtpolyp"),
             "engine": engine.spec.name,
             "sha256": " ".join(sorted(engine.spec.sha256.values())),
             "backend": engine.backend,
-            "precision": precision,
+            "precision": engine.precision,
             "threshold": f"{self._job.settings(engine.spec).threshold:g}",
         }
 

@@ -20,6 +20,7 @@ from rtpolyp.measure.benchmark.clip import open_clip
 from rtpolyp.measure.benchmark.compare import compare
 from rtpolyp.measure.benchmark.histogram import Panel, write_histograms
 from rtpolyp.measure.benchmark.machine import this_machine
+from rtpolyp.measure.benchmark.networks import PAPER_NETWORKS
 from rtpolyp.measure.benchmark.report import NetworkReport, Report, to_dict, write_report
 from rtpolyp.measure.benchmark.samples import Schedule
 from rtpolyp.measure.benchmark.stream import GLASS
@@ -28,15 +29,8 @@ from rtpolyp.spec import sha256_of
 from rtpolyp.terminal.console import make_console, say_written
 from rtpolyp.video.output_paths import prepare_file
 
-__all__ = ["NETWORKS", "bench"]
+__all__ = ["bench"]
 
-NETWORKS = (
-    tuple(  # the paper's; others are known by their bundles. Spelled as `python -m train --list` has them
-        f"{name}{fusion}"
-        for name in ("fcn", "unet", "unetpp", "resunetpp", "pranet")
-        for fusion in ("", "-if")
-    )
-)
 CLIP_SECONDS = 4.0  # the phantom's first polyp is in view for half of that
 
 
@@ -166,7 +160,7 @@ def _choose(engine: str | None, nets: Sequence[str], every: bool) -> tuple[list[
             load_bundle(engine)
         return [engine], []
     networks = {name: load_bundle(name).spec.network for name in known_bundles()}
-    known = tuple(dict.fromkeys((*NETWORKS, *networks.values())))
+    known = tuple(dict.fromkeys((*PAPER_NETWORKS, *networks.values())))
     for net in nets:
         require_choice("net", net, known)
     wanted = known if every else nets

@@ -33,6 +33,6 @@ def report(
         Name no file, and show the endoscope's picture alone.
     """
     console = make_console()
-    with progress_bar(console, results.name, rate="frames") as progress:
+    with progress_bar(console, results.name) as progress:
         write_report(results, output, video=video, deidentify=deidentify, on_progress=progress)
     say_written([output], console)

@@ -14,6 +14,25 @@ SHORT = 12  # vertices: an outline around two or three pixels
 STEPS = np.array([(1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1)])
 DIRECTION = np.full((3, 3), -1)  # of a step, by [dy + 1, dx + 1]
 DIRECTION[STEPS[:, 1] + 1, STEPS[:, 0] + 1] = np.arange(8)
+AROUND = [*range(0, 8, 2)]  # the four direct neighbours
+
+
+def _turns() -> NDArray[np.int8]:
+    """`(8, 8, 4)`: the direct neighbours that lie outside at a border pixel, in order; the rest is -1.
+
+    The border comes to the pixel in the first direction and leaves it in the second. Where it goes back as it
+    came, at the tip of a line, all seven other neighbours lie outside.
+    """
+    table = np.full((8, 8, 4), -1, np.int8)
+    for came, leaves in np.ndindex(8, 8):
+        start = came + 4  # towards the pixel that it came from
+        passed = [(start + turn) % 8 for turn in range(1, 1 + (leaves - start - 1) % 8)]
+        direct = [direction for direction in passed if direction in AROUND]
+        table[came, leaves, : len(direct)] = direct
+    return table
+
+
+TURNS = _turns()
 
 
 def trace_outline(border: NDArray[np.int32], field: NDArray[np.int16], level: float) -> NDArray[np.float32]:
@@ -29,16 +48,13 @@ def trace_outline(border: NDArray[np.int32], field: NDArray[np.int16], level: fl
     successor passes outer pixels only, and each of the four direct ones among them gives a vertex.
     """
     if len(border) == 1:
-        turned = np.arange(8)[np.newaxis]
+        turned = np.array([AROUND])
     else:
         closed = np.concatenate([border[-1:], border, border[:1]])
-        back, ahead = closed[:-2] - border, closed[2:] - border
-        start = DIRECTION[back[:, 1] + 1, back[:, 0] + 1]
-        end = DIRECTION[ahead[:, 1] + 1, ahead[:, 0] + 1]
-        passed = (end - start - 1) % 8  # outer pixels between the two; 7 at the tip of a line
-        turn = np.arange(1, 8)
-        turned = np.where(turn <= passed[:, np.newaxis], (start[:, np.newaxis] + turn) % 8, -1)
-    which, column = np.nonzero((turned >= 0) & (turned % 2 == 0))
+        steps = closed[1:] - closed[:-1]
+        walked = DIRECTION[steps[:, 1] + 1, steps[:, 0] + 1]
+        turned = TURNS[walked[:-1], walked[1:]]
+    which, column = np.nonzero(turned >= 0)
     inner = border[which]
     step = STEPS[turned[which, column]]
     outer = inner + step

@@ -5,19 +5,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rtpolyp.checks import require_whole
 from rtpolyp.errors import InputError
 
-__all__ = ["Rect", "View", "make_view"]
+__all__ = ["LEAST", "Rect", "View", "make_view"]
+
+LEAST = 16  # pixels: a smaller picture says nothing to a network
 
 
 @dataclass(frozen=True)
 class Rect:
-    """An axis-aligned rectangle in whole pixels."""
+    """An axis-aligned rectangle in whole pixels; raises InputError where a field is no whole number."""
 
     x: int
     y: int
     width: int
     height: int
+
+    def __post_init__(self) -> None:
+        for name in ("x", "y", "width", "height"):
+            require_whole(name, getattr(self, name), example="whole pixels, e.g. 64")
 
 
 @dataclass(frozen=True)
@@ -65,8 +72,8 @@ def make_view(frame_size: tuple[int, int], network_size: tuple[int, int], crop: 
             f"crop {crop.x},{crop.y},{crop.width},{crop.height} leaves the {width}x{height} frame: "
             "give x,y,w,h inside it"
         )
-    elif crop.width < 16 or crop.height < 16:
-        raise InputError(f"crop {crop.width}x{crop.height} is under 16 pixels: give a larger one")
+    elif crop.width < LEAST or crop.height < LEAST:
+        raise InputError(f"crop {crop.width}x{crop.height} is under {LEAST} pixels: give a larger one")
     else:
         x, y = crop.x // 2 * 2, crop.y // 2 * 2
         crop = Rect(x, y, (crop.x + crop.width - x) // 2 * 2, (crop.y + crop.height - y) // 2 * 2)

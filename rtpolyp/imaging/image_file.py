@@ -38,6 +38,8 @@ COLOUR_MODES = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "CMYK", "YCbCr")
 REDUCED = 254, 1  # TIFF's tag NewSubfileType: a smaller version of another page, as for a thumbnail
 ORIENTATION = 0x0112  # EXIF
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MATROSKA = b"\x1aE\xdf\xa3"
+HEIF_BRANDS = (b"hei", b"hev", b"mif", b"msf")
 GREY_AND_ALPHA = 2  # channels
 # A 16-bit picture whose brightest value is below this was never scaled to 16 bits, and would be black.
 BRIGHTEST_OF_16 = 4096
@@ -169,8 +171,18 @@ def _open(path: Path, file: io.BufferedReader) -> ImageFile.ImageFile:
     except (
         Exception
     ) as exc:  # a decoder raises anything on foreign bytes: struct.error, KeyError, SyntaxError …
-        size = path.stat().st_size
-        raise InputError(f"{path}: not a readable image ({size} bytes); copy or export it again") from exc
+        raise InputError(f"{path}: {_what_else(path)}") from exc
+
+
+def _what_else(path: Path) -> str:
+    """What a file is that is no image by its content, and the remedy."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:11] in HEIF_BRANDS:
+        return "holds HEIC, which is not read; convert it to PNG or JPEG"
+    if (head[4:8] == b"ftyp" and head[8:11] != b"avi") or head[:4] == MATROSKA or head[8:] == b"AVI ":
+        return "holds a video; name it after what it is, e.g. *.mp4"
+    return f"not a readable image ({path.stat().st_size} bytes); copy or export it again"
 
 
 def _check_png(path: Path) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect
 
-__all__ = ["PICTURE_FRAMES", "Crop", "PictureFinder", "find_picture", "parse_crop"]
+__all__ = ["PICTURE_FRAMES", "Crop", "PictureFinder", "check_crop", "find_picture", "parse_crop"]
 
 Crop: TypeAlias = Literal["auto", "off"] | Rect
 
@@ -80,6 +80,14 @@ def find_picture(luma: NDArray[np.uint8]) -> Rect:
     finder = PictureFinder()
     finder.add(luma)
     return finder.picture()
+
+
+def check_crop(crop: object) -> None:
+    """Raise InputError unless it is "auto", "off" or a Rect."""
+    if not isinstance(crop, Rect) and crop not in ("auto", "off"):
+        raise InputError(
+            f' {crop!r} is unknown: give "auto", "off" or rtpolyp.Rect(x, y, width, height)', parameter="crop"
+        )
 
 
 def parse_crop(text: str) -> Crop:

@@ -8,15 +8,16 @@ __all__ = ["IMAGE_SUFFIXES", "UNREAD_SUFFIXES", "is_image_name", "stem_of", "unr
 
 IMAGE_SUFFIXES = frozenset(
     [
-        *(".apng", ".avif", ".bmp", ".gif", ".j2k", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
-        *(".pnm", ".ppm", ".tif", ".tiff", ".webp", *DICOM_SUFFIXES),
+        *(".apng", ".avif", ".bmp", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm"),
+        *(".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp", *DICOM_SUFFIXES),
     ]
 )
 # Pictures that people have and this reader does not read: they are named, never left out in silence.
 UNREAD_SUFFIXES = frozenset(
     [
-        *(".cr2", ".dng", ".eps", ".exr", ".hdr", ".heic", ".heif", ".jls", ".jxl", ".mat"),
-        *(".nef", ".nii", ".npy", ".pcx", ".pdf", ".psd", ".raw", ".svg", ".tga"),
+        *(".arw", ".cr2", ".cr3", ".dds", ".dng", ".eps", ".exr", ".hdr", ".heic", ".heif", ".ico", ".jls"),
+        *(".jxl", ".jxr", ".mat", ".mpo", ".nef", ".nii", ".npy", ".pcx", ".pdf", ".psd", ".raw", ".rw2"),
+        *(".sgi", ".svg", ".tga", ".xcf"),
     ]
 )
 DIRECTORY = "DICOMDIR"  # a table of other files

@@ -39,6 +39,7 @@ class Engine(Protocol):
     """A network ready to run; a context manager."""
 
     backend: str  # a name of backends.BACKENDS; of an engine made otherwise any other
+    precision: str  # as `open_engine` takes it; "auto" where it is the server's business
     spec: EngineSpec
     description: str  # one line: backend, precision, streams, and why
     capacity: int  # requests that may be in flight at once

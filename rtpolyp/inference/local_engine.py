@@ -59,6 +59,7 @@ class LocalEngine(abc.ABC):
     """
 
     backend = ""  # as Engine.backend
+    precision: str = "auto"  # as Engine.precision
     close_seconds: float | None = None  # how long `close` waits for requests in flight; None: as they need
 
     def __init__(self, spec: EngineSpec, description: str, inputs: Sequence[NDArray[np.uint8]]) -> None:

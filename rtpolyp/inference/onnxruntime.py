@@ -75,6 +75,7 @@ class OnnxRuntimeEngine(SlotEngine):
             f"onnxruntime {precision} on {provider}, streams {len(inputs)}, "
             f"threads {options.intra_op_num_threads}"
         )
+        self.precision = precision
         super().__init__(spec, description, inputs)
 
     @staticmethod

@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 from typing import get_args
 
-from rtpolyp.checks import require_choice
+from rtpolyp.checks import require_choice, require_whole
 from rtpolyp.errors import BackendError, EngineError, InputError
 from rtpolyp.inference.backend import AUTO, EngineOptions
 from rtpolyp.inference.backends import BACKENDS, PRECISIONS
@@ -54,11 +55,11 @@ def open_engine(
     require_choice("backend", backend, (AUTO, *BACKENDS))
     require_choice("precision", precision, (AUTO, *PRECISIONS))
     require_choice("optimise_for", optimise_for, get_args(Goal))
-    for name, value in (("threads", threads), ("batch", batch)):
-        if value is not None and value < 1:
-            raise InputError(f" {value}: give at least 1", parameter=name)
-    if size is not None and (min(size) < 32 or size[0] % 32 or size[1] % 32):
-        raise InputError(f" {size[0]}x{size[1]}: give multiples of 32, such as 224x224", parameter="size")
+    if threads is not None:
+        require_whole("threads", threads, least=1, example="processors, e.g. 1")
+    require_whole("batch", batch, least=1, example="frames, e.g. 1")
+    if size is not None:
+        _check_size(size)
     options = EngineOptions(optimise_for, threads, batch, cache or cache_folder())
     if is_remote(engine):
         return _open_remote(str(engine), backend, precision, size, options)
@@ -84,6 +85,15 @@ def open_engine(
             log.warning("%s; using %s instead", failure, name)
         return opened
     raise failures[0]
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    """Raise InputError unless it is (width, height) of multiples of 32."""
+    pair = isinstance(size, (tuple, list)) and len(size) == 2
+    if not pair or not all(isinstance(side, Integral) for side in size):
+        raise InputError(f" {size!r}: give (width, height) in pixels, such as (224, 224)", parameter="size")
+    if min(size) < 32 or size[0] % 32 or size[1] % 32:
+        raise InputError(f" {size[0]}x{size[1]}: give multiples of 32, such as 224x224", parameter="size")
 
 
 def _open_remote(

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Self
 
+from rtpolyp.checks import require_number
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect, View, make_view
 from rtpolyp.imaging.image_file import read_image
-from rtpolyp.imaging.picture import Crop, find_picture
+from rtpolyp.imaging.picture import Crop, check_crop, find_picture
 from rtpolyp.imaging.postprocess import find_polyps
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.inference.engine import Engine, Goal, Prediction
@@ -86,6 +87,7 @@ class Model:
     def __init__(self, engine: Engine) -> None:
         """Any Engine will do; the model closes it."""
         self._engine = WaitingEngine(engine)
+        self._settings = settings_for(engine.spec)
         self._threads = threading.local()  # filters belong to one thread
 
     @property
@@ -111,7 +113,7 @@ class Model:
     @property
     def settings(self) -> Settings:
         """The bundle's operating point; change it by `dataclasses.replace(model.settings, threshold=0.5)`."""
-        return settings_for(self.spec)
+        return self._settings
 
     @overload
     def __call__(
@@ -186,8 +188,7 @@ class Model:
         """
         session = self.session(settings=settings, crop=crop, alert_delay_ms=alert_delay_ms)
         if not isinstance(source, str | Path) and not is_source(source):
-            if not frame_rate > 0:
-                raise InputError(f" {frame_rate}: give frames a second, above 0", parameter="frame_rate")
+            require_number("frame_rate", frame_rate, above=0, example="frames a second, e.g. 25")
             return stream_arrays(source, session, frame_rate)
         with contextlib.ExitStack() as stack:
             if isinstance(source, str | Path):
@@ -248,6 +249,7 @@ class Model:
         return results + [self._finish(one, settings) for one in begun]
 
     def _begin(self, image: Image, index: int, crop: Crop, channel_order: ChannelOrder) -> "_Begun":
+        check_crop(crop)
         picture, name = _read(image, channel_order)
         border = find_picture(luma_of(picture)) if crop == "auto" else crop
         view = make_view(size_of(picture), self.size, border if isinstance(border, Rect) else None)

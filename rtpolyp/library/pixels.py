@@ -1,11 +1,12 @@
 """What may be given as a picture: BGR arrays, which are checked and never guessed at, and frames."""
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from rtpolyp.checks import require_choice
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect, View
 from rtpolyp.video.array_scaler import ArrayScaler
@@ -14,6 +15,7 @@ from rtpolyp.video.network_scaler import NetworkScaler
 from rtpolyp.video.planes import Planes, plane_view
 
 __all__ = [
+    "CHANNEL_ORDERS",
     "ChannelOrder",
     "Picture",
     "Scaler",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 ChannelOrder: TypeAlias = Literal["BGR", "RGB"]
+CHANNEL_ORDERS = get_args(ChannelOrder)
 Picture: TypeAlias = NDArray[np.uint8] | Frame
 
 SMALLEST = 16  # pixels, shorter side
@@ -37,22 +40,21 @@ def check_array(image: object, channel_order: ChannelOrder = "BGR") -> NDArray[n
     Nothing is guessed from an array's content: whether it holds RGB, says `channel_order` alone. Raises
     InputError, with what was given and the remedy, for anything else.
     """
-    if channel_order not in ("BGR", "RGB"):
-        raise InputError(f" {channel_order!r} is unknown; there are: BGR, RGB", parameter="channel_order")
+    require_choice("channel_order", channel_order, CHANNEL_ORDERS)
     if not isinstance(image, np.ndarray):
         kind = f"{type(image).__module__}.{type(image).__qualname__}"
         raise InputError(
             f"a {kind}: give a NumPy array (H, W, 3) uint8 in BGR order, or the path of an image"
         )
-    given = f"an array {image.shape} {image.dtype}"
+    remedy = None
     if image.ndim != 3 or image.shape[2] != 3:
-        raise InputError(f"{given}: give (height, width, 3), {_remedy(image.shape)}")
-    if image.dtype != np.uint8:
-        raise InputError(
-            f"{given}: give uint8 from 0 to 255; of floats in [0, 1] that is numpy.uint8(255 * image + 0.5)"
-        )
-    if min(image.shape[:2]) < SMALLEST:
-        raise InputError(f"{given}: give at least {SMALLEST}x{SMALLEST} pixels")
+        remedy = f"(height, width, 3), {_remedy(image.shape)}"
+    elif image.dtype != np.uint8:
+        remedy = "uint8 from 0 to 255; of floats in [0, 1] that is numpy.uint8(255 * image + 0.5)"
+    elif min(image.shape[:2]) < SMALLEST:
+        remedy = f"at least {SMALLEST}x{SMALLEST} pixels"
+    if remedy is not None:
+        raise InputError(f"an array {image.shape} {image.dtype}: give {remedy}")
     return image if channel_order == "BGR" else image[..., ::-1]
 
 

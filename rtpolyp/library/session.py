@@ -6,12 +6,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from rtpolyp.checks import require_choice
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.geometry import Rect, View, make_view
-from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder
+from rtpolyp.imaging.picture import PICTURE_FRAMES, Crop, PictureFinder, check_crop
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.imaging.quality import FrameQuality, Quality
 from rtpolyp.library.pixels import (
+    CHANNEL_ORDERS,
     ChannelOrder,
     Picture,
     Scaler,
@@ -33,7 +35,7 @@ class StreamAlerts:
     """Judges the frames of one stream and says when to alert. One instance serves one stream."""
 
     def __init__(self, alert_delay_ms: float = DELAY_MS) -> None:
-        """Raises InputError on a negative delay."""
+        """Raises InputError on a delay that is negative or no number."""
         self._quality, self._policy = FrameQuality(), AlertPolicy(alert_delay_ms)
 
     def __call__(
@@ -75,6 +77,8 @@ class Session:
         channel_order: ChannelOrder = "BGR",
     ) -> None:
         """`infer` maps the network's input `(h, w, 3) uint8 BGR` to its probability `(h, w) uint8`."""
+        check_crop(crop)
+        require_choice("channel_order", channel_order, CHANNEL_ORDERS)
         self.settings = settings  # may be replaced between two frames
         self._infer, self._network_size, self._channel_order = infer, network_size, channel_order
         self._scaler, self._tracker = Scaler(), PolypTracker()

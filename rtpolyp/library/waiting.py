@@ -16,7 +16,8 @@ class WaitingEngine:
     """An Engine whose `submit` waits for a free place instead of raising EngineBusy."""
 
     def __init__(self, engine: Engine) -> None:
-        self.backend, self.spec, self.description = engine.backend, engine.spec, engine.description
+        self.backend, self.precision = engine.backend, engine.precision
+        self.spec, self.description = engine.spec, engine.description
         self.capacity, self.batch = engine.capacity, engine.batch
         self._engine = engine
         self._places = threading.BoundedSemaphore(engine.capacity)

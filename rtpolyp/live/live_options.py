@@ -4,10 +4,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtpolyp.checks import require_bool, require_choice, require_number
+from rtpolyp.checks import require_bool, require_number
 from rtpolyp.errors import InputError, RtpolypError
-from rtpolyp.imaging.geometry import Rect
-from rtpolyp.imaging.picture import Crop
+from rtpolyp.imaging.picture import Crop, check_crop
 from rtpolyp.tracking.alert import DELAY_MS
 
 __all__ = ["LiveOptions", "LiveSummary"]
@@ -30,8 +29,7 @@ class LiveOptions:
     fallback_engine: str | Path | None = None  # a smaller network's bundle, for an engine that cannot keep up
 
     def __post_init__(self) -> None:
-        if not isinstance(self.crop, Rect):
-            require_choice("crop", self.crop, ("auto", "off"))
+        check_crop(self.crop)
         milliseconds = "milliseconds, e.g. 150"
         require_number("max_age_ms", self.max_age_ms, least=0, below=math.inf, example=milliseconds)
         require_number("alert_delay_ms", self.alert_delay_ms, least=0, below=math.inf, example=milliseconds)

@@ -64,7 +64,8 @@ def curve(
     """
     seconds, start, duration = times
     height, columns = 120, min(COLUMNS, len(seconds))
-    column = np.clip(((seconds - start) / max(duration, 1e-9) * columns).astype(int), 0, columns - 1)
+    middle = seconds - start + duration / len(seconds) / 2  # no rounding moves it to the column before
+    column = np.clip((middle / max(duration, 1e-9) * columns).astype(int), 0, columns - 1)
     peaks = np.zeros(columns, np.float32)
     np.maximum.at(peaks, column, values)
     y = height - np.clip(peaks / most, 0, 1) * height

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from math import ceil, floor
 from pathlib import Path
 
 import cv2
@@ -18,8 +19,10 @@ from rtpolyp.report.sightings import Sighting
 from rtpolyp.settings import Settings
 from rtpolyp.video.bgr_converter import BgrConverter
 from rtpolyp.video.contract import Source
+from rtpolyp.video.file_parts import keyframes_of, parts_around
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.source import open_source
+from rtpolyp.video.video_file import VideoFile
 
 __all__ = ["take_thumbnails"]
 
@@ -38,10 +41,11 @@ def take_thumbnails(
 ) -> dict[int, bytes]:
     """JPEGs of the longest sightings, by their number, with the polyp outlined.
 
-    `video` is what the run was about, or its recording, which has the same times: it is decoded up to the
-    last frame that is needed. With `deidentify`, they show the endoscope's picture alone: the run's crop, or
-    what is found; where no border is certain, there are none. Raises InputError for a video that cannot be
-    read, and for one of another size.
+    `video` is what the run was about, or its recording, which has the same times. Where its index names
+    keyframes, it is decoded from those before the frames that are needed, and else from its start on. With
+    `deidentify`, they show the endoscope's picture alone: the run's crop, or what is found; where no border
+    is certain, there are none. `on_progress` is told how many sightings are done, and of how many. Raises
+    InputError for a video that cannot be read, and for one of another size.
     """
     chosen = sorted(run.sightings, key=lambda one: -one.frames)[:MOST]
     border: Rect | None = None
@@ -55,7 +59,7 @@ def take_thumbnails(
             for sighting in sightings:
                 found[sighting.number] = _thumbnail(frame, sighting, border)
             if on_progress is not None and number % 25 == 0:
-                on_progress(number, source.frame_count)
+                on_progress(len(found), len(chosen))
     return found
 
 
@@ -89,7 +93,7 @@ def _by_time(source: Source, chosen: Sequence[Sighting]) -> Iterator[tuple[Frame
     """Each frame with the sightings that it shows best."""
     waiting = sorted(chosen, key=lambda one: one.best.pts_seconds)
     tolerance = WORST_OFFSET / float(source.frame_rate or 25)
-    for frame in source:
+    for frame in _frames_around(source, [one.best.pts_seconds for one in waiting], tolerance):
         if not waiting:
             return
         now = []
@@ -98,6 +102,19 @@ def _by_time(source: Source, chosen: Sequence[Sighting]) -> Iterator[tuple[Frame
             if frame.pts_seconds - sighting.best.pts_seconds <= tolerance:
                 now.append(sighting)
         yield frame, now
+
+
+def _frames_around(source: Source, times: Sequence[float], tolerance: float) -> Iterator[Frame]:
+    """The frames at these times, in order, and others; of a file with an index, few others."""
+    keyframes = keyframes_of(source.path) if isinstance(source, VideoFile) else ()
+    if not (isinstance(source, VideoFile) and keyframes):
+        yield from source
+        return
+    base = source.format.time_base
+    stretches = [(floor((at - tolerance) / base), ceil((at + tolerance) / base) + 1) for at in times]
+    for part in parts_around(keyframes, source.zero, stretches):
+        with VideoFile(source.path, part=part) as stretch:
+            yield from stretch
 
 
 def _by_name(source: Source, chosen: Sequence[Sighting]) -> Iterator[tuple[Frame, list[Sighting]]]:

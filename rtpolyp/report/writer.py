@@ -25,7 +25,7 @@ def write_report(
 
     With `video`, what the run was about or its recording, sightings have thumbnails. With `deidentify` the
     page names no file, and thumbnails show the endoscope's picture alone. `on_progress` is called with the
-    number of frames done and, where it is known, of all.
+    number of frames read, then with those of the sightings that have a thumbnail and that shall have one.
 
     Raises InputError for results or a video that cannot be read, OutputError where the page cannot be
     written.

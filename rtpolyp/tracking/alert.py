@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rtpolyp.errors import InputError
+from rtpolyp.checks import require_number
 from rtpolyp.imaging.polyp import Polyp
 from rtpolyp.tracking.tracker import DROP_MS
 
@@ -31,7 +31,6 @@ class AlertCounters:
     activations: int = 0  # tracks that alerted
     suppressed_short: int = 0  # tracks that ended before the delay
     suppressed_quality: int = 0  # tracks that ended without an alert and were seen in suppressed frames
-    suppressed_frames: int = 0  # frames with a polyp whose quality held it back
     delay_seconds: float = 0.0  # from a track's first outline to its alert, summed over the activations
     longest_delay_seconds: float = 0.0
 
@@ -60,10 +59,9 @@ class AlertPolicy:
     """
 
     def __init__(self, delay_ms: float = DELAY_MS, hold_ms: float = HOLD_MS) -> None:
-        """Raises InputError on a negative delay or hold time."""
-        for name, value in (("alert delay", delay_ms), ("alert hold time", hold_ms)):
-            if not value >= 0:
-                raise InputError(f"{name} {value} ms: give 0 or more milliseconds")
+        """Raises InputError on a delay or hold time that is negative or no number."""
+        require_number("alert_delay_ms", delay_ms, least=0, example="milliseconds, e.g. 200")
+        require_number("hold_ms", hold_ms, least=0, example="milliseconds, e.g. 500")
         self.delay_ms, self.hold_ms = delay_ms, hold_ms
         self.counters = AlertCounters()
         self._tracks: dict[int, _Track] = {}
@@ -81,7 +79,6 @@ class AlertPolicy:
             self.reset()
         self._pts_seconds = pts_seconds
         outlined = sorted(polyp.track for polyp in polyps if polyp.track is not None)
-        self.counters.suppressed_frames += suppressed_by is not None and bool(outlined)
         started = [number for number in outlined if self._starts(number, pts_seconds, suppressed_by)]
         for number, track in list(self._tracks.items()):
             if number not in outlined:

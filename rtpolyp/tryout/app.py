@@ -5,9 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -16,10 +14,10 @@ from starlette.routing import Route
 
 from rtpolyp.tryout.jobs import Job, Jobs
 from rtpolyp.tryout.kinds import HEAD_BYTES, kind_of
+from rtpolyp.web.pages import page_routes, said
 
 __all__ = ["Limits", "tryout_app"]
 
-FILES = {"try.js": "text/javascript", "style.css": "text/css", "icon.svg": "image/svg+xml"}
 TYPES = {".mp4": "video/mp4", ".png": "image/png", ".jsonl": "application/jsonl", ".html": "text/html"}
 STALL_SECONDS = 20.0  # without a byte, until an upload is given up
 
@@ -47,8 +45,7 @@ def tryout_app(jobs: Jobs, limits: Limits) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/", page.index),
-            *(Route(f"/{name}", page.file) for name in FILES),
+            *page_routes("rtpolyp.tryout", "try"),
             Route("/uploads", page.upload, methods=["POST"]),
             Route("/jobs/{key}", page.job),
             Route("/jobs/{key}/close", page.close, methods=["POST"]),
@@ -69,13 +66,6 @@ class _Refused(Exception):
 class _Page:
     def __init__(self, jobs: Jobs, limits: Limits) -> None:
         self._jobs, self._limits = jobs, limits
-
-    async def index(self, request: Request) -> Response:
-        return Response(_read("try.html"), media_type="text/html")
-
-    async def file(self, request: Request) -> Response:
-        name = request.url.path[1:]  # one of FILES: only their routes lead here
-        return Response(_read(name), media_type=FILES[name])
 
     async def upload(self, request: Request) -> Response:
         length = request.headers.get("content-length", "0")
@@ -101,7 +91,7 @@ class _Page:
     async def job(self, request: Request) -> Response:
         job = self._jobs.get(request.path_params["key"])
         if job is None:
-            return _said(404, "There is no such upload any more.")
+            return said(404, "There is no such upload any more.")
         overlay = job.file("overlay")
         return JSONResponse(
             {
@@ -124,7 +114,7 @@ class _Page:
         job = self._jobs.get(request.path_params["key"])
         path = job.file(request.path_params["name"]) if job is not None else None
         if path is None:
-            return _said(404, "There is no such file.")
+            return said(404, "There is no such file.")
         shown = path.stem == "overlay"
         disposition = "inline" if shown and "download" not in request.query_params else "attachment"
         return FileResponse(
@@ -156,19 +146,10 @@ class _Page:
                 file.write(piece)
         extension = kind_of(head)
         if extension is None:
-            raise _Refused(415, "This is no picture or video of a kind that is read: PNG, JPEG, MP4, MKV …")
+            raise _Refused(415, "This is no picture or video that is read, such as PNG, JPEG, MP4 or MKV.")
         return part.rename(job.folder / f"upload{extension}")
-
-
-def _said(status: int, text: str) -> Response:
-    return PlainTextResponse(f"{text}\n", status)
 
 
 def _refused(status: int, text: str) -> Response:
     """An answer before the end of the upload, whose rest nobody reads."""
     return PlainTextResponse(f"{text}\n", status, headers={"Connection": "close"})
-
-
-def _read(name: str) -> Any:
-    room = "rtpolyp.tryout" if name.startswith("try") else "rtpolyp.web"
-    return (files(room) / "static" / name).read_bytes()

@@ -1,11 +1,9 @@
 """Marks: whether what is drawn stands where and when the results say."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from rtpolyp.imaging.geometry import Rect
 from rtpolyp.imaging.overlay import Planes, cut, draw_overlay, touched
@@ -55,7 +53,6 @@ class Marks:
         self._lags = np.zeros(len(LAGS))  # squared difference of luma, over all frames
         self._shifts = np.zeros(len(SHIFTS))
         self._frames = 0
-        self._recent: deque[tuple[NDArray[np.uint8], Frame]] = deque(maxlen=MOST)
 
     def add(self, match: Match) -> None:
         """Take in a frame of the recording and the one of the clip that it shows."""

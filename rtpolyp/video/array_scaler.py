@@ -18,6 +18,7 @@ __all__ = ["ArrayScaler"]
 # full_chroma_inp: libswscale scales in YUV, and without this flag it would skip every second pixel's colour.
 FLAGS = "area+full_chroma_inp+accurate_rnd"
 BT601 = 5  # there and back, so any matrix would do
+NO_TIME = Fraction(1)
 
 
 class ArrayScaler:
@@ -46,7 +47,7 @@ class ArrayScaler:
         inside = array[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
         native = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(inside), format="bgr24")  # no copy
         native.colorspace, native.color_range = BT601, FULL
-        native.pts, native.time_base = 0, Fraction(1)
+        native.pts, native.time_base = 0, NO_TIME
         if self._chain is None:
             scale = f"{view.network_width}:{view.network_height}:flags={FLAGS}"
             self._chain = FilterChain(native, [("scale", scale), ("format", "gbrp")])

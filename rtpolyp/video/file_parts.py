@@ -1,5 +1,7 @@
-"""FilePart and keyframes_of: a stretch of a video file, and where a file may be cut into such."""
+"""FilePart: a stretch of a video file, and where a file may be cut into such."""
 
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 from rtpolyp.video.decoder import Decoder
 from rtpolyp.video.input_options import InputOptions
 
-__all__ = ["FilePart", "keyframes_of"]
+__all__ = ["FilePart", "keyframes_of", "parts_around"]
 
 INDEXED = ("mp4", "matroska")  # containers whose index names keyframes, and that seek by it
 FARTHEST_SECONDS = 10**6  # a place after every end: Matroska reads its index when it first seeks
@@ -43,3 +45,19 @@ def keyframes_of(path: Path, options: InputOptions | None = None) -> tuple[int, 
         return tuple(time - times[0] for time in times)
     finally:
         decoder.close()
+
+
+def parts_around(keyframes: Sequence[int], zero: int, stretches: Iterable[tuple[int, int]]) -> list[FilePart]:
+    """The parts, in order and each from a keyframe on, that hold every frame with first ≤ pts < end.
+
+    `stretches` are (first, end) each; those that would be decoded from one keyframe on share a part.
+    """
+    parts: list[FilePart] = []
+    for first, end in sorted(stretches):
+        key = keyframes[max(0, bisect_right(keyframes, first) - 1)]
+        last = parts[-1] if parts else None
+        if last is not None and last.end is not None and key <= last.end:
+            parts[-1] = FilePart(zero, last.first, max(last.end, end))
+        else:
+            parts.append(FilePart(zero, key, end))
+    return parts

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from typing_extensions import Self
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.geometry import LEAST
 from rtpolyp.imaging.image_file import MAX_PIXELS, count_pages, is_turned, read_pages
 from rtpolyp.imaging.picture_names import IMAGE_SUFFIXES, is_image_name, stem_of, unread_pictures
 from rtpolyp.video.contract import Losses
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.frame_normaliser import FrameNormaliser
 from rtpolyp.video.remarks import Remarks
+from rtpolyp.video.video_names import VIDEO_FILES
 
 __all__ = ["ImageFiles"]
 
@@ -56,6 +58,12 @@ class ImageFiles:
         self.skipped: list[str] = []  # a line for each image that cannot be read
         for file in () if files else _unread_in(path):
             self._skip(f"{file}: pictures of the kind {file.suffix} are not read; convert it to PNG or JPEG")
+        videos = [] if files else _videos_in(path)
+        if videos:
+            self.remarks.say(
+                f"{len(videos)} of its files are videos and left out, e.g. {videos[0].name}; run each by "
+                "itself, or all by rtpolyp batch"
+            )
         self._done: AbstractSet[str] = frozenset()
 
     def leave_out(self, done: AbstractSet[str]) -> None:
@@ -72,6 +80,7 @@ class ImageFiles:
                 if not self._done >= set(called):
                     for number, still in enumerate(read_pages(file, max_pixels=self._max_pixels)):
                         if called[number] not in self._done:
+                            _check_least(file, still)
                             yield _frame(still, index + number, called[number])
             except InputError as exc:
                 if len(self.files) == 1:
@@ -102,9 +111,23 @@ class ImageFiles:
         self.close()
 
 
+def _check_least(file: Path, still: NDArray[np.uint8]) -> None:
+    height, width = still.shape[:2]
+    if min(width, height) < LEAST:
+        raise InputError(
+            f"{file}: a picture of {width}x{height} pixels, and {LEAST}x{LEAST} are the least; "
+            "give a larger one"
+        )
+
+
 def _images_in(folder: Path) -> list[Path]:
     named = filter(is_image_name, folder.iterdir())
     files = [file for file in named if file.is_file() or _is_dead_link(file)]
+    if not files and (videos := _videos_in(folder)):
+        raise InputError(
+            f"{folder}: no image in it, but videos; give one of them, e.g. {videos[0]}, or the folder to "
+            "rtpolyp batch"
+        )
     if not files:
         kinds = " ".join(sorted(extension[1:] for extension in IMAGE_SUFFIXES))
         raise InputError(f"{folder}: no image in it ({kinds}); give the folder that holds them")
@@ -138,6 +161,11 @@ def _page_names(file: Path, name: str, names: Sequence[str]) -> list[str]:
         return [name]
     numbered = [f"{name}-{page}" for page in range(1, count + 1)]
     return [f"{file.name}-{page}" if other in names else other for page, other in enumerate(numbered, 1)]
+
+
+def _videos_in(path: Path) -> list[Path]:
+    files = sorted(path.iterdir()) if path.is_dir() else []
+    return [file for file in files if file.suffix.lower() in VIDEO_FILES and not file.name.startswith(".")]
 
 
 def _unread_in(path: Path) -> list[Path]:

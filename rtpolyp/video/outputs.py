@@ -52,7 +52,8 @@ class Outputs:
             raise InputError(f" {self.audio!r}: give True, False or None", parameter="audio")
         for name in PATHS:
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, (str, PathLike)) or not str(value)):
+            is_path = isinstance(value, (str, PathLike)) and str(value) and "\0" not in str(value)
+            if value is not None and not is_path:
                 raise InputError(f" {value!r}: give the path of a file or folder, or None", parameter=name)
 
     def path(self, name: str) -> Path | None:
@@ -82,7 +83,7 @@ class Outputs:
             raise InputError(": is one of LiveOptions here; leave it out", parameter="deidentify")
         if self.audio and self.raw is None:
             raise InputError(
-                ": the sound of a live source is kept in its raw recording alone; add --record-raw",
+                ": the sound of a live source is kept in its raw recording alone; give raw, too",
                 parameter="audio",
             )
 
@@ -124,7 +125,7 @@ class _Run:
         if path is None or not is_dicom(path):
             raise InputError(
                 f"{self.source.name}: no DICOM object, and the objects written refer to one; leave "
-                "--dicom-seg and --dicom-video out, or run on a DICOM file"
+                "dicom_seg and dicom_video out, or run on a DICOM file"
             )
         from rtpolyp.dicom.origin import Origin  # of the extra, and it was needed to open the source
 

@@ -5,6 +5,7 @@ from collections import deque
 from statistics import median_low
 
 import av
+from av.codec.context import Flags
 
 from rtpolyp.video.contract import Losses
 
@@ -42,6 +43,7 @@ class PictureDecoder:
         self._sorts = gives_no_showing_times(container)
         if self._sorts:
             stream.codec_context.copy_opaque = True
+        stream.codec_context.flags |= Flags.unaligned  # or a crop on the left is done by steps of 32 bytes
         self._losses = losses
         self._times: list[int] = []  # heap, of packets whose pictures are to come
         # pts of packets before the first picture, and of those that cannot be decoded

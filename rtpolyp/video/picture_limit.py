@@ -2,6 +2,7 @@
 
 import av
 
+from rtpolyp.imaging.geometry import LEAST
 from rtpolyp.video.stream_choice import NoPictureError
 
 __all__ = ["limit_pixels", "probing_limits"]
@@ -21,7 +22,9 @@ def probing_limits(max_pixels: int) -> dict[str, str]:
 
 
 def limit_pixels(stream: av.VideoStream, max_pixels: int) -> None:
-    """Raise NoPictureError for what `stream` declares; the decoder refuses what grows beyond that.
+    """Raise NoPictureError for what `stream` declares, too much or too little for a network.
+
+    The decoder refuses what grows beyond that.
 
     To be called before the first picture is decoded.
     """
@@ -30,6 +33,11 @@ def limit_pixels(stream: av.VideoStream, max_pixels: int) -> None:
         raise NoPictureError(
             f"it declares {codec.width}x{codec.height} pixels, and {max_pixels:,} are allowed",
             "scale it down, or allow more by --max-pixels",
+        )
+    if 0 < min(codec.width, codec.height) < LEAST:
+        raise NoPictureError(
+            f"its picture has {codec.width}x{codec.height} pixels, and {LEAST}x{LEAST} are the least",
+            "give a larger one",
         )
     codec.options = {**codec.options, "max_pixels": str(min(_twice(max_pixels), max_pixels + SLACK))}
 

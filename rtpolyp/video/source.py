@@ -17,16 +17,11 @@ from rtpolyp.video.live.camera import feed_of_camera
 from rtpolyp.video.live.feed import feed_of_file, feed_of_stdin, feed_of_url
 from rtpolyp.video.live.live_stream import LiveStream
 from rtpolyp.video.video_file import VideoFile
+from rtpolyp.video.video_names import VIDEO_FILES
 
-__all__ = ["VIDEO_FILES", "open_live", "open_source"]
+__all__ = ["open_live", "open_source"]
 
-ISO = (".3g2", ".3gp", ".f4v", ".m4v", ".mov", ".mp4", ".qt")
-MATROSKA = (".mkv", ".webm")
-MPEG = (".m2t", ".m2ts", ".mod", ".mpe", ".mpeg", ".mpg", ".mts", ".tod", ".ts", ".vob")
-ELEMENTARY = (".264", ".265", ".h264", ".h265", ".hevc", ".ivf", ".m2v", ".mjpeg", ".mjpg", ".obu", ".y4m")
 PLAYLISTS = (".m3u", ".m3u8")
-OTHER = (".asf", ".avi", ".divx", ".dv", ".flv", ".mxf", ".nut", ".ogm", ".ogv", ".wmv")
-VIDEO_FILES = frozenset(ISO + MATROSKA + MPEG + ELEMENTARY + OTHER)
 VIDEOS = VIDEO_FILES.union(PLAYLISTS)
 
 

@@ -5,6 +5,8 @@ from typing import TypeAlias
 
 import av
 
+from rtpolyp.video.sound_times import SoundTimes
+
 __all__ = ["TIME_BASE", "Timeline"]
 
 TIME_BASE = Fraction(1, 90_000)  # seconds: RTP's and MPEG's, exact for 24, 25, 30, 50, 60 and 29.97 Hz
@@ -47,6 +49,7 @@ class Timeline:
         self._usual = Fraction(0)  # seconds from a picture to the next
         self._arrived = Fraction(0)  # seconds of wall clock, of the last picture
         self._sound_end: Fraction | None = None  # seconds
+        self._sound_times = SoundTimes()
         self._held: list[Packet] = []  # sound
         self._held_bytes = 0  # of what waits for the first picture
 
@@ -54,6 +57,7 @@ class Timeline:
         """The input was opened, at first or again: its clock is another one."""
         self._may_leap = may_leap
         self._offset = self._before = self._sound_end = None
+        self._sound_times = SoundTimes()
         self._held.clear()
 
     def place(self, packet: Packet, arrived: float = 0.0) -> list[Packet]:
@@ -63,6 +67,7 @@ class Timeline:
         """
         if packet.stream.type == "video":
             return [self._place_picture(packet, arrived), *self._release()]
+        self._sound_times.complete(packet)
         sent = _sent(packet)
         if self._offset is None:
             if not self._live and self._held_bytes < HELD_BYTES:

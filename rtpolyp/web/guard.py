@@ -8,9 +8,10 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from rtpolyp.web.address import Address, is_loopback
+from rtpolyp.web.pages import said
 
 __all__ = ["HEADERS", "Guard", "Message", "Receive", "Scope", "Send"]
 
@@ -68,12 +69,12 @@ class Guard:
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> Response | None:
         host = headers.get("host", "")
         if not self._is_ours(host):
-            return _said(421, "This server has another name. Open it by the address that it printed.")
+            return said(421, "This server has another name. Open it by the address that it printed.")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return _said(403, "Another site's page may not use this server.")
+            return said(403, "Another site's page may not use this server.")
         if scope["method"] not in SAFE and origin is None:
-            return _said(403, "A request that changes anything must name its Origin.")
+            return said(403, "A request that changes anything must name its Origin.")
         if self._address.token is None:
             return None
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
@@ -84,7 +85,7 @@ class Guard:
         bearer = headers.get("authorization", "").removeprefix("Bearer ")
         if self._matches(bearer) or self._matches(_cookie(headers.get("cookie", ""))):
             return None
-        return _said(401, "This server asks for its token. Open the whole link that it printed.")
+        return said(401, "This server asks for its token. Open the whole link that it printed.")
 
     def _matches(self, given: str) -> bool:
         token = self._address.token or ""
@@ -122,7 +123,3 @@ def _cookie(text: str) -> str:
     except CookieError:
         return ""
     return found.value if found is not None else ""
-
-
-def _said(status: int, text: str) -> Response:
-    return PlainTextResponse(f"{text}\n", status)

@@ -4,23 +4,22 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from importlib.resources import files
 from typing import Any, get_args
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from rtpolyp.settings import Style
 from rtpolyp.web.board import Board
 from rtpolyp.web.hub import Hub
+from rtpolyp.web.pages import page_routes, said
 from rtpolyp.web.streaming import Endless
 from rtpolyp.web.viewers import BadOffer, TooMany, Viewers
 
-__all__ = ["FILES", "live_app", "read_body"]
+__all__ = ["live_app"]
 
-FILES = {"live.js": "text/javascript", "style.css": "text/css", "icon.svg": "image/svg+xml"}
 MOST_STREAMS = 16  # viewers by MJPEG, and as many listeners for what is said
 MOST_BODY = 65_536  # bytes of a request; an offer has 5,000
 BODY_SECONDS = 10.0
@@ -34,8 +33,7 @@ def live_app(hub: Hub, viewers: Viewers, board: Board, info: Mapping[str, Any]) 
     page = _Page(hub, viewers, board, info)
     return Starlette(
         routes=[
-            Route("/", page.index),
-            *(Route(f"/{name}", page.file) for name in FILES),
+            *page_routes("rtpolyp.web", "live"),
             Route("/offer", page.offer, methods=["POST"]),
             Route("/settings", page.settings, methods=["POST"]),
             Route("/picture.mjpeg", page.mjpeg),
@@ -52,37 +50,30 @@ class _Page:
         self._streams = 0
         self._allowance, self._since = float(CHANGES_A_SECOND), time.monotonic()
 
-    async def index(self, request: Request) -> Response:
-        return Response(_read("live.html"), media_type="text/html")
-
-    async def file(self, request: Request) -> Response:
-        name = request.url.path[1:]  # one of FILES: only their routes lead here
-        return Response(_read(name), media_type=FILES[name])
-
     async def offer(self, request: Request) -> Response:
-        value = await read_body(request)
+        value = await _body(request)
         sdp = value.get("sdp") if value is not None else None
         if not isinstance(sdp, str):
-            return _said(400, 'Send an offer: {"sdp": …}.')
+            return said(400, 'Send an offer: {"sdp": …}.')
         try:
             return JSONResponse({"type": "answer", "sdp": await self._viewers.answer(sdp)})
         except TooMany:
-            return _said(503, "Too many watch already.")
+            return said(503, "Too many watch already.")
         except BadOffer:
-            return _said(400, "This is no offer to receive H.264 video.")
+            return said(400, "This is no offer to receive H.264 video.")
 
     async def settings(self, request: Request) -> Response:
-        value = await read_body(request)
+        value = await _body(request)
         change = _checked(value) if value is not None else None
         if change is None:
-            return _said(
+            return said(
                 400, f"Send overlay, style ({', '.join(get_args(Style))}) or threshold (0.01 to 0.99)."
             )
         now = time.monotonic()
         refill = (now - self._since) * CHANGES_A_SECOND
         self._allowance, self._since = min(float(CHANGES_A_SECOND), self._allowance + refill), now
         if self._allowance < 1:
-            return _said(429, "Too many changes; wait a moment.")
+            return said(429, "Too many changes; wait a moment.")
         self._allowance -= 1
         self._hub.change(change)
         return Response(status_code=204)
@@ -99,12 +90,12 @@ class _Page:
     async def sighting(self, request: Request) -> Response:
         jpeg = self._board.picture(request.path_params["track"])
         if jpeg is None:
-            return _said(404, "There is no such sighting.")
+            return said(404, "There is no such sighting.")
         return Response(jpeg, media_type="image/jpeg")
 
     def _stream(self, pieces: AsyncIterator[bytes], content_type: str) -> Any:
         if self._streams >= 2 * MOST_STREAMS:
-            return _said(503, "Too many watch already.")
+            return said(503, "Too many watch already.")
         self._streams += 1
         return Endless(self._counted(pieces), content_type)
 
@@ -142,7 +133,7 @@ class _Page:
         yield _event("end", {})
 
 
-async def read_body(request: Request) -> dict[str, Any] | None:
+async def _body(request: Request) -> dict[str, Any] | None:
     """The request's JSON object; None where it is none, too long, or does not come in time."""
     try:
         body = await asyncio.wait_for(_few_bytes(request), BODY_SECONDS)
@@ -175,11 +166,3 @@ def _checked(value: dict[str, Any]) -> dict[str, Any] | None:
 
 def _event(name: str, value: Any) -> bytes:
     return f"event: {name}\ndata: {json.dumps(value)}\n\n".encode()
-
-
-def _said(status: int, text: str) -> Response:
-    return PlainTextResponse(f"{text}\n", status)
-
-
-def _read(name: str) -> bytes:
-    return (files("rtpolyp.web") / "static" / name).read_bytes()

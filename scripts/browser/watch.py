@@ -5,12 +5,12 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rtpolyp.errors import RtpolypError
 
-__all__ = ["chromium", "installed_chromium", "painted", "readers"]
+__all__ = ["chromium", "installed_chromium", "painting", "readers"]
 
 # For each picture that is painted, the counter in it and the wall clock. The row is that of
 # rtpolyp/verify/counter.py: cells of 16 pixels from (16, 16) on, 12 bits and an odd parity.
@@ -44,6 +44,7 @@ WATCH = """(way) => {
 }"""
 CLOCK = "performance.timeOrigin + performance.now()"
 CLOCK_ROUNDS = 20
+CONNECT_SECONDS, SETTLE_SECONDS = 60, 3
 
 
 @contextlib.contextmanager
@@ -67,22 +68,32 @@ def installed_chromium() -> str:
     return path
 
 
-def painted(path: str, url: str, way: str, seconds: float) -> list[tuple[int, float]]:
-    """(counter, time.time() of its painting) of each picture that a Chromium painted by `way`."""
+@contextlib.contextmanager
+def painting(path: str, url: str, way: str) -> Iterator[Callable[[float], list[tuple[int, float]]]]:
+    """A Chromium that shows the page's picture by `way`.
+
+    Gives a function that watches for some seconds: (counter, time.time() of its painting) of each picture.
+    """
     with chromium(path) as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(url + ("?mjpeg" if way == "mjpeg" else ""))
         wanted = "MJPEG" if way == "mjpeg" else "WebRTC"
-        end = time.monotonic() + 60
-        while page.locator("#connection").text_content() != wanted:
+        end = time.monotonic() + CONNECT_SECONDS
+        while (said := page.locator("#connection").text_content()) != wanted:
             if time.monotonic() > end:
                 raise TimeoutError(f"no picture by {wanted}")
+            if said == "MJPEG":  # a slow machine fell back to it
+                page.select_option("#way", "webrtc")
             page.wait_for_timeout(100)
-        page.wait_for_timeout(2000)
-        offset = _offset(page)
-        page.evaluate(WATCH, way)
-        page.wait_for_timeout(1000 * seconds)
-        return [(int(number), wall / 1000 + offset) for number, wall in page.evaluate("window.seen")]
+        page.wait_for_timeout(1000 * SETTLE_SECONDS)
+
+        def watch(seconds: float) -> list[tuple[int, float]]:
+            offset = _offset(page)
+            page.evaluate(WATCH, way)
+            page.wait_for_timeout(1000 * seconds)
+            return [(int(number), wall / 1000 + offset) for number, wall in page.evaluate("window.seen")]
+
+        yield watch
 
 
 def _offset(page: Any) -> float:

@@ -78,7 +78,8 @@ class TorchEngine:
         with torch.inference_mode():
             self._run = self._captured(network) if graph else lambda: network(self._frames)
         kind = "one CUDA graph" if graph else "eager"
-        self.description = f"pytorch {torch.__version__} {'fp16' if self._on_card else 'fp32'} {kind}"
+        self.precision = "fp16" if self._on_card else "fp32"
+        self.description = f"pytorch {torch.__version__} {self.precision} {kind}"
 
     def submit(self, frames: np.ndarray) -> "Future[Prediction]":
         """Compute, and return what is done already."""

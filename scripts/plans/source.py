@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from rtpolyp.checks import require_choice
-from rtpolyp.cli.bench import NETWORKS
 from rtpolyp.errors import BackendError, EngineError, InputError
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, known_bundles, load_bundle
 from rtpolyp.inference.tensorrt.plan import PlanPrecision
+from rtpolyp.measure.benchmark.networks import PAPER_NETWORKS
 from rtpolyp.spec import EngineSpec
 
 __all__ = ["Network", "Source", "check_network", "find_source"]
@@ -99,9 +99,9 @@ def _find_bundle(network: Network) -> Bundle:
     if network.net is None:
         return load_bundle(network.bundle or DEFAULT_BUNDLE)
     name, known = network.net, known_bundles()
-    if name in known and name not in NETWORKS:
+    if name in known and name not in PAPER_NETWORKS:
         raise InputError(f" {name!r} is a bundle and no network; give it as --bundle", parameter="net")
-    require_choice("net", name, NETWORKS)
+    require_choice("net", name, PAPER_NETWORKS)
     if name not in known:
         raise EngineError(
             f"{name}: no trained bundle of that network; train it (python -m train --net {name}, then python "

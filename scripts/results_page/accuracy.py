@@ -132,9 +132,9 @@ def degraded(bundle: str) -> list[str]:
     return [
         f"### {bundle}{weights(report, bundle)}",
         "",
-        f"On {PARTS[next(iter(report['parts']))]}, Dice at the operating point, against clean frames; at "
-        f"most {worst:.3f} "
-        f"is lost ([all strengths](results/robustness-{bundle}.md)).",
+        f"The table compares Dice at the operating point with that of clean frames, on "
+        f"{PARTS[next(iter(report['parts']))]}. At these strengths at most {worst:.3f} is lost "
+        f"([all strengths](results/robustness-{bundle}.md)).",
         "",
         *table(("degradation", "strength", "Dice"), rows),
         "",
@@ -152,12 +152,10 @@ def travel() -> list[str]:
     (sealed,) = (float(row["dice"]) for row in final if row["left_out"] == "polypgen-olcv")
     mean = sum(value for value, _ in dice) / len(dice)
     return [
-        "Trained without a hospital and scored on it, which is what another endoscope's pictures "
-        "look like to the "
-        "network ([table](results/travel/table.md)). Trainings are much shorter than the shipped "
-        "one. Mean Dice over "
-        f"{len(dice)} hospitals: **{mean:.2f}**; on the hardest, {dice[0][1]}, {dice[0][0]:.2f}; on a "
-        "hospital that no "
-        f"recipe was chosen with, looked at once, {sealed:.2f}.",
+        "Networks were trained without a hospital and scored on it, which shows what to expect of another "
+        "endoscope's pictures ([table](results/travel/table.md)). These trainings are much shorter than the "
+        f"shipped one. Mean Dice over {len(dice)} hospitals is **{mean:.2f}**, and {dice[0][0]:.2f} on the "
+        f"hardest, {dice[0][1]}. On a hospital that no recipe was chosen with, and that was looked at once, "
+        f"it is {sealed:.2f}.",
         "",
     ]

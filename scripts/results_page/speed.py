@@ -31,12 +31,10 @@ def speed(bundle: str) -> list[str]:
          f"{memory['rss_peak_mib']:.0f} MiB at the peak", ""),
     ]  # fmt: skip
     return [
-        f"`{report['command']}`, {_on(report)}; the engine is {engine['engine'].split(':')[0]}"
+        f"`{report['command']}` ran on {_on(report)}; the engine is {engine['engine'].split(':')[0]}"
         f"{weights(report, bundle)}. The plain loop is OpenCV's capture, the same network and size in "
-        "PyTorch, "
-        "`addWeighted` and `VideoWriter`. Machines differ by four times: read the ratios, each "
-        "measured in one run in "
-        "turns.",
+        "PyTorch, `addWeighted` and `VideoWriter`. Machines differ by a factor of four, so compare the "
+        "ratios: both sides of each were measured in turns in one run.",
         "",
         *table(("", "plain PyTorch", "rtpolyp", "ratio"), rows),
         "",
@@ -64,11 +62,11 @@ def peers() -> list[str]:
         lines += [
             f"### {bundle}, {width}×{height}{old}",
             "",
-            f"`{report['command']}`, {_on(report['machine'])}, {report['machine']['measured_at'][:10]}, "
-            f"{report['clip']}; ours end to end: {whole['frames/s']['rtpolyp']} frames/s "
-            f"([report](results/{path.name})).",
+            f"`{report['command']}` ran on {_on(report['machine'])} on "
+            f'{report["machine"]["measured_at"][:10]}, with the clip "{report["clip"]}". End to end, rtpolyp '
+            f"reaches {whole['frames/s']['rtpolyp']} frames/s ([report](results/{path.name})).",
             "",
-            *table(("engine", "one frame", "time of ours", "end to end, ours is faster by"), rows),
+            *table(("engine", "one frame", "against rtpolyp", "end to end, rtpolyp is faster by"), rows),
             "",
         ]
     return lines
@@ -93,19 +91,17 @@ def live() -> list[str]:
     """Faults and ten minutes of RTSP."""
     faults, soak = read("faults.json"), read("soak.json")
     return [
-        f"With {len(faults['rows']) - 1} injected faults – an engine that raises, hangs, answers "
-        "garbage, runs out of "
-        "memory or is killed, a stalled decoder, an unplugged camera, corrupt packets, a full disk, "
-        "signals – the gap "
-        f"between two displayed pictures stayed within **{longest_gap():.1f} ms** at "
-        f"{faults['frame_rate']:.0f} "
-        f"frames/s, two intervals being {faults['limit_ms']:.0f} ms ([each fault](results/faults.md)).",
+        f"{len(faults['rows']) - 1} faults were injected: an engine that raises, hangs, answers garbage, "
+        "runs out of memory or is killed, a stalled decoder, an unplugged camera, corrupt packets, a full "
+        f"disk and signals. The gap between two displayed pictures stayed within "
+        f"**{longest_gap():.1f} ms** at "
+        f"{faults['frame_rate']:.0f} frames/s, where two intervals are {faults['limit_ms']:.0f} ms "
+        "([each fault](results/faults.md)).",
         "",
-        f"{soak['seconds'] / 60:.0f} minutes of 1080p30 over RTSP, server, window and both recordings on "
-        f"{_on(soak['machine'])}: {soak['pictures_per_second']:.1f} pictures/s, "
-        f"{soak['age_p99_ms']:.0f} ms old at p99, "
-        f"{100 * soak['coverage']:.1f} % of them with an unexpired result "
-        "([details](live.md#ten-minutes-of-rtsp)).",
+        f"{soak['seconds'] / 60:.0f} minutes of 1080p30 were played over RTSP, with server, window and both "
+        f"recordings on {_on(soak['machine'])}. {soak['pictures_per_second']:.1f} pictures/s were shown. "
+        f"They were {soak['age_p99_ms']:.0f} ms old at p99, and {100 * soak['coverage']:.1f} % of them had "
+        "an unexpired result ([details](live.md#ten-minutes-of-rtsp)).",
         "",
     ]
 
@@ -121,11 +117,9 @@ def flicker(bundle: str) -> list[str]:
     ]  # fmt: skip
     returns = report["tracked over alone"]["returns"]
     return [
-        f"On {tracked['seconds'] / 60:.0f} minutes of pans over polyp-free stills that nothing was "
-        "chosen by, outlines "
-        f"blink {returns:.2f} times as often as frame by frame, for "
-        f"{report['smoothing delay ms']:.0f} ms of delay"
-        f"{weights(report, bundle)}.",
+        f"On {tracked['seconds'] / 60:.0f} minutes of pans over polyp-free stills, by which nothing was "
+        f"chosen, tracked outlines blink {returns:.2f} times as often as outlines frame by frame, for "
+        f"{report['smoothing delay ms']:.0f} ms of delay{weights(report, bundle)}.",
         "",
         *table(("", "tracked", "frame by frame"), rows),
         "",
@@ -147,7 +141,7 @@ def real_video(bundle: str) -> list[str]:
                 (f"{of}, {words}{weights(report, of)}", seen, str(clip[kind]["false_outlines"]), dice)
             )
     return [
-        "`python scripts/score_clips.py`: counts only, for the annotated clip has 53 frames.",
+        "`python scripts/score_clips.py` gives counts alone, since the annotated clip has 53 frames.",
         "",
         *table(("", "annotated boxes met", "false outlines", "Dice on CVC-612's test sequences"), rows),
         "",

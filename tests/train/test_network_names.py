@@ -1,6 +1,6 @@
-from rtpolyp.cli.bench import NETWORKS as BENCHED
+from rtpolyp.measure.benchmark.networks import PAPER_NETWORKS
 from train.networks import NETWORKS
 
 
 def test_the_benchmark_knows_the_papers_networks_by_their_names() -> None:
-    assert set(BENCHED) <= set(NETWORKS)
+    assert set(PAPER_NETWORKS) <= set(NETWORKS)

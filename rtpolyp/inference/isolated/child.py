@@ -39,6 +39,7 @@ class Opened(NamedTuple):
     """Said once, when the engine is open."""
 
     backend: str
+    precision: str
     spec: EngineSpec
     description: str
     capacity: int
@@ -46,7 +47,7 @@ class Opened(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of the ring."""
+        """Of the ring: requests, frames of each, height and width."""
         return self.capacity, self.batch, self.spec.height, self.spec.width
 
 
@@ -90,7 +91,14 @@ def serve(connection: Connection, recipe: Recipe, log_level: int) -> None:
     logging.getLogger().addHandler(_LogToProgram(outbox))  # type: ignore[arg-type] # it only puts
     try:
         engine = _open(recipe)
-        opened = Opened(engine.backend, engine.spec, engine.description, engine.capacity, engine.batch)
+        opened = Opened(
+            engine.backend,
+            engine.precision,
+            engine.spec,
+            engine.description,
+            engine.capacity,
+            engine.batch,
+        )
         outbox.put(opened)
         ring = FrameRing.attach(connection.recv(), opened.shape)
         while True:

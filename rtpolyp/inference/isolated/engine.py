@@ -159,7 +159,7 @@ class IsolatedEngine(LocalEngine):
     def _adopt(self, process: EngineProcess, first: "Future[None]") -> None:
         """Let `submit` use a process that is ready."""
         opened, inputs = process.opened, list(process.ring.frames)
-        self.backend = opened.backend
+        self.backend, self.precision = opened.backend, opened.precision
         description = f"{opened.description}, in a process of its own"
         if not first.done():
             super().__init__(opened.spec, description, inputs)  # on this thread: the constructor waits for it

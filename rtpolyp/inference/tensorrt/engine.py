@@ -47,6 +47,7 @@ class TensorRtEngine(StreamEngine):
                 f"{plan.path}: takes at most {most} frames at once, asked for {batch}; "
                 f"build it with batch 1:{batch}:{batch}"
             )
+        self.precision = plan.spec.precision
         opened = partial(open_network, plan, card, cache or cache_folder())
         super().__init__(plan.spec.engine, opened, batch=batch, slots=slots)
 

@@ -31,7 +31,8 @@ class MeteredEngine:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.backend, self.spec, self.description = engine.backend, engine.spec, engine.description
+        self.backend, self.precision = engine.backend, engine.precision
+        self.spec, self.description = engine.spec, engine.description
         self.capacity, self.batch = engine.capacity, engine.batch
         self.requests: list[RequestTimes] = []
 

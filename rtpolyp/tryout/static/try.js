@@ -73,6 +73,7 @@ async function look(file) {
   } catch (error) {
     status.textContent = error.message;
     status.setAttribute("role", "alert");
+    section.classList.add("refused");
   }
   progress.remove();
 }

@@ -10,7 +10,8 @@ EMBEDDED = "embedded:"  # no address: the video lies inside another file that is
 # (hls, concat, sdp), numbered images, subtitles with an index, and libav's own generators and devices.
 CONTAINERS: tuple[str, ...] = (
     *("asf", "avi", "dv", "flv", "live_flv", "matroska", "mov", "mp4", "mpeg", "mpegts", "mxf", "nut", "ogg"),
-    *("h264", "hevc", "ivf", "m4v", "mjpeg", "mpegvideo", "mpjpeg", "obu", "vc1", "webm", "yuv4mpegpipe"),
+    *("h264", "hevc", "ivf", "jpeg_pipe", "m4v", "mjpeg", "mpegvideo", "mpjpeg", "obu", "vc1", "webm"),
+    "yuv4mpegpipe",
 )
 
 PROTOCOLS = {

@@ -137,7 +137,7 @@ def test_eval_of_a_video_fails(clip: Path, capsys: pytest.CaptureFixture[str]) -
         (("--truth", "absent.json"), "absent.json: no such file"),
         (("--json", "disc.mp4"), "disc.mp4: is one of the frames to score"),
         (("--json", "absent/report.json"), "is a folder or lies in none that exists"),
-        (("--alert-delay", "-1"), "alert delay -1.0 ms"),
+        (("--alert-delay", "-1"), "--alert-delay -1 is outside [0, inf)"),
     ],
 )
 def test_eval_of_a_video_fails_before_any_work(

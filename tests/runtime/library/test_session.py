@@ -45,7 +45,7 @@ def test_an_alert_comes_after_its_delay_and_once(model):
     alerts = [session(textured_disc(index, SIZE), pts_seconds=index / 25).alert for index in range(10)]
     assert [alert.started for alert in alerts] == [False] * 5 + [True] + [False] * 4
     assert [alert.active for alert in alerts] == [False] * 5 + [True] * 5
-    with pytest.raises(InputError, match="alert delay"):
+    with pytest.raises(InputError, match="alert_delay_ms -1 is outside"):
         model.session(alert_delay_ms=-1)
 
 

@@ -69,7 +69,7 @@ def test_arrays_come_at_their_rate_and_one_at_a_time(model):
         assert taken == list(range(index + 1))
         assert result.pts_seconds == index / 50
         assert result.polyps[0].track == 1
-    with pytest.raises(InputError, match="frame_rate 0: give frames a second"):
+    with pytest.raises(InputError, match=r"frame_rate 0 is outside \(0, inf\): give frames a second"):
         model.stream([], frame_rate=0)
 
 

@@ -10,8 +10,10 @@ import pytest
 
 from rtpolyp.cli import run_command_line
 from rtpolyp.errors import InputError, OutputError
+from rtpolyp.report import thumbnails
 from rtpolyp.report.thumbnails import MOST
 from rtpolyp.report.writer import write_report
+from rtpolyp.video.video_file import VideoFile
 from tests.runtime.clips import Clip, make_clip
 from tests.runtime.red_disc import disc, disc_clip
 from tests.runtime.report.examinations import frame, polyp, write_lines
@@ -32,6 +34,13 @@ def report(tmp_path: Path, lines, video=None, header=None, **options) -> Path:
     return tmp_path / "report.html"
 
 
+def moving(index: int, size: tuple[int, int]) -> np.ndarray:
+    """No picture like another."""
+    bgr = disc(index % 40, size)
+    bgr[:, (7 * index) % size[0] :][:, :12] = (90, index, 60)
+    return bgr
+
+
 def cyan(bgr: np.ndarray) -> int:
     """Pixels of the overlay's pen."""
     blue, green, red = (bgr[..., channel].astype(int) for channel in range(3))
@@ -44,6 +53,29 @@ def test_a_sighting_has_a_thumbnail_with_its_outline(tmp_path):
     (picture,) = pictures(report(tmp_path, lines, clip))
     assert picture.shape == (128, 160, 3)
     assert cyan(picture) > 40
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "open.mkv"])
+def test_thumbnails_by_seeking_are_those_of_the_whole_video(tmp_path, monkeypatch, name):
+    """Sightings early, late, next to each other, and around a keyframe, of moving pictures."""
+    options = {"g": "25", "bf": "2", "x264-params": f"open-gop={int(name == 'open.mkv')}"}
+    clip = make_clip(tmp_path / name, Clip(frames=250, size=(160, 128), options=options), moving)
+    best = (3, 99, 100, 101, 230)  # frame of each sighting; it is there for three frames before and after
+    lines = []
+    for i in range(250):
+        near = [at for at in best if abs(i - at) <= 3]
+        lines.append(frame(i, [polyp(at, confidence=0.9 if i == at else 0.6) for at in near]))
+    decoded = []
+    yielded = VideoFile.__iter__
+    monkeypatch.setattr(
+        VideoFile, "__iter__", lambda self: (decoded.append(1) or one for one in yielded(self))
+    )
+    by_seeking = report(tmp_path, lines, clip).read_text()
+    sought = len(decoded)
+    monkeypatch.setattr(thumbnails, "keyframes_of", lambda path: ())
+    assert report(tmp_path, lines, clip).read_text() == by_seeking
+    assert by_seeking.count("data:image/jpeg") == 5
+    assert sought < 60 < 231 <= len(decoded) - sought
 
 
 def test_nothing_is_fetched_from_anywhere_and_no_script_may_run(tmp_path):
@@ -121,3 +153,10 @@ def test_the_command_writes_a_page_and_ends_in_one_line_without_results(tmp_path
     assert (tmp_path / "r.html").stat().st_size > 1000
     assert run_command_line(["report", str(tmp_path / "no.jsonl")]) == 2
     assert "no.jsonl: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [500, 1250])
+def test_a_polyp_in_every_frame_leaves_no_hole_in_the_curves(tmp_path, count):
+    text = report(tmp_path, [frame(i, [polyp(1)], rate=25) for i in range(count)]).read_text()
+    confidence, _ = re.findall(r'class="curve" points="([^"]+)"', text)
+    assert len(confidence.split()) == 4  # up, along and down again

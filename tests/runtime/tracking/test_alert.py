@@ -79,7 +79,6 @@ def test_bad_frames_support_nothing():
     policy = AlertPolicy()
     alerts = watch(policy, [(1,)] * 14, bad={4: "blurred", 5: "frozen", 6: "outside"})
     assert [alert.active for alert in alerts] == [False] * 12 + [True] * 2
-    assert policy.counters.suppressed_frames == 3
 
 
 def test_an_alert_ends_in_lasting_bad_frames_and_comes_back_without_a_second_start():
@@ -99,7 +98,6 @@ def test_counters():
         activations=1,
         suppressed_short=1,
         suppressed_quality=1,
-        suppressed_frames=8,
         delay_seconds=pytest.approx(0.2),
         longest_delay_seconds=pytest.approx(0.2),
     )
@@ -130,5 +128,5 @@ def test_a_timestamp_that_does_not_advance_starts_anew(pts_seconds: float):
 
 @pytest.mark.parametrize("values", [(-1, 500), (200, -1), (float("nan"), 500)])
 def test_a_negative_time_fails(values: tuple[float, float]):
-    with pytest.raises(InputError, match="give 0 or more milliseconds"):
+    with pytest.raises(InputError, match=r"_ms (-1|nan) is outside"):
         AlertPolicy(*values)

@@ -39,7 +39,12 @@ def test_nothing_stays_open_where_one_output_cannot_be(clip, tmp_path, monkeypat
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [({"json": 3}, "json 3: give the path"), ({"video": ""}, "video ''"), ({"audio": "yes"}, "audio 'yes'")],
+    [
+        ({"json": 3}, "json 3: give the path"),
+        ({"video": ""}, "video ''"),
+        ({"masks": "a\0b"}, "masks .*: give the path"),
+        ({"audio": "yes"}, "audio 'yes'"),
+    ],
 )
 def test_an_output_that_is_no_path_is_refused(fields, message):
     with pytest.raises(InputError, match=message):
