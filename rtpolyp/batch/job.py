@@ -1,4 +1,4 @@
-"""Job, Video, Plan and Step: what the workers of a batch are told."""
+"""Job, Video, Division and Step: what the workers of a batch are told."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from rtpolyp.spec import EngineSpec
 from rtpolyp.tracking.tracker import MEMORY_MS
 from rtpolyp.video.input_options import InputOptions
 
-__all__ = ["Chunk", "Job", "Plan", "Step", "Video", "recipe_like"]
+__all__ = ["Chunk", "Division", "Job", "Step", "Video", "recipe_like"]
 
 CHUNK_SECONDS = 60.0
 WARM_UP_SECONDS = 2.0  # before a chunk, analysed and thrown away: twice what tracking remembers
@@ -82,8 +82,8 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How one video is worked on."""
+class Division:
+    """How one video is divided among workers."""
 
     video: Video
     chunks: tuple[Chunk, ...]  # one without cuts where the file cannot be cut
@@ -98,10 +98,10 @@ class Plan:
 class Step:
     """One piece of work for one worker."""
 
-    kind: Literal["plan", "chunk", "finish"]
+    kind: Literal["divide", "chunk", "finish"]
     video: Video
-    plan: Plan | None = None  # of the other two kinds
-    chunk: int = 0  # its number in the plan
+    division: Division | None = None  # of the other two kinds
+    chunk: int = 0  # its number in the division
 
 
 def recipe_like(recipe: EngineRecipe, known: Mapping[str, str]) -> EngineRecipe:

@@ -40,7 +40,7 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """EngineSpec.digest."""
+        """The spec's digest, by which two states of a bundle are told apart."""
         return self.spec.digest
 
 
