@@ -4,9 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from rtpolyp.checks import require_number
+from rtpolyp.errors import InputError
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.inference.backend import AUTO
 from rtpolyp.inference.backends import BACKENDS
@@ -53,12 +55,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Video:
-    """One video of the sources."""
+    """One video of the sources; raises InputError for a name that leads out of where outputs go."""
 
     name: str  # its path within its source, unique in a batch; outputs are called after it
     address: str  # a path, or a URI
     size_bytes: int
     modified: str  # of the file, as its file system says
+
+    def __post_init__(self) -> None:
+        if ".." in PurePosixPath(self.name.replace("\\", "/")).parts:  # an object store takes any name
+            raise InputError(f"{self.name}: a name that leads out of its folder; rename the video")
 
     def fingerprint(self, chunk_seconds: float) -> str:
         """Sixteen letters that change with the file and with how it is cut."""
