@@ -41,7 +41,7 @@ class StageTimer:
             self.add(stage, time.perf_counter() - start)
 
     def histogram(self, stage: str) -> list[list[float]]:
-        """Of the newest durations, [upper edge in ms, count] for each millisecond that has any."""
+        """The newest durations as [upper edge in ms, count], for each millisecond that has any."""
         with self._lock:
             counts = Counter(int(1000 * seconds) + 1 for seconds in self._samples.get(stage, ()))
         return [[upper, count] for upper, count in sorted(counts.items())]

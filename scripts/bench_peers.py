@@ -212,7 +212,7 @@ def measure_loops(
 
 
 def _last_frame(clip: Path, size: tuple[int, int]) -> np.ndarray:
-    """At the network's size; the phantom's shows a polyp."""
+    """The last frame at the network's size; the phantom's shows a polyp."""
     with open_source(clip) as source:
         (frame,) = deque(source, maxlen=1)
     return cv2.resize(frame.to_bgr(), size)

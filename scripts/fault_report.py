@@ -71,7 +71,7 @@ class Eye:
 
 
 def played_seconds(path: Path) -> float:
-    """From the first to the last frame that plays."""
+    """The time from the first to the last frame that plays."""
     pts: list[float] = []
     with contextlib.suppress(InputError), open_source(path) as source:
         pts.extend(frame.pts_seconds for frame in source)

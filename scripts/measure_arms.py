@@ -159,7 +159,7 @@ def _plan(bundle: Bundle) -> dict[str, Any]:
 
 
 def _summary(rates: dict[str, list[float]], plan: dict[str, Any]) -> dict[str, Any]:
-    """Of one arm: what the report shows, and all that was measured."""
+    """The summary of one arm: what the report shows, and all that was measured."""
     medians = {precision: statistics.median(values) for precision, values in rates.items()}
     best = max(medians, key=medians.__getitem__)
     every = {precision: [round(one, 1) for one in values] for precision, values in rates.items()}

@@ -85,7 +85,7 @@ def inset(frame: Picture) -> Picture:
 
 
 def grey(frame: Picture) -> Picture:
-    """Without colour."""
+    """The picture without colour."""
     return np.asarray(cv2.cvtColor(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR))
 
 

@@ -96,14 +96,14 @@ def write_video(path: Path, count: int) -> None:
 
 
 def run_pictures(folder: Path) -> FileSummary:
-    """By the network."""
+    """Run the network on a folder of pictures."""
     recipe = EngineRecipe("pranet-if-fast", "openvino", "int8", optimise_for="throughput")
     results = Outputs(masks=folder.with_name(f"{folder.name} masks"), json=folder.with_suffix(".jsonl"))
     return run_file(folder, results, model=recipe, crop="off")
 
 
 def run_video(path: Path) -> FileSummary:
-    """By redness."""
+    """Run over a video, with redness in place of a network."""
     with Redness() as engine:
         return run_file(path, Outputs(json=path.with_suffix(".jsonl")), model=engine, crop="off")
 

@@ -69,7 +69,7 @@ class Times:
 
     @classmethod
     def of(cls, seconds: list[float]) -> "Times":
-        """From single measurements."""
+        """Summarise single measurements."""
         p50, p99 = (round(1000 * percentile(seconds, rank), 2) for rank in (50, 99))
         return cls(p50, p99, len(seconds))
 

@@ -123,7 +123,7 @@ def keep_busy(engine: Engine, frames: Iterable[np.ndarray]) -> list[np.ndarray]:
 
 
 def measure_engine(bundle: str, plain: PlainNetwork, rounds: int) -> dict[str, Any]:
-    """Question 1."""
+    """Answer question 1: the engine against PyTorch."""
     frame = np.random.default_rng(0).integers(0, 256, (plain.size[1], plain.size[0], 3), np.uint8)
     with (
         open_engine(bundle, optimise_for="latency") as quick,
@@ -149,7 +149,7 @@ def measure_engine(bundle: str, plain: PlainNetwork, rounds: int) -> dict[str, A
 
 
 def measure_run(bundle: str, plain: PlainNetwork, clip: Path, folder: Path, rounds: int) -> dict[str, Any]:
-    """Questions 2 and 3."""
+    """Answer questions 2 and 3: the run against a plain loop, and against its stages."""
     ours, theirs, ratios, cpu, alone = [], [], [], [], []
     ours_path, theirs_path = folder / "ours.mp4", folder / "plain.mp4"
     frames = 0

@@ -8,7 +8,8 @@ and the threads of its processes, its open files, and the lines on stderr and in
 `start` is half a minute after the turn, when the AI has long given up. They run side by side in groups, each
 session in half a GiB; `huge` is allowed one and a half more.
 Then each sender is opened once more, evil from the first byte, which must end by itself in one line. Writes
-JSON and, beside it, a table in Markdown. Exit code 1 where a promise was not kept.
+JSON and, beside it, tables in Markdown; what an earlier call measured of other protocols stays. Exit code 1
+where a promise was not kept.
 """
 
 import contextlib
@@ -197,6 +198,25 @@ def tables(rows: list[dict[str, Any]], first: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def others(output: Path, protocols: set[str]) -> list[dict[str, Any]]:
+    """The parts of an earlier report that are not measured anew."""
+    parts = json.loads(output.read_text()) if output.is_file() else []
+    return [part for part in parts if not protocols & {row["protocol"] for row in part["turned"]}]
+
+
+def page(part: dict[str, Any]) -> str:
+    """What one call measured, for people."""
+    names = " ".join(dict.fromkeys(row["protocol"] for row in part["turned"]))
+    machine = part["machine"]
+    broken = "".join(f"- {line}\n" for line in part["broken"]) or "- none\n"
+    return (
+        f"\n## {names}\n\n`python scripts/soak_hostile.py --only {names}`: {part['minutes']:g} minutes each, "
+        f"{part['at_once']} at once, on {machine['processor']} with {machine['cores']} cores, "
+        f"revision {machine['revision']}. Figures are start · middle · end · most.\n\n"
+        f"{tables(part['turned'], part['first_byte'])}\nPromises that were not kept:\n\n{broken}"
+    )
+
+
 @app.default
 def main(
     *,
@@ -234,13 +254,13 @@ def main(
         if (found := broken_promises(row))
     ]
     machine = dataclasses.asdict(this_machine())
-    report = {"minutes": minutes, "machine": machine, "broken": broken}
-    output.write_text(json.dumps({**report, "turned": rows, "first_byte": first}, indent=1) + "\n")
-    heading = (
-        f"# Hostile senders\n\n`python scripts/soak_hostile.py`: {minutes:g} minutes each, "
-        f"{at_once} at once. Figures are start · middle · end · most.\n\n"
-    )
-    output.with_suffix(".md").write_text(heading + tables(rows, first))
+    part = {"minutes": minutes, "at_once": at_once, "machine": machine, "broken": broken}
+    parts = [
+        *others(output, {row["protocol"] for row in rows}),
+        {**part, "turned": rows, "first_byte": first},
+    ]
+    output.write_text(json.dumps(parts, indent=1) + "\n")
+    output.with_suffix(".md").write_text("# Hostile senders\n" + "".join(map(page, parts)))
     print(*broken, sep="\n")
     return int(bool(broken))
 

@@ -48,7 +48,7 @@ class TritonServer:
     log: Path
 
     def url(self, model: str, scheme: str = "grpc") -> str:
-        """Of a model, as --engine takes it."""
+        """The address of a model, as --engine takes it."""
         return f"{scheme}://127.0.0.1:{self.grpc_port if scheme == 'grpc' else self.http_port}/{model}"
 
     def kill(self) -> None:

@@ -54,6 +54,7 @@ def page() -> str:
         "",
         PICTURE,
         "",
+        *speed.before_and_after(),
         "## The same network in other engines",
         "",
         *speed.peers(),

@@ -107,7 +107,7 @@ def score(checkpoint: Checkpoint, frames: Frames) -> Validation:
 
 
 def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Of parameters and statistics; a count of batches is the first's."""
+    """The mean of parameters and statistics; a count of batches is the first's."""
     return torch.stack(list(tensors)).mean(0) if tensors[0].is_floating_point() else tensors[0]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from rtpolyp.batch.extra import needed
 from rtpolyp.batch.job import Job, Step
-from rtpolyp.batch.worker import Analysed, Broken, Finished, Planned, Worker
+from rtpolyp.batch.worker import Analysed, Broken, Divided, Finished, Worker
 from rtpolyp.errors import EngineError, InputError, RtpolypError
 
 __all__ = ["Outcome", "Pool", "connected"]
@@ -61,7 +61,7 @@ class Outcome:
     """A step that ended: with its result, or lost with its worker, and why."""
 
     step: Step
-    result: Planned | Analysed | Finished | Broken | None
+    result: Divided | Analysed | Finished | Broken | None
     why: str = ""
 
 

@@ -1,12 +1,14 @@
-"""Job, Video, Plan and Step: what the workers of a batch are told."""
+"""Job, Video, Division and Step: what the workers of a batch are told."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from rtpolyp.checks import require_number
+from rtpolyp.errors import InputError
 from rtpolyp.imaging.picture import Crop
 from rtpolyp.inference.backend import AUTO
 from rtpolyp.inference.backends import BACKENDS
@@ -17,7 +19,7 @@ from rtpolyp.spec import EngineSpec
 from rtpolyp.tracking.tracker import MEMORY_MS
 from rtpolyp.video.input_options import InputOptions
 
-__all__ = ["Chunk", "Job", "Plan", "Step", "Video", "recipe_like"]
+__all__ = ["Chunk", "Division", "Job", "Step", "Video", "recipe_like"]
 
 CHUNK_SECONDS = 60.0
 WARM_UP_SECONDS = 2.0  # before a chunk, analysed and thrown away: twice what tracking remembers
@@ -53,12 +55,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Video:
-    """One video of the sources."""
+    """One video of the sources; raises InputError for a name that leads out of where outputs go."""
 
     name: str  # its path within its source, unique in a batch; outputs are called after it
     address: str  # a path, or a URI
     size_bytes: int
     modified: str  # of the file, as its file system says
+
+    def __post_init__(self) -> None:
+        if ".." in PurePosixPath(self.name.replace("\\", "/")).parts:  # an object store takes any name
+            raise InputError(f"{self.name}: a name that leads out of its folder; rename the video")
 
     def fingerprint(self, chunk_seconds: float) -> str:
         """Sixteen letters that change with the file and with how it is cut."""
@@ -76,8 +82,8 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How one video is worked on."""
+class Division:
+    """How one video is divided among workers."""
 
     video: Video
     chunks: tuple[Chunk, ...]  # one without cuts where the file cannot be cut
@@ -92,10 +98,10 @@ class Plan:
 class Step:
     """One piece of work for one worker."""
 
-    kind: Literal["plan", "chunk", "finish"]
+    kind: Literal["divide", "chunk", "finish"]
     video: Video
-    plan: Plan | None = None  # of the other two kinds
-    chunk: int = 0  # its number in the plan
+    division: Division | None = None  # of the other two kinds
+    chunk: int = 0  # its number in the division
 
 
 def recipe_like(recipe: EngineRecipe, known: Mapping[str, str]) -> EngineRecipe:

@@ -4,9 +4,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rtpolyp.batch.job import Plan, Step, Video
+from rtpolyp.batch.job import Division, Step, Video
 from rtpolyp.batch.summary import VideoSummary
-from rtpolyp.batch.worker import Analysed, Broken, Finished, Planned
+from rtpolyp.batch.worker import Analysed, Broken, Divided, Finished
 
 __all__ = ["Progress", "Schedule"]
 
@@ -27,7 +27,7 @@ class Progress:
 
 @dataclass
 class _Video:
-    plan: Plan | None = None
+    division: Division | None = None
     chunks: deque[int] = field(default_factory=deque)  # that nobody works on yet
     running: int = 0  # chunks
     holders: set[int] = field(default_factory=set)  # workers that have worked on it, and so hold its file
@@ -66,26 +66,26 @@ class Schedule:
         if not held and self._new:
             video = self._new.popleft()
             self._open[video.name] = _Video(holders={worker})
-            return Step("plan", video)
+            return Step("divide", video)
         for one in held or with_chunks:
-            assert one.plan is not None
+            assert one.division is not None
             one.holders.add(worker)
             one.running += 1
-            return Step("chunk", one.plan.video, one.plan, one.chunks.popleft())
+            return Step("chunk", one.division.video, one.division, one.chunks.popleft())
         return None
 
-    def done(self, step: Step, result: Planned | Analysed | Finished | Broken) -> None:
+    def done(self, step: Step, result: Divided | Analysed | Finished | Broken) -> None:
         """Take in what a step came to."""
         name, finished = step.video.name, None
         if name in self.unread:
             return  # a chunk of a video that was given up
-        if isinstance(result, Planned):
-            self._open[name].plan = result.plan
+        if isinstance(result, Divided):
+            self._open[name].division = result.division
             self._open[name].chunks.extend(result.waiting)
         elif isinstance(result, Analysed):
             self._open[name].running -= 1
             self._frames += result.frames
-            self._bytes_done += _chunk_bytes(step.video, self._open[name].plan)
+            self._bytes_done += _chunk_bytes(step.video, self._open[name].division)
         elif isinstance(result, Finished):
             self.summaries[name] = result.summary
             self._open.pop(name)
@@ -93,8 +93,8 @@ class Schedule:
         else:
             self._give_up(name, result.problem)
         one = self._open.get(name)
-        if one is not None and one.plan is not None and not one.chunks and not one.running:
-            self._endings.append(Step("finish", one.plan.video, one.plan))
+        if one is not None and one.division is not None and not one.chunks and not one.running:
+            self._endings.append(Step("finish", one.division.video, one.division))
         self._tell(finished)
 
     def lost(self, step: Step, why: str) -> None:
@@ -117,12 +117,12 @@ class Schedule:
     def _tell(self, finished: str | None) -> None:
         left = float(sum(video.size_bytes for video in self._new))
         for one in self._open.values():
-            if one.plan is not None:
-                left += _chunk_bytes(one.plan.video, one.plan) * (len(one.chunks) + one.running)
+            if one.division is not None:
+                left += _chunk_bytes(one.division.video, one.division) * (len(one.chunks) + one.running)
         done = len(self.summaries) + len(self.unread)
         self._on_progress(Progress(done, self._count, self._frames, self._bytes_done, left, finished))
 
 
-def _chunk_bytes(video: Video, plan: Plan | None) -> float:
+def _chunk_bytes(video: Video, division: Division | None) -> float:
     """About how much of the file a chunk is."""
-    return video.size_bytes / len(plan.chunks) if plan is not None else 0.0
+    return video.size_bytes / len(division.chunks) if division is not None else 0.0

@@ -34,7 +34,7 @@ class VideoSummary:
 
     @property
     def minutes(self) -> float:
-        """Of video."""
+        """The length of the video in minutes."""
         return self.seconds / 60
 
 

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 
-from rtpolyp.batch.job import WARM_UP_SECONDS, Chunk, Job, Plan, Step, Video, recipe_like
+from rtpolyp.batch.job import WARM_UP_SECONDS, Chunk, Division, Job, Step, Video, recipe_like
 from rtpolyp.batch.joining import join
 from rtpolyp.batch.products import Products
 from rtpolyp.batch.storage import Storage, fetch
@@ -28,16 +28,16 @@ from rtpolyp.video.json_sink import describe_polyp
 from rtpolyp.video.planes import plane_view
 from rtpolyp.video.video_file import VideoFile
 
-__all__ = ["SCRATCH", "Analysed", "Broken", "Finished", "Planned", "Worker", "new_scratch"]
+__all__ = ["SCRATCH", "Analysed", "Broken", "Divided", "Finished", "Worker", "new_scratch"]
 
 SCRATCH = "rtpolyp-batch-"  # of temporary folders, before the number of the process
 
 
 @dataclass(frozen=True)
-class Planned:
+class Divided:
     """A video whose chunks are known."""
 
-    plan: Plan
+    division: Division
     waiting: tuple[int, ...]  # the chunks that no earlier run has written
 
 
@@ -63,7 +63,7 @@ class Broken:
 
 
 class Worker:
-    """Opens the job's engine, and plans, analyses and finishes videos; each step may be done again.
+    """Opens the job's engine, and divides, analyses and finishes videos; each step may be done again.
 
     Everything that a step leaves is a file of the job's folder that appears whole: a step that is cut off, or
     done twice by two workers, changes nothing.
@@ -92,18 +92,18 @@ class Worker:
             "threshold": f"{self._job.settings(engine.spec).threshold:g}",
         }
 
-    def do(self, step: Step) -> Planned | Analysed | Finished | Broken:
+    def do(self, step: Step) -> Divided | Analysed | Finished | Broken:
         """One step. Raises OutputError and EngineError; a video that cannot be read is Broken."""
         try:
-            done = self._products.summary(step.video) if step.plan is None else None
+            done = self._products.summary(step.video) if step.division is None else None
             if done is not None and not self._products.missing(step.video):
                 return Finished(done)  # without a copy of the video
             with fetch(step.video, self._scratch) as path:
-                if step.plan is None:
-                    return self._plan(step.video, path, has_tables=done is not None)
+                if step.division is None:
+                    return self._divide(step.video, path, has_tables=done is not None)
                 if step.kind == "chunk":
-                    return Analysed(self._analyse(step.plan, step.chunk, path))
-                return Finished(self._finish(step.plan, path))
+                    return Analysed(self._analyse(step.division, step.chunk, path))
+                return Finished(self._finish(step.division, path))
         except InputError as exc:
             return Broken(" ".join(str(exc).split()))
 
@@ -113,7 +113,7 @@ class Worker:
             self._engine.close()
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _plan(self, video: Video, path: Path, *, has_tables: bool) -> Planned:
+    def _divide(self, video: Video, path: Path, *, has_tables: bool) -> Divided:
         options = self._job.options
         with VideoFile(path, options) as source:
             assert self._engine is not None
@@ -123,22 +123,24 @@ class Worker:
             header |= {"time_base": str(source.format.time_base), "frame_rate": str(source.frame_rate or 25)}
             chunks = _chunks(keyframes_of(path, options), source.format.time_base, self._job.chunk_seconds)
             frames = source.frame_count or 0
-            plan = Plan(video, chunks, source.zero, source.format.time_base, crop, header, frames)
+            division = Division(video, chunks, source.zero, source.format.time_base, crop, header, frames)
         if has_tables:
-            return Planned(plan, ())
+            return Divided(division, ())
         there = self._storage.names(_folder(video))
-        waiting = tuple(index for index in range(len(chunks)) if self._name(plan, index) not in there)
-        return Planned(plan, waiting)
+        waiting = tuple(index for index in range(len(chunks)) if self._name(division, index) not in there)
+        return Divided(division, waiting)
 
-    def _analyse(self, plan: Plan, index: int, path: Path) -> int:
+    def _analyse(self, division: Division, index: int, path: Path) -> int:
         assert self._engine is not None
-        chunk, problem, frames = plan.chunks[index], None, list[FoundFrame]()
-        part = None if len(plan.chunks) == 1 else FilePart(plan.zero, chunk.warm_up, chunk.end)
+        chunk, problem, frames = division.chunks[index], None, list[FoundFrame]()
+        part = None if len(division.chunks) == 1 else FilePart(division.zero, chunk.warm_up, chunk.end)
         try:
             with VideoFile(path, self._job.options, part=part) as source:
-                if source.size != plan.header["size"]:
+                if source.size != division.header["size"]:
                     raise InputError(f"{path}: its picture changes its size; cut the file there")
-                results = segment(source, self._engine, self._job.settings(self._engine.spec), crop=plan.crop)
+                results = segment(
+                    source, self._engine, self._job.settings(self._engine.spec), crop=division.crop
+                )
                 judge = FrameQuality()
                 for frame, found in results:
                     y, u, v = (plane_view(frame.native, plane) for plane in range(3))
@@ -148,15 +150,16 @@ class Worker:
         except InputError as exc:  # the file breaks off: what is before is good
             problem = " ".join(str(exc).split())
         self._storage.write(
-            f"{_folder(plan.video)}/{self._name(plan, index)}", write_chunk(frames, {"problem": problem})
+            f"{_folder(division.video)}/{self._name(division, index)}",
+            write_chunk(frames, {"problem": problem}),
         )
         return sum(frame.pts >= chunk.start for frame in frames)
 
-    def _finish(self, plan: Plan, path: Path) -> VideoSummary:
-        if self._products.summary(plan.video) is None:
+    def _finish(self, division: Division, path: Path) -> VideoSummary:
+        if self._products.summary(division.video) is None:
             chunks, problem = [], None
-            for index, chunk in enumerate(plan.chunks):
-                name = f"{_folder(plan.video)}/{self._name(plan, index)}"
+            for index, chunk in enumerate(division.chunks):
+                name = f"{_folder(division.video)}/{self._name(division, index)}"
                 frames, about = read_chunk(self._storage.read(name), name)
                 chunks.append((chunk.start, frames))
                 if problem := about["problem"]:
@@ -164,20 +167,21 @@ class Worker:
             joined = join(chunks)
             if problem is not None and not joined:
                 raise InputError(problem)
-            seconds = [float(frame.pts * plan.time_base) for frame in joined]
+            seconds = [float(frame.pts * division.time_base) for frame in joined]
             self._products.write_tables(
-                plan.video, tables_of(plan.video.name, joined, seconds, {**plan.header, "problem": problem})
+                division.video,
+                tables_of(division.video.name, joined, seconds, {**division.header, "problem": problem}),
             )
-        for kind in self._products.missing(plan.video):
-            self._products.write(kind, plan.video, path)
-        self._storage.remove(_folder(plan.video))
-        summary = self._products.summary(plan.video)
+        for kind in self._products.missing(division.video):
+            self._products.write(kind, division.video, path)
+        self._storage.remove(_folder(division.video))
+        summary = self._products.summary(division.video)
         assert summary is not None
         return summary
 
-    def _name(self, plan: Plan, index: int) -> str:
+    def _name(self, division: Division, index: int) -> str:
         """A chunk's file: another one when the video has changed, or is cut otherwise."""
-        return f"{plan.header['fingerprint']}-{index:05d}.parquet"
+        return f"{division.header['fingerprint']}-{index:05d}.parquet"
 
 
 def new_scratch() -> Path:

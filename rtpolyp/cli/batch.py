@@ -34,7 +34,7 @@ class BatchOutputFlags:
     coco
         Write COCO files, too.
     pages
-        Write a web page a video, with thumbnails.
+        Write a web page for each video, with thumbnails.
     keep_going
         Exit with 0 although some videos could not be read; they are listed in any case.
     """
@@ -56,7 +56,7 @@ class RayFlags:
     ray_address
         A running Ray: auto, HOST:PORT or ray://HOST:PORT; one is started on this machine by default.
     workers
-        At most so many; by default one for each --threads processors, of which a worker has 1.
+        The most workers; by default one for each --threads processors, and a worker has 1 by default.
     gpus
         Share of a card that each worker takes, e.g. 0.25.
     """

@@ -42,9 +42,9 @@ class NetworkFlags:
     Parameters
     ----------
     net
-        A network of the paper instead, by every bundle of it; may be given several times.
+        A network of the paper in place of --engine, with every bundle of it; may be given several times.
     every
-        All networks that have a bundle, and which have none.
+        All networks that have a bundle; those that have none are listed.
     """
 
     net: Annotated[tuple[str, ...], Parameter(negative="", show_default=False)] = ()

@@ -66,11 +66,12 @@ class VideoFlags:
         What is known of a video: a folder of masks named by the frame's index, or a JSON file of boxes. Once
         for each video, in their order.
     sequences
-        JSON that says which sequence each frame belongs to: nothing is smoothed or counted across two.
+        JSON that says which sequence each frame belongs to; nothing is smoothed or counted across two of
+        them.
     polyp_free
         The videos have no polyp.
     alert_delay
-        Milliseconds of support after which an outline alerts.
+        Milliseconds that a polyp must be outlined without a break before it alerts.
     """
 
     truth: Annotated[list[Path] | None, Switch] = None
@@ -94,8 +95,8 @@ def evaluate(
     Parameters
     ----------
     data
-        A folder with images/ and masks/; a mask has the image's name and size, and is empty without polyp.
-        Or a video, of which flicker, delays and false activations are scored.
+        A folder with images/ and masks/; a mask has the image's name and size, and is black where no polyp
+        is. Or a video, whose flicker, delays and false activations are scored.
     more
         More videos, each a sequence of its own.
     threshold

@@ -40,25 +40,27 @@ class OutputFlags:
     Parameters
     ----------
     output
-        MP4 to write; of images a folder, and of a single one *.png too; by default NAME.polyps.mp4 or
-        NAME.polyps/ in the current folder, and nothing of a live source.
+        The MP4 to write; for images a folder, or for a single image a *.png. By default NAME.polyps.mp4 or
+        NAME.polyps/ in the current folder, and nothing for a live source.
     json
-        Write one line per frame that was analysed: pts, polyps with box, area, confidence and contour.
+        Write one line for each frame that was analysed: its pts, and its polyps with box, area, confidence
+        and contour.
     masks
-        Write a PNG mask per frame into this folder; not of a live source.
+        Write a PNG mask for each frame into this folder; not for a live source.
     display
         Show the picture in a window; q or Esc ends the run.
     audio
-        Keep the sound: of a file by default; of a live source in its raw recording, where it is asked for.
+        Keep the sound. By default that of a file is kept; that of a live source is kept only on request, in
+        its raw recording.
     dicom_seg
-        Of a DICOM source, write a DICOM Segmentation: a segment for each track.
+        For a DICOM source, write a DICOM Segmentation with a segment for each track.
     dicom_video
-        Of a DICOM video, write a DICOM Video Endoscopic object with the overlay.
+        For a DICOM video, write a DICOM Video Endoscopic object with the overlay.
     deidentify
         Make everything outside the endoscope's picture black in all that is written, and leave out sound and
         the source's name; DICOM objects by the standard's basic profile.
     resume
-        Of a folder of images, leave out those that an earlier run has written to every output.
+        For a folder of images, leave out those that an earlier run has written to every output.
     keep_going
         Exit with 0 although some images of several could not be read; they are listed in any case.
     """
@@ -208,7 +210,7 @@ class LiveFlags:
     max_age
         Milliseconds from a frame's capture, after which its result is not drawn any more.
     alert_delay
-        Milliseconds that a polyp must be outlined without a break until it alerts.
+        Milliseconds that a polyp must be outlined without a break before it alerts.
     tone
         Sound at each alert.
     record_raw
@@ -216,11 +218,11 @@ class LiveFlags:
     snapshots
         Folder for the pictures that the key s takes.
     metrics
-        Serve Prometheus' text at :PORT, of this machine only, or at HOST:PORT.
+        Serve metrics as Prometheus' text at :PORT, for this machine only, or at HOST:PORT.
     serve
         Show the live page at HOST:PORT, 127.0.0.1:8080 where none is given; a file plays at its own pace.
     log
-        Append one JSON line an event to this file.
+        Append one JSON line for each event to this file.
     fallback_engine
         A smaller network's bundle, for when the engine cannot keep up.
     """

@@ -26,7 +26,7 @@ def report(
     results
         JSON lines, as `rtpolyp run --json` writes them.
     video
-        What the run was about, or its recording: then sightings have thumbnails.
+        The video of the run, or its recording; with it, sightings have thumbnails.
     output
         The page.
     deidentify

@@ -26,6 +26,7 @@ __all__ = [
     "count_pages",
     "is_turned",
     "may_have_colours",
+    "palette_indices",
     "read_image",
     "read_pages",
     "read_pixels",
@@ -100,6 +101,14 @@ def may_have_colours(path: Path) -> bool:
             return not image.mode.startswith(("1", "L", "I", "F"))
     except (OSError, InputError):
         return True
+
+
+def palette_indices(path: Path) -> int:
+    """How many entries of its palette a picture uses; 0 for a picture without one."""
+    if is_dicom(path):
+        return 0
+    with path.open("rb") as file, _open(path, file) as image:
+        return len(image.getcolors(256) or ()) if image.mode == "P" else 0
 
 
 def is_turned(path: Path) -> bool:

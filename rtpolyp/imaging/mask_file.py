@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.image_file import MAX_PIXELS, read_pixels
+from rtpolyp.imaging.image_file import MAX_PIXELS, palette_indices, read_pixels
 
 __all__ = ["COLOURS", "Reading", "read_mask", "read_mask_file"]
 
@@ -60,6 +60,10 @@ def read_mask_file(path: Path, chosen: Set[str] = frozenset(), *, max_pixels: in
     Raises InputError where the file is missing or broken, or its values do not say what is polyp.
     """
     pixels = _in_8_bits(path, read_pixels(path, max_pixels=max_pixels))
+    if not pixels.any() and palette_indices(path) > 1:
+        raise InputError(
+            f"{path}: its palette shows every value in black; write 255 where a polyp is, else 0"
+        )
     if pixels.ndim == 2:
         return _from_grey(path, pixels, chosen)
     colours, is_alpha = _on_black(path, pixels) if pixels.shape[2] == 4 else (pixels, False)
@@ -99,7 +103,7 @@ def _from_grey(path: Path, grey: NDArray[np.uint8], chosen: Set[str]) -> Reading
     counts = np.bincount(grey.ravel(), minlength=256)
     levels = np.flatnonzero(counts)
     top = int(levels[-1])
-    is_jpeg = path.suffix.lower() in (".jpg", ".jpeg", ".jpe")
+    is_jpeg = path.suffix.lower() in (".jpg", ".jpeg", ".jpe", ".jfif")
     if top == 0 or (is_jpeg and top <= JPEG_NOISE):
         return Reading(np.zeros(grey.shape, bool), "empty", {})
     if top == 1:

@@ -11,6 +11,8 @@ from rtpolyp.errors import InputError
 
 __all__ = ["decode_coco", "decode_rows", "encode_coco", "encode_rows"]
 
+MOST_BITS = 35  # of a run in COCO's text; more would take a time that grows with their square
+
 
 def encode_coco(mask: NDArray[np.bool_]) -> dict[str, Any]:
     """COCO's `{"size": [H, W], "counts": "…"}` of a mask `(H, W) bool`.
@@ -39,7 +41,7 @@ def decode_coco(rle: Mapping[str, Any], size: tuple[int, int]) -> NDArray[np.boo
             )
         runs = counts if isinstance(counts, list) else _plain(counts)
         numbers = np.array(runs, np.int64)
-        if numbers.ndim != 1 or (numbers < 0).any() or numbers.sum() != width * height:
+        if numbers.ndim != 1 or not _fill(numbers, width * height):
             raise ValueError("the runs do not add up to the image")
         coded = library.frPyObjects({"size": declared, "counts": numbers.tolist()}, height, width)
         with warnings.catch_warnings():  # pycocotools 2.0.11 does not know NumPy 2's argument `copy`
@@ -60,9 +62,14 @@ def decode_rows(runs: Sequence[int] | NDArray[np.int64], size: tuple[int, int]) 
     """The mask `(H, W) bool` of `encode_rows`; raises ValueError where runs do not fill `size` (W, H)."""
     width, height = size
     lengths = np.asarray(runs, np.int64)
-    if min(size) < 1 or (lengths < 0).any() or lengths.sum() != width * height:
+    if min(size) < 1 or not _fill(lengths, width * height):
         raise ValueError(f"runs that do not add up to {width}x{height} pixels")
     return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(height, width)
+
+
+def _fill(lengths: NDArray[np.int64], pixels: int) -> bool:
+    """Whether runs add up to `pixels`. Each is looked at alone, too, since sums of huge ones wrap around."""
+    return bool(((lengths >= 0) & (lengths <= pixels)).all() and lengths.sum() == pixels)
 
 
 def _plain(counts: str) -> list[int]:
@@ -74,6 +81,8 @@ def _plain(counts: str) -> list[int]:
         bits = character - 48
         value |= (bits & 0x1F) << shift
         shift += 5
+        if shift > MOST_BITS:
+            raise ValueError("a run that no image has")
         if not bits & 0x20:
             if bits & 0x10:
                 value -= 1 << shift

@@ -40,7 +40,7 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """EngineSpec.digest."""
+        """The spec's digest, by which two states of a bundle are told apart."""
         return self.spec.digest
 
 
@@ -57,6 +57,8 @@ def load_bundle(name_or_path: str | Path = DEFAULT_BUNDLE) -> Bundle:
         if file not in spec.sha256:
             raise EngineError(f"{folder / 'spec.json'}: no SHA-256 for {file}; export the bundle again")
         _verify(folder / file, spec)
+    if spec.golden:
+        _stay_inside(folder / spec.golden["frame"])
     return Bundle(folder, spec)
 
 

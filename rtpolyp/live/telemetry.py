@@ -139,7 +139,7 @@ class Telemetry:
             }
 
     def histograms(self) -> dict[Time, list[list[float]]]:
-        """Of each time that was taken, [upper edge in ms, count] for each millisecond that has any."""
+        """A histogram of each time: [upper edge in ms, count] for each millisecond that has any."""
         per_bin = round(0.001 / BIN)
         found: dict[Time, list[list[float]]] = {}
         for name, time in self.times().items():

@@ -1,5 +1,6 @@
 """Folders of images and masks: which frames a split holds, and which frames belong together."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from rtpolyp.measure.groups import Group, read_groups
 from rtpolyp.spec import EngineSpec, image_fingerprint
 
 __all__ = ["Pair", "images_by_stem", "load_pairs", "split_seen"]
+
+log = logging.getLogger(__name__)
 
 
 class Pair(NamedTuple):
@@ -41,6 +44,9 @@ def load_pairs(folder: Path, split: str | None = None) -> list[Pair]:
     names = sorted(images) if split is None else _read_split(folder, split)
     if not names:
         raise InputError(f"{folder / 'images'}: no images; put .jpg or .png files there")
+    if stray := sorted(masks.keys() - images.keys()):
+        names_said = ", ".join(stray[:3]) + (" …" if len(stray) > 3 else "")
+        log.warning("%s: masks of no image (%d): %s", folder / "masks", len(stray), names_said)
     groups = _read_groups(folder)
     pairs = []
     for name in names:

@@ -224,5 +224,5 @@ def _distance(a: Rect, b: Rect) -> float:
 
 
 def _offset(a: Rect, b: Rect) -> tuple[float, float]:
-    """From the centre of `a` to that of `b`."""
+    """The vector from the centre of `a` to that of `b`."""
     return b.x + b.width / 2 - a.x - a.width / 2, b.y + b.height / 2 - a.y - a.height / 2

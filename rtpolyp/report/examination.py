@@ -48,7 +48,7 @@ class Examination:
 
     @property
     def duration_seconds(self) -> float:
-        """From the first frame to the end of the last."""
+        """The time from the first frame to the end of the last."""
         if len(self.seconds) < 2:
             return 0.0
         interval = float(np.median(np.diff(self.seconds)))

@@ -39,7 +39,7 @@ class Sighting:
 
     @property
     def seconds(self) -> float:
-        """From the first outline to the last."""
+        """The time from the first outline to the last."""
         return self.last_seconds - self.first_seconds
 
     @property

@@ -178,7 +178,7 @@ def _add_sure(regions: list[Polyp], seeds: Iterable[Polyp], view: View) -> set[i
 
 
 def _distance(a: Rect, b: Rect) -> float:
-    """Between the boxes' centres, in units of half the sum of their sides: below 1 they overlap."""
+    """The boxes' distance in units of half the sum of their sides: below 1 they overlap."""
     x = abs(2 * a.x + a.width - 2 * b.x - b.width) / (a.width + b.width)
     y = abs(2 * a.y + a.height - 2 * b.y - b.height) / (a.height + b.height)
     return max(x, y)

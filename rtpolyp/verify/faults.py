@@ -103,7 +103,7 @@ class Disturbed:
 
     @property
     def tap(self) -> Any:
-        """The source's."""
+        """The packet tap of the source."""
         return self._source.tap
 
     @tap.setter

@@ -40,7 +40,7 @@ class _Eye:
     times: list[float] = field(default_factory=list)
 
     def show(self, frame: Frame) -> None:
-        """Note it."""
+        """Note what is shown, and when."""
         now = time.monotonic()
         self.times.append(now)
         self.shown.append((now, read_counter(frame.luma())))
@@ -50,7 +50,7 @@ class _Eye:
 
     @property
     def longest_gap_ms(self) -> float | None:
-        """Between two pictures."""
+        """The longest gap between two pictures, in milliseconds."""
         gaps = [after - before for before, after in pairwise(self.times)]
         return 1000 * max(gaps) if gaps else None
 
@@ -141,7 +141,7 @@ def _spread(name: str, values: list[float], sample: str) -> list[Figure]:
 
 
 def _mark_ages(results: Path) -> list[Figure]:
-    """From the histogram, by milliseconds, in the summary of the results."""
+    """The ages of marks, from the histogram by milliseconds in the summary of the results."""
     pairs: list[tuple[float, int]] = []
     for line in read_lines(results):
         if isinstance(line, Summary):

@@ -101,7 +101,7 @@ class AudioCopier:
             return []
 
     def _resampled(self, frame: av.AudioFrame | None) -> list[av.AudioFrame]:
-        """In the encoder's format, through every change of the source's; None gives what is held back."""
+        """The sound in the encoder's format, whatever the source's; None gives what is held back."""
         if self._resampler is None:
             if frame is None:
                 return []

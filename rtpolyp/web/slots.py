@@ -26,7 +26,7 @@ class Slots:
 
     @classmethod
     def create(cls) -> "Slots":
-        """New memory."""
+        """Make new shared memory."""
         return cls(SharedMemory(create=True, size=COUNT * BYTES))
 
     @classmethod

@@ -142,7 +142,7 @@ def degraded(bundle: str) -> list[str]:
 
 
 def travel() -> list[str]:
-    """Left-out hospitals."""
+    """What networks reach on hospitals that were left out of their training."""
     with (RESULTS / "travel" / "table.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     final = [row for row in rows if row["recipe"] == "final"]

@@ -5,7 +5,7 @@ from typing import Any
 from rtpolyp.inference.bundle import known_bundles
 from scripts.results_page.reports import RESULTS, interval, read, table, weights
 
-__all__ = ["flicker", "live", "longest_gap", "peers", "real_video", "speed"]
+__all__ = ["before_and_after", "flicker", "live", "longest_gap", "peers", "real_video", "speed"]
 
 
 def _on(machine: dict[str, Any]) -> str:
@@ -37,6 +37,26 @@ def speed(bundle: str) -> list[str]:
         "ratios: both sides of each were measured in turns in one run.",
         "",
         *table(("", "plain PyTorch", "rtpolyp", "ratio"), rows),
+        "",
+    ]
+
+
+def before_and_after() -> list[str]:
+    """The state before the library and its rooms were put in order, against the state after it."""
+    report = read("before-and-after.json")
+    rows = [
+        (name, f"{figure['before']:.2f}", f"{figure['after']:.2f}", f"{figure['ratio']:.3f}")
+        for name, figure in report.items()
+        if isinstance(figure, dict)
+    ]
+    return [
+        f"`{report['command']}` ran commit {report['before']}, the last before the rooms were put in order, "
+        f"and commit {report['after']} in turns with the same bundle, on {report['cores']} cores of an "
+        f"{report['processor']} ({report['clip']}). A run is a whole process, its start included. Other "
+        "programs ran beside it, which the wall clock shows and processor time hardly does. The table has "
+        "medians of the turns ([each turn](results/before-and-after.json)).",
+        "",
+        *table(("", "before", "after", "after / before"), rows),
         "",
     ]
 

@@ -32,7 +32,7 @@ class Start:
         return str(self.init / spec.name / "best.pt") if self.init else None
 
     def name(self, spec: NetworkSpec) -> str:
-        """Of the initialisation, as the table calls it: extra, random or ImageNet."""
+        """The name of the initialisation, as the table has it: extra, random or ImageNet."""
         if self.init:
             return "extra"
         return "random" if self.random or spec.encoder == OWN else "ImageNet"

@@ -65,7 +65,7 @@ INGREDIENTS = {
 
 
 def ingredient(name: str) -> Ingredient:
-    """By name; the baseline changes nothing. Raises InputError for an unknown one."""
+    """Find an ingredient by its name; the baseline changes nothing. Raises InputError for an unknown one."""
     if name == BASELINE:
         return Ingredient()
     if name not in INGREDIENTS:

@@ -55,7 +55,7 @@ DEFAULT_ENCODERS = {"fcn": "vgg16", "fcn-if": "vgg16", **dict.fromkeys(OWN_ENCOD
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Which network: all that is needed to build it again around stored weights."""
+    """All that is needed to build it again around stored weights."""
 
     name: str  # key of NETWORKS
     encoder: str | None = None  # key of ENCODERS, or OWN; None becomes the network's default

@@ -4,15 +4,24 @@ Lin et al., "Microsoft COCO", ECCV 2014 (arXiv:1405.0312); the fields are those 
 format, with polygons, and with run-length encoded masks, compressed or not.
 """
 
-import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from rtpolyp.bounded_files import parse_json, read_regular
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.run_length import decode_coco
-from train.prepare.drawing import Drawing, Drawings, Patch, Shape, check_size, patch_of, ring_of
+from train.prepare.drawing import (
+    MAX_FILE_BYTES,
+    Drawing,
+    Drawings,
+    Patch,
+    Shape,
+    check_size,
+    patch_of,
+    ring_of,
+)
 
 __all__ = ["read_coco"]
 
@@ -23,7 +32,7 @@ def read_coco(path: Path) -> Drawings:
     Raises InputError where the file is not COCO.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = parse_json(read_regular(path, MAX_FILE_BYTES).decode("utf-8"))
         images = {image["id"]: image for image in content["images"]}
         categories = {category["id"]: str(category["name"]) for category in content["categories"]}
         annotations = [(entry["image_id"], dict(entry)) for entry in content["annotations"]]

@@ -13,9 +13,10 @@ from xml.etree import ElementTree as Xml
 
 import numpy as np
 
+from rtpolyp.bounded_files import read_regular
 from rtpolyp.errors import InputError
 from rtpolyp.imaging.run_length import decode_rows
-from train.prepare.drawing import Drawing, Drawings, Patch, Shape, check_size, ring_of
+from train.prepare.drawing import MAX_FILE_BYTES, Drawing, Drawings, Patch, Shape, check_size, ring_of
 
 __all__ = ["read_cvat"]
 
@@ -31,7 +32,7 @@ def read_cvat(path: Path, stems: Collection[str]) -> Drawings:
     InputError where the file is not CVAT's, or a frame could be two images.
     """
     try:
-        root = Xml.parse(path).getroot()
+        root = Xml.fromstring(read_regular(path, MAX_FILE_BYTES))
     except (OSError, Xml.ParseError, ValueError) as exc:
         raise InputError(f"{path}: not an XML file of CVAT ({exc}). Export it as CVAT again") from exc
     if root.tag != "annotations":

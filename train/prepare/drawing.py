@@ -13,8 +13,20 @@ from rtpolyp.imaging.image_file import MAX_PIXELS
 from rtpolyp.imaging.mask_file import Reading
 from rtpolyp.imaging.run_length import decode_rows, encode_rows
 
-__all__ = ["Drawing", "Drawings", "Patch", "Shape", "check_size", "draw", "merged", "patch_of", "ring_of"]
+__all__ = [
+    "MAX_FILE_BYTES",
+    "Drawing",
+    "Drawings",
+    "Patch",
+    "Shape",
+    "check_size",
+    "draw",
+    "merged",
+    "patch_of",
+    "ring_of",
+]
 
+MAX_FILE_BYTES = 1 << 30  # of a labelling tool's file
 FARTHEST = 1e5  # pixels from the corner, of a polygon's point
 
 

@@ -4,7 +4,6 @@ Polygons, circles and masks are read. A file without a shape says that the pictu
 """
 
 import base64
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,23 @@ from typing import Any
 import cv2
 import numpy as np
 
+from rtpolyp.bounded_files import parse_json, read_regular
 from rtpolyp.errors import InputError
-from train.prepare.drawing import Drawing, Drawings, Patch, Shape, check_size, patch_of, ring_of
+from train.prepare.drawing import (
+    MAX_FILE_BYTES,
+    Drawing,
+    Drawings,
+    Patch,
+    Shape,
+    check_size,
+    patch_of,
+    ring_of,
+)
 
 __all__ = ["read_labelme"]
 
 ARC = np.linspace(0, 2 * np.pi, 180, endpoint=False)
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"  # after which come width and height
 
 
 def read_labelme(paths: Sequence[Path]) -> Drawings:
@@ -25,7 +35,7 @@ def read_labelme(paths: Sequence[Path]) -> Drawings:
     drawings: Drawings = {}
     for path in paths:
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content: Any = parse_json(read_regular(path, MAX_FILE_BYTES).decode("utf-8"))
             width, height = int(content["imageWidth"]), int(content["imageHeight"])
             check_size(width, height)
             shapes = tuple(_shape(entry, (width, height)) for entry in content["shapes"])
@@ -48,11 +58,13 @@ def _shape(entry: dict[str, Any], size: tuple[int, int]) -> Shape | Patch:
         return Shape(label, ring_of(centre + radius * np.stack([np.cos(ARC), np.sin(ARC)], axis=1)))
     if kind == "mask":
         # a PNG tells its size in its head: one that is larger than its picture is not decoded
-        png = np.frombuffer(base64.b64decode(entry["mask"], validate=True), np.uint8)
-        width, height = (int.from_bytes(png[at : at + 4].tobytes(), "big") for at in (16, 20))
+        png = base64.b64decode(entry["mask"], validate=True)
+        if not png.startswith(PNG):
+            raise InputError("a mask that is no PNG. Draw it again, or delete it")
+        width, height = (int.from_bytes(png[at : at + 4], "big") for at in (16, 20))
         if width > size[0] or height > size[1]:
             raise InputError(f"a mask of {width}x{height} pixels, larger than its picture. Draw it again")
-        pixels = cv2.imdecode(png, cv2.IMREAD_GRAYSCALE)
+        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
         if pixels is None:
             raise InputError("a mask that cannot be decoded. Draw it again, or delete it")
         left, top = (round(float(value)) for value in points[0])

@@ -12,10 +12,13 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from rtpolyp.bounded_files import read_regular
 from rtpolyp.errors import InputError
-from train.prepare.drawing import Drawing, Drawings, Shape, check_size, ring_of
+from train.prepare.drawing import MAX_FILE_BYTES, Drawing, Drawings, Shape, check_size, ring_of
 
 __all__ = ["read_yolo"]
+
+MAX_YAML_BYTES = 1 << 18  # of data.yaml
 
 
 def read_yolo(folder: Path, paths: Sequence[Path], images: Mapping[str, Path]) -> Drawings:
@@ -32,7 +35,7 @@ def read_yolo(folder: Path, paths: Sequence[Path], images: Mapping[str, Path]) -
             continue
         try:
             width, height = _size(images[path.stem])
-            lines = path.read_text(encoding="utf-8").splitlines()
+            lines = read_regular(path, MAX_FILE_BYTES).decode("utf-8").splitlines()
             shapes = tuple(_shape(line, names, (width, height)) for line in lines if line.strip())
         except InputError as exc:
             drawings[path.stem] = f"{path.name}: {exc}"
@@ -60,11 +63,13 @@ def _names(path: Path) -> dict[str, str] | None:
     if not path.is_file():
         return None
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content: Any = yaml.safe_load(read_regular(path, MAX_YAML_BYTES).decode("utf-8"))
         names = content["names"]
-        pairs = names.items() if isinstance(names, dict) else enumerate(names)
-        return {str(number): str(name) for number, name in pairs}
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as exc:
+        pairs = dict(names.items() if isinstance(names, dict) else enumerate(names))
+        if not all(isinstance(one, str | int) for pair in pairs.items() for one in pair):
+            raise ValueError("a name that is no text")  # a list of lists, whose text may be endless
+        return {str(number): str(name) for number, name in pairs.items()}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as exc:
         reason = str(exc).splitlines()[0] if str(exc) else repr(exc)
         raise InputError(f"{path}: no names of classes in it ({reason}). Export it again") from exc
 

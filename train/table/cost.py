@@ -15,7 +15,7 @@ __all__ = ["Cost", "cost_of", "designed_specs"]
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one image at the design's size."""
+    """What one image costs at the design's size."""
 
     parameters: int  # while training
     giga_macs: float  # nothing folded

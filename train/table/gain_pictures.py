@@ -68,7 +68,7 @@ def write_gain_pictures(results: DesignResults, sources: Sequence[Source], runs:
 def _weights(
     results: DesignResults, test: str, row: str, seeds: Sequence[int], runs: Path
 ) -> tuple[Path, Path] | None:
-    """Of the first seed that has both, without fusion first."""
+    """The weights of the first seed that has both, without fusion first."""
     files = {
         (cell.recipe.seed, cell.arm): runs / cell.name / WEIGHTS
         for cell in results.cells

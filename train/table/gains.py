@@ -39,7 +39,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Gain:
-    """Of one network on one test part."""
+    """The gain of one network on one test part."""
 
     mean: float
     interval: Interval | None  # 95 %; None with too few groups
@@ -50,7 +50,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Pooled:
-    """Of several networks on one test part, by random effects."""
+    """The pooled gain of several networks on one test part, by random effects."""
 
     mean: float
     interval: Interval  # 95 %

@@ -102,7 +102,7 @@ def _line(protocol: str, test: str, runs: list[_Run], gain: Gain | None) -> Line
 
 
 def _gain(arms: dict[str, list[_Run]]) -> Gain | None:
-    """Of the seeds that both arms have; None without one."""
+    """The gain over the seeds that both arms have; None without one."""
     plain, fused = ({run.content["seed"]: run.figures for run in arms[arm]} for arm in ARMS)
     pairs = pair_up(fused, plain, "dice")
     return gain_of(pairs) if pairs else None

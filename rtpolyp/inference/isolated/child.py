@@ -47,7 +47,7 @@ class Opened(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of the ring: requests, frames of each, height and width."""
+        """The ring's shape: requests, frames of each, height and width."""
         return self.capacity, self.batch, self.spec.height, self.spec.width
 
 
@@ -133,7 +133,7 @@ def _open(recipe: Recipe) -> Engine:
 
 
 def _named(exc: BaseException) -> str:
-    """With the type, without which the messages of many exceptions say nothing."""
+    """The exception with its type, without which the messages of many exceptions say nothing."""
     return str(exc) if isinstance(exc, RtpolypError) else f"{type(exc).__name__}: {one_line(exc)}"
 
 

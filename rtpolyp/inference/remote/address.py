@@ -71,7 +71,7 @@ class RemoteAddress:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Of every request."""
+        """The headers of every request."""
         return {"authorization": f"Bearer {self.token}"} if self.token else {}
 
     def __str__(self) -> str:

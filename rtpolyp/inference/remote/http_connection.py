@@ -5,6 +5,7 @@ one thread each.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ __all__ = ["HttpConnection"]
 JSON_LENGTH = "Inference-Header-Content-Length"  # of the JSON that stands before the tensors' bytes
 KEPT_OPEN = 8  # connections; more are opened when they are needed
 MAX_REASON = 200  # characters
+PIECE_BYTES = 1 << 20
 OK, REFUSED = 200, (401, 403)
 
 
@@ -91,7 +93,7 @@ class HttpConnection:
         self, method: str, path: str, seconds: float, body: bytes | None = None, length: int | None = None
     ) -> tuple[bytes, str]:
         """The answer's body and the length of the JSON in it; `length` is that of the JSON in `body`."""
-        exceptions = self._library.exceptions
+        exceptions, deadline = self._library.exceptions, time.monotonic() + seconds
         try:
             answer = self._pool.urlopen(
                 method,
@@ -102,9 +104,8 @@ class HttpConnection:
                 timeout=self._library.Timeout(total=seconds),
                 preload_content=False,
             )
-            content = answer.read(MAX_ANSWER_BYTES + 1)
-            answer.release_conn()
-        except exceptions.ReadTimeoutError as exc:
+            content = self._whole(answer, deadline)
+        except (exceptions.ReadTimeoutError, TimeoutError) as exc:
             raise EngineError(
                 f"{self._address}: gave no answer within {seconds:g} s; see whether it is overloaded"
             ) from exc
@@ -121,3 +122,15 @@ class HttpConnection:
             said = " ".join(content[:MAX_REASON].decode("utf-8", "replace").split())
             raise EngineError(f"{self._address}: answered an error: HTTP {answer.status} {said!a}")
         return content, answer.headers.get(JSON_LENGTH) or str(len(content))
+
+    @staticmethod
+    def _whole(answer: Any, deadline: float) -> bytes:
+        """The body. urllib3's time-out is that of each read: a byte a second would never end."""
+        content = bytearray()
+        while len(content) <= MAX_ANSWER_BYTES and (piece := answer.read1(PIECE_BYTES)):
+            content += piece
+            if time.monotonic() > deadline:
+                answer.close()
+                raise TimeoutError
+        answer.release_conn()
+        return bytes(content)

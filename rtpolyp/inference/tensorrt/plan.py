@@ -105,7 +105,7 @@ class PlanSpec:
 
     @property
     def built_for(self) -> str:
-        """In one phrase: library, version, cards and system."""
+        """What the plan was built for, in one phrase: library, version, cards and system."""
         return f"{self.flavour} {self.tensorrt_version}, {', '.join(self.capabilities)}, {self.platform}"
 
 

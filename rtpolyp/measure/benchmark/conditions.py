@@ -13,7 +13,7 @@ TIMES = 8  # columns that add up to all of a core's time; guest time is within u
 
 @dataclass(frozen=True)
 class Conditions:
-    """Between two moments; None where the system does not tell."""
+    """What disturbed a measurement, between two moments; None where the system does not tell."""
 
     steal: float | None  # share of the cores' time that the hypervisor gave to other machines
     pressure: float | None  # share of the time in which some task, of any program, waited for a core

@@ -60,7 +60,7 @@ def this_machine() -> Machine:
 
 
 def _revision() -> str | None:
-    """Of the checkout that tracks this very package: a wheel may lie in somebody else's repository."""
+    """The checkout's revision if it tracks this package: a wheel may lie in another's repository."""
     if _git("ls-files", "--error-unmatch", "__init__.py") is None:
         return None
     revision = _git("rev-parse", "--short=12", "HEAD")

@@ -96,4 +96,8 @@ def _whole(file: BinaryIO | Reply) -> io.BytesIO:
             text += data
             if len(text) > LONGEST_LIST:
                 raise InputFault(f"a playlist of more than {LONGEST_LIST >> 20} MiB", REMEDY)
+    try:
+        text.decode("utf-8")  # PyAV does so with each name, and would raise what nobody expects
+    except UnicodeDecodeError:
+        raise InputFault("its playlist is no text in UTF-8", f"save it so, or {REMEDY}") from None
     return io.BytesIO(bytes(text))

@@ -111,7 +111,7 @@ def test_a_video_that_is_done_is_not_read_again(tmp_path: Path, tiny: Path):
     path.unlink()
     worker = Worker(job(tmp_path / "out", tiny))
     worker.open()
-    found = worker.do(Step("plan", video))
+    found = worker.do(Step("divide", video))
     worker.close()
     assert isinstance(found, Finished)
     assert found.summary.frames == 50

@@ -4,30 +4,30 @@ from fractions import Fraction
 
 import pytest
 
-from rtpolyp.batch.job import Chunk, Plan, Video
+from rtpolyp.batch.job import Chunk, Division, Video
 from rtpolyp.batch.schedule import MOST_LOSSES, Progress, Schedule
 from rtpolyp.batch.summary import VideoSummary
-from rtpolyp.batch.worker import Analysed, Broken, Finished, Planned
+from rtpolyp.batch.worker import Analysed, Broken, Divided, Finished
 
 
 def videos(count: int) -> list[Video]:
     return [Video(f"{index}.mp4", f"/videos/{index}.mp4", 1000, "1") for index in range(count)]
 
 
-def planned(video: Video, chunks: int = 3, done: int = 0) -> Planned:
+def divided(video: Video, chunks: int = 3, done: int = 0) -> Divided:
     cuts = tuple(Chunk(0, start, None) for start in range(chunks))
-    plan = Plan(video, cuts, 0, Fraction(1, 25), "off", {}, 75)
-    return Planned(plan, tuple(range(done, chunks)))
+    division = Division(video, cuts, 0, Fraction(1, 25), "off", {}, 75)
+    return Divided(division, tuple(range(done, chunks)))
 
 
 class Rehearsal:
     """Workers that do everything at once, and note it."""
 
-    def __init__(self, count: int, **planned: int) -> None:
+    def __init__(self, count: int, **divided: int) -> None:
         self.told: list[Progress] = []
         self.schedule = Schedule(videos(count), self.told.append)
         self.done: list[tuple[str, str, int]] = []
-        self._planned = planned
+        self._divided = divided
 
     def step(self, worker: int = 0, *, lose: bool = False) -> bool:
         step = self.schedule.next(worker)
@@ -37,8 +37,8 @@ class Rehearsal:
             self.schedule.lost(step, "its machine was lost")
             return True
         self.done.append((step.video.name, step.kind, step.chunk))
-        if step.kind == "plan":
-            self.schedule.done(step, planned(step.video, **self._planned))
+        if step.kind == "divide":
+            self.schedule.done(step, divided(step.video, **self._divided))
         elif step.kind == "chunk":
             self.schedule.done(step, Analysed(25))
         else:
@@ -51,7 +51,7 @@ def test_each_chunk_is_done_once_and_then_its_video_is_finished():
     while not run.schedule.is_done:
         assert run.step()
     assert len(run.done) == len(set(run.done)) == 2 * (1 + 3 + 1)
-    assert [kind for name, kind, _ in run.done if name == "0.mp4"] == ["plan", *["chunk"] * 3, "finish"]
+    assert [kind for name, kind, _ in run.done if name == "0.mp4"] == ["divide", *["chunk"] * 3, "finish"]
     assert run.told[-1].videos_done == 2
     assert run.told[-1].bytes_left == 0
     assert run.told[-1].bytes_done == pytest.approx(2000)
@@ -61,7 +61,7 @@ def test_what_an_earlier_run_has_written_is_not_done_again():
     run = Rehearsal(1, done=2)
     while not run.schedule.is_done:
         assert run.step()
-    assert [kind for _, kind, _ in run.done] == ["plan", "chunk", "finish"]
+    assert [kind for _, kind, _ in run.done] == ["divide", "chunk", "finish"]
 
 
 def test_a_lost_step_is_done_again():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rtpolyp.batch.job import Job, recipe_like
+from rtpolyp.batch.job import Job, Video, recipe_like
 from rtpolyp.batch.manifest import agree_on_manifest
 from rtpolyp.batch.storage import Storage, find_videos
 from rtpolyp.batch.tables import FoundFrame, read_chunk, write_chunk
@@ -57,6 +57,12 @@ def test_sources_without_videos_are_told_in_one_line(
     with pytest.raises(InputError, match=message) as caught:
         find_videos(sources)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../1.mp4", "a/../../1.mp4", "a\\..\\1.mp4"])
+def test_a_name_of_an_object_store_that_leads_out_is_refused(name: str):
+    with pytest.raises(InputError, match=r"1\.mp4: a name that leads out of its folder"):
+        Video(name, "s3://bucket/1.mp4", 1, "")
 
 
 def test_files_appear_whole_and_nothing_stays_beside_them(tmp_path: Path):

@@ -251,3 +251,13 @@ def test_half_a_file_fails(tmp_path):
     (tmp_path / "mask.png").write_bytes(encoded.tobytes()[: len(encoded) // 2])
     with pytest.raises(InputError, match=r"mask\.png: (not a readable image|is cut or broken)"):
         read_mask_file(tmp_path / "mask.png")
+
+
+def test_a_palette_that_shows_polyps_in_black_is_refused(tmp_path):
+    image = Image.fromarray(np.eye(20, dtype=np.uint8), "P")
+    image.putpalette([0] * 768)
+    image.save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="its palette shows every value in black; write 255"):
+        read_mask(tmp_path / "a.png")
+    Image.fromarray(np.zeros((20, 20), np.uint8), "P").save(tmp_path / "b.png")
+    assert not read_mask(tmp_path / "b.png").any()

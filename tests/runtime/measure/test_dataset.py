@@ -151,3 +151,9 @@ def test_load_pairs_of_the_real_sets(
     assert (len(pairs), len({pair.group for pair in pairs})) == (frames, groups)
     assert {pair.family for pair in pairs} == families
     assert np.all([pair.image.is_file() and pair.mask.is_file() for pair in pairs])
+
+
+def test_masks_of_no_image_are_said(discs: Path, caplog) -> None:
+    (discs / "masks" / "found_mask.png").write_bytes((discs / "masks" / "found.png").read_bytes())
+    assert len(load_pairs(discs)) == 4
+    assert "masks of no image (1): found_mask" in caplog.text

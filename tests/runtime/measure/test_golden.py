@@ -81,6 +81,9 @@ def test_a_frame_or_mask_that_is_not_the_spec_s_is_a_broken_bundle(own_bundle: B
     frame.unlink()
     with pytest.raises(EngineError, match=r"golden\.png: not readable .*fetch the bundle again"):
         read_golden(own_bundle)
+    frame.symlink_to("/etc/hostname")
+    with pytest.raises(EngineError, match=r"golden\.png: leads out of the bundle's folder"):
+        load_bundle(own_bundle.folder)
 
 
 def test_the_doctor_compares_and_a_mismatch_is_exit_code_2(

@@ -100,3 +100,10 @@ def test_a_crop_on_the_left_is_done_to_the_pixel(tmp_path):
         frames = list(source)
     assert [frame.size for frame in frames] == [(144, 120)] * 3
     assert np.abs(frames[0].to_bgr().astype(int) - picture(0)[8:, 16:]).mean() < 5
+
+
+def test_a_playlist_that_is_no_text_is_refused(tmp_path):
+    make_clip(tmp_path / "part.ts", Clip(frames=3))
+    (tmp_path / "list.m3u8").write_bytes(b"#EXTM3U\n#EXTINF:1,\npa\xff\xfert.ts\n#EXT-X-ENDLIST\n")
+    with pytest.raises(InputError, match="its playlist is no text in UTF-8; save it so, or give"):
+        open_source(tmp_path / "list.m3u8")

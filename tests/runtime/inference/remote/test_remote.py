@@ -1,6 +1,9 @@
 """A network on a server: what opens, what is lost and comes back, and what is refused in one line."""
 
+import contextlib
 import json
+import socket
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +20,7 @@ from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.inference.remote import engine as remote
 from rtpolyp.inference.remote.address import RemoteAddress
 from rtpolyp.inference.remote.connection import read_served
+from rtpolyp.inference.remote.http_connection import HttpConnection
 from tests.runtime.clips import Clip, make_clip
 from tests.runtime.inference.remote.certificates import write_certificate
 from tests.runtime.kserve_server import Server, kserve_server
@@ -121,6 +125,31 @@ def test_a_frame_has_a_deadline(bundle: Bundle, remote_client: None, monkeypatch
                 ):
                     engine.submit(FRAMES).result(20)
                 assert time.monotonic() - begun < 2
+
+
+@pytest.mark.parametrize("body", [b"{", b" "])
+def test_an_answer_of_a_byte_now_and_then_has_a_deadline(remote_client: None, body: bytes):
+    listener, over = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client, contextlib.suppress(OSError):
+            client.recv(65536)
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not over.wait(0.05):
+                client.sendall(body)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    connection = HttpConnection(RemoteAddress.parse(f"http://127.0.0.1:{listener.getsockname()[1]}/tiny"))
+    begun = time.monotonic()
+    with pytest.raises(EngineError, match=r"gave no answer within 0\.5 s"):
+        connection.config(0.5)
+    assert time.monotonic() - begun < 5.0
+    over.set()
+    thread.join()
+    listener.close()
+    connection.close()
 
 
 def test_a_model_of_another_shape_is_refused(bundle: Bundle, remote_client: None):
