@@ -17,6 +17,7 @@ from train.data import TrainingFile
 from train.distillation import distilled_loss, soft_masks
 from train.distributed import World
 from train.encoders.encoder import encoder_of
+from train.host_memory import keep_freed_memory
 from train.losses import LOSSES, total
 from train.networks import NetworkSpec
 from train.optimisation import Numerics, WeightAverage, clip_gradients, create_optimiser, set_learning_rate
@@ -51,6 +52,7 @@ class Trainer:
         world: World = World(),  # noqa: B008 – frozen
         compiles: bool = False,
     ):
+        keep_freed_memory()  # for the next step
         self.network: nn.Module = numerics.place(network).train()
         self.encoder = encoder_of(network)
         self.spec = spec
