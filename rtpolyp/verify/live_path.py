@@ -8,12 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine
-from rtpolyp.live.engines import Engines
-from rtpolyp.live.live_options import LiveOptions
-from rtpolyp.live.session import frame_seconds, run_session
+from rtpolyp.inference.isolated.engine import EngineRecipe
+from rtpolyp.live.session import frame_seconds
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.report.lines import Summary, read_lines
+from rtpolyp.run import open_live_engine, run_live
 from rtpolyp.settings import Settings
 from rtpolyp.verify.counter import read_counter
 from rtpolyp.verify.faults import ENGINE_FAULTS, FAULT_SECONDS, SOURCE_FAULTS, Disturbed, SabotagedRecipe
@@ -26,7 +25,6 @@ from rtpolyp.video.source import open_live, open_source
 __all__ = ["FAULTS", "check_faults", "check_live"]
 
 FAULTS = (*ENGINE_FAULTS, *SOURCE_FAULTS)
-DEADLINE_SECONDS = 1.0  # for one result, as `rtpolyp run` has it
 EARLY_SECONDS = 0.5  # that a fault may come before its time, which counts from the first picture
 PROMISED_INTERVALS = 2  # that may pass between two pictures
 
@@ -80,7 +78,7 @@ def check_live(
 ) -> list[Figure]:
     """Play a clip as a live source, with an overlay's recording and results in `folder`.
 
-    Delays are of a clip whose pictures are `counted`. Raises what `run_session` raises.
+    Delays are of a clip whose pictures are `counted`. Raises what `run_live` raises.
     """
     outputs = Outputs(video=folder / "live.mp4", json=folder / "live.jsonl")
     eye = _Eye()
@@ -125,8 +123,7 @@ def check_faults(clip: Path, folder: Path, recipe: EngineRecipe, settings: Setti
 
 def _session(source: Any, recipe: Any, settings: Settings, outputs: Outputs, eye: _Eye) -> list[str]:
     """Run it to the source's end; what became of outputs that ended early."""
-    engine = IsolatedEngine(recipe, deadline_seconds=DEADLINE_SECONDS)
-    summary = run_session(source, Engines(engine), settings, outputs, LiveOptions(), display=eye)
+    summary = run_live(source, outputs, model=open_live_engine(recipe), settings=settings, display=eye)
     return [str(error) for error in summary.errors]
 
 
