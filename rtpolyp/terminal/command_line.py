@@ -1,5 +1,6 @@
 """make_app and run_app: one command of the project, from its tokens to its exit code."""
 
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -60,7 +61,7 @@ def run_tokens(
         print(f"{PREFIX}{printable(first)}", *map(printable, exc.listed), sep="\n  ", file=errors)
         return 2
     except cyclopts.CycloptsError as exc:  # some of its lines are lists
-        print(f"{PREFIX}{exc}", file=errors)
+        print(f"{PREFIX}{exc}{_file_like_an_option(tokens)}", file=errors)
         return 2
     except MemoryError:
         print(f"{PREFIX}memory is used up; end other programs, or ask for less at once", file=errors)
@@ -80,6 +81,14 @@ def _with_flag(error: RtpolypError, flags: Mapping[str, str]) -> str:
         return str(error)
     flag = flags.get(error.parameter, "--" + error.parameter.replace("_", "-"))
     return flag + str(error).removeprefix(error.parameter)
+
+
+def _file_like_an_option(tokens: Sequence[str]) -> str:
+    """How to write the name of a file that begins as options do; empty where there is none."""
+    for token in tokens:
+        if token.startswith("-") and os.path.lexists(token):
+            return f" The file of that name is ./{printable(token)}"
+    return ""
 
 
 def _not_loaded(error: BaseException) -> str | None:

@@ -61,12 +61,14 @@ def test_every_script_tells_the_version_and_errs_in_the_same_form(name, capsys):
         (["run", "-", "--jsno", "x"], "Unknown option: --jsno. Did you mean --json?"),
         (["run", "clip.mp4"], "clip.mp4: no such file; did you mean clips.mp4? give a video"),
         (["run", "clips.mp4", "--style", "otline"], 'Did you mean "outline"?'),
+        (["run", "-dash.mp4"], "The file of that name is ./-dash.mp4"),
         (["eval", "imges"], "imges: no such folder; did you mean images? give a folder"),
         (["bench", "--engine", "pranet-fi"], "did you mean pranet-if?"),
     ],
 )
 def test_what_is_there_and_close_is_suggested(tokens, said, tmp_path, monkeypatch, capsys):
-    (tmp_path / "clips.mp4").touch()
+    for name in ("clips.mp4", "-dash.mp4"):
+        (tmp_path / name).touch()
     (tmp_path / "images").mkdir()
     monkeypatch.chdir(tmp_path)
     assert run_command_line(tokens) == 2
