@@ -29,7 +29,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    monkeypatch.setattr(live_path, "IsolatedEngine", lambda recipe, deadline_seconds: recipe)
+    monkeypatch.setattr(live_path, "open_live_engine", lambda recipe: recipe)
+    monkeypatch.setattr(Plain, "recipe", None, raising=False)  # so it has no ladder
 
 
 def live(clip: Path, folder: Path) -> dict[str, Figure]:

@@ -14,7 +14,12 @@ NOW = 1000.0  # seconds: the monotonic clock when the first packet comes
 def packet(pts, dts=None, kind="video", time_base=Fraction(1, 25), duration=1):
     dts = pts if dts is None else dts
     return SimpleNamespace(
-        pts=pts, dts=dts, duration=duration, time_base=time_base, stream=SimpleNamespace(type=kind), size=1
+        pts=pts,
+        dts=dts,
+        duration=duration,
+        time_base=time_base,
+        stream=SimpleNamespace(type=kind, codec_context=None),
+        size=1,
     )
 
 

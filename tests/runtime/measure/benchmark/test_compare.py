@@ -73,7 +73,7 @@ def test_a_fifth_slower_fails_and_noise_does_not(against, run: int):
 class Clockwork:
     """An engine and the clock that it is measured by: what a request takes, and nothing else, is time."""
 
-    backend, spec, description, capacity, batch = "clockwork", SPEC, "clockwork", 1, 1
+    backend, precision, spec, description, capacity, batch = "clockwork", "fp32", SPEC, "clockwork", 1, 1
 
     def __init__(self, seed: int, milliseconds: float) -> None:
         self._rng, self._seconds, self._now = np.random.default_rng(seed), milliseconds / 1000, 0.0

@@ -74,7 +74,7 @@ def test_ten_iterations_at_least_and_the_warm_up_does_not_count():
 class Card:
     """An engine that claims to be a GPU's."""
 
-    backend, spec, description, capacity, batch = "card", SPEC, "card", 1, 1
+    backend, precision, spec, description, capacity, batch = "card", "fp16", SPEC, "card", 1, 1
 
     def submit(self, frames: np.ndarray) -> "Future[Prediction]":
         future: Future[Prediction] = Future()
