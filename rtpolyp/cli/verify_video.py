@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 from rich.console import Console
 from rich.table import Table
 
-from rtpolyp.checks import require_number
+from rtpolyp.checks import require_folder, require_number
 from rtpolyp.cli.flags import EngineFlags, PictureFlags
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.inference.isolated.engine import open_guarded
@@ -65,6 +65,7 @@ class VerifyFlags:
         require_number("seconds", self.seconds, least=1, most=LONGEST_SECONDS, example=example)
         if self.output.suffix.lower() not in (".html", ".htm"):
             raise OutputError(f"{self.output}: a report is a web page; name the file *.html")
+        require_folder(self.output.parent)
         if video is not None:
             with open_source(video) as source:
                 if not source.is_sequence:

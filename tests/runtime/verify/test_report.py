@@ -93,6 +93,7 @@ def test_two_reports_of_different_clips_say_so(report: Path, tmp_path: Path):
         (["--limit", "psnr=high"], "--limit 'psnr=high' has no number"),
         (["--seconds", "900"], "--seconds 900 is outside"),
         (["-o", "report.pdf"], "report.pdf: a report is a web page"),
+        (["-o", "nowhere/report.html"], "nowhere: no such folder"),
         (["nowhere.mp4"], "nowhere.mp4"),
         (["--compare", "a.json", "b.json"], "a.json: cannot be read"),
     ],
