@@ -14,7 +14,7 @@ SHORT = 12  # vertices: an outline around two or three pixels
 STEPS = np.array([(1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1)])
 DIRECTION = np.full((3, 3), -1)  # of a step, by [dy + 1, dx + 1]
 DIRECTION[STEPS[:, 1] + 1, STEPS[:, 0] + 1] = np.arange(8)
-AROUND = [*range(0, 8, 2)]  # the four direct neighbours
+AROUND = (0, 2, 4, 6)  # directions of the four direct neighbours
 
 
 def _turns() -> NDArray[np.int8]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rtpolyp.checks import require_choice
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.geometry import Rect, View
+from rtpolyp.imaging.geometry import LEAST, Rect, View
 from rtpolyp.video.array_scaler import ArrayScaler
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.network_scaler import NetworkScaler
@@ -30,7 +30,6 @@ ChannelOrder: TypeAlias = Literal["BGR", "RGB"]
 CHANNEL_ORDERS = get_args(ChannelOrder)
 Picture: TypeAlias = NDArray[np.uint8] | Frame
 
-SMALLEST = 16  # pixels, shorter side
 SAMPLES = 512  # along the longer side, of the planes that a picture's quality is judged by
 
 
@@ -51,8 +50,8 @@ def check_array(image: object, channel_order: ChannelOrder = "BGR") -> NDArray[n
         remedy = f"(height, width, 3), {_remedy(image.shape)}"
     elif image.dtype != np.uint8:
         remedy = "uint8 from 0 to 255; of floats in [0, 1] that is numpy.uint8(255 * image + 0.5)"
-    elif min(image.shape[:2]) < SMALLEST:
-        remedy = f"at least {SMALLEST}x{SMALLEST} pixels"
+    elif min(image.shape[:2]) < LEAST:
+        remedy = f"at least {LEAST}x{LEAST} pixels"
     if remedy is not None:
         raise InputError(f"an array {image.shape} {image.dtype}: give {remedy}")
     return image if channel_order == "BGR" else image[..., ::-1]
