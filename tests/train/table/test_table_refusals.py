@@ -26,7 +26,7 @@ def fails(capsys: pytest.CaptureFixture[str], out: Path, *folders: Path, **optio
         ({"seeds": 0}, "seeds: 0 cannot work. Give 1 or more"),
         ({"precision": "bfloat16"}, "{out}/numerics.json: its cells are in float32, not bfloat16."),
         ({"steps": -1}, "steps: -1 cannot work. Give 0 or more"),
-        ({"encoder": "resnet9000"}, "encoder 'resnet9000' is unknown"),
+        ({"encoder": "resnet9000"}, "--encoder 'resnet9000' is unknown"),
         ({"protocol": "pranet"}, "clinic:half: has a val list, so this is no split of PraNet's protocol."),
         ({"frame": "f9", "report_only": True}, "--frame 'f9' is in no test part; there are e.g. test0"),
         ({"init": "/nowhere"}, "/nowhere/fcn/best.pt: no such checkpoint"),
