@@ -56,7 +56,7 @@ class BoundedServer(ThreadingMixIn, WSGIServer):
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Cut off whoever takes too long; called twice a second."""
+        """Cut off whoever takes too long; called again and again."""
         now = time.monotonic()
         with self._changing:
             for connection in [one for one, end in self._open.items() if end < now]:

@@ -16,7 +16,7 @@ from rtpolyp.web.broadcast import Broadcast
 __all__ = ["Broadcasting", "describe"]
 
 MOST_POLYPS = 20  # told of a picture: what is said of it stays small
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 0.5
 
 
 class Broadcasting:

@@ -20,7 +20,7 @@ __all__ = ["EventLog"]
 log = logging.getLogger(__name__)
 
 WAITING = 4096  # events, about 1 MiB, that may wait for a stuck disk
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 0.5
 
 
 class EventLog:

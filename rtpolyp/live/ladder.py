@@ -13,6 +13,10 @@ steps up when all but TIGHT_SHARE of the results of UP_SECONDS would have met HE
 limit, had that rung's engine computed them. All of this is in seconds, so that a fast stream and a slow one
 degrade alike.
 
+A pause of the source, in which the engine had nothing to do, begins all of this anew. A sender that connects
+and disconnects again and again sends its pictures in bursts, among which late results say nothing about the
+engine; on a busy machine they opened and closed engines for as long as it went on.
+
 A step up is a trial: one that is taken back within TRIAL_SECONDS doubles the time before the next, up to
 LONGEST_SECONDS, which bounds how often an engine that nobody can predict is tried.
 """
@@ -39,6 +43,7 @@ UP_SECONDS = 5.0
 LATE_SHARE = 1 / 3  # fewer are jitter: a late result costs the picture's next frames, not an outline
 HEADROOM, TIGHT_SHARE = 0.8, 0.1  # stricter than the way down, by more than the jitter of a busy machine
 LEAST = 4  # results before anything is concluded; a 1 s window holds 4 where each takes 250 ms
+PAUSE_SECONDS, PAUSE_STRIDES = 0.5, 3  # without a frame, whichever is longer; then the source has paused
 TRIAL_SECONDS = 10.0
 LONGEST_SECONDS = 600.0
 
@@ -108,7 +113,9 @@ class Ladder:
         self._latencies: deque[tuple[float, float]] = (
             deque()
         )  # (when, seconds) on this rung, UP_SECONDS of them
-        self._since: float | None = None  # the first result on this rung
+        self._frame_seconds = frame_seconds
+        self._since: float | None = None  # the first result on this rung, since the source's last pause
+        self._busy_until: float | None = None  # the last result on any rung
         self._on_trial = False  # this rung was reached from below, and not long ago
         self._wait = UP_SECONDS  # on this rung, before a step up
 
@@ -122,6 +129,10 @@ class Ladder:
 
         `latency_seconds` is from the frame's capture to the result in hand, `now` by any steady clock.
         """
+        if self._has_paused(now - latency_seconds):
+            self._since = None
+            self._latencies.clear()
+        self._busy_until = now
         if self._since is None:
             self._since = now
         self._latencies.append((now, latency_seconds))
@@ -149,6 +160,13 @@ class Ladder:
         del self._rungs[self._index], self._limits[self._index]
         self._go_to(before, on_trial=False)
         return self.rung
+
+    def _has_paused(self, captured_at: float) -> bool:
+        """Whether no frame came for long, between the last result and this frame."""
+        if self._busy_until is None:
+            return False
+        usual = self.rung.stride * self._frame_seconds
+        return captured_at - self._busy_until > max(PAUSE_SECONDS, PAUSE_STRIDES * usual)
 
     def _cannot_keep_up(self, now: float) -> bool:
         if self._index == len(self._rungs) - 1:

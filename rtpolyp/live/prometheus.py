@@ -14,6 +14,8 @@ from rtpolyp.live.telemetry import AI_STATES, COUNTERS, TIMES, Telemetry
 
 __all__ = ["MetricsServer", "TelemetryCollector"]
 
+POLL_SECONDS = 0.1  # how soon `close` is noticed
+
 
 class MetricsServer:
     """The HTTP server, on threads of its own; a context manager. Raises OSError where it cannot listen.
@@ -28,8 +30,9 @@ class MetricsServer:
         registry.register(TelemetryCollector(telemetry))
         self._server = BoundedServer(host, port)
         self._server.set_app(make_wsgi_app(registry))
-        serve = self._server.serve_forever
-        self._thread = threading.Thread(target=serve, name="rtpolyp-metrics", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(POLL_SECONDS,), name="rtpolyp-metrics", daemon=True
+        )
         self._thread.start()
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self._server.server_port}/metrics"
 

@@ -93,8 +93,13 @@ class Recordings:
         for sink in self._results:
             sink.write(frame, found)
 
+    def close_pictures(self) -> None:
+        """Finish those of pictures at once, once none comes any more; later calls do nothing."""
+        parts = (*self._pictures, self._blanked)
+        run_together([part.close for part in parts if part is not None])
+
     def close(self) -> None:
-        """Finish all of them at once, once nothing comes any more, within 1.3 s; later calls do nothing."""
+        """Finish all of them at once, once nothing comes any more, within a second; later calls do nothing."""
         parts = (*self._pictures, self._blanked, *self._results, self._tap)
         run_together([part.close for part in parts if part is not None])
 

@@ -87,8 +87,9 @@ class _Session:
         self._tell: Tell = _tell_nobody
         if (log_path := outputs.path("log")) is not None:
             self._tell = stack.enter_context(EventLog(log_path)).write
+        self._metrics = None
         if options.metrics is not None:
-            stack.enter_context(serve_metrics(telemetry, options.metrics))
+            self._metrics = stack.enter_context(serve_metrics(telemetry, options.metrics))
         self._broadcasting: Broadcasting | None = None
         if options.serve is not None:
             self._broadcasting = Broadcasting(options.serve, header, deidentify=options.deidentify)
@@ -175,13 +176,21 @@ class _Session:
         )
 
     def _end(self) -> None:
-        """Tell everything to end, then wait for all of it at once."""
+        """Tell everything to end, then wait for all of it at once: a stuck part has its time beside the others.
+
+        What takes pictures may end once the compositor has; the raw recording has to wait for the reader, and
+        the recordings of results for the AI.
+        """
         self._for_picture.close()
         self._for_ai.close()
         self._compositor.close()
-        run_together((self._reader.close, self._engines.close))
-        self._inference.close()
+        beside = [one.close for one in (self._metrics, self._broadcasting, self._snapshots) if one is not None]
+        run_together((self._reader.close, self._end_ai, self._recordings.close_pictures, *beside))
         self._recordings.close()
+
+    def _end_ai(self) -> None:
+        self._engines.close()
+        self._inference.close()
 
     def _errors(self) -> tuple[RtpolypError, ...]:
         """What went wrong for good, in the order of its weight; raises what is a bug."""

@@ -32,7 +32,7 @@ __all__ = ["SnapshotWriter"]
 log = logging.getLogger(__name__)
 
 WAITING = 4  # snapshots; a fast disk takes 0.1 s for one
-CLOSE_SECONDS = 1.5
+CLOSE_SECONDS = 0.9
 NAMES = ("source", "name")  # of the header and the frame: file names may be patients' names
 
 
@@ -58,6 +58,7 @@ class SnapshotWriter:
 
     def __init__(self, folder: str | Path, header: Mapping[str, Any], *, deidentify: bool = False) -> None:
         self.written = self.failed = 0
+        self._given_up = False  # by `close`: the disk did not answer
         self._folder, self._header, self._deidentify = Path(folder), dict(header), deidentify
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -85,8 +86,9 @@ class SnapshotWriter:
             self._fail("too many are waiting for the disk")
 
     def close(self) -> None:
-        """Write what waits, within 1.5 s; later calls do nothing."""
-        if not self._worker.close(CLOSE_SECONDS):
+        """Write what waits, within 0.9 s; later calls do nothing."""
+        if not self._given_up and not self._worker.close(CLOSE_SECONDS):
+            self._given_up = True
             self._fail("the disk does not answer")
 
     def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ import logging
 import os
 import queue
 import threading
+import time
 
 from typing_extensions import Self
 
@@ -18,7 +19,7 @@ __all__ = ["ThreadedSink", "short_reason"]
 
 log = logging.getLogger(__name__)
 
-CLOSE_SECONDS = 1.2  # for the frames still queued; ending a session may take two seconds in all
+CLOSE_SECONDS = 0.9  # for the frames still queued; ending a session may take two seconds in all
 POLL_SECONDS = 0.05  # how soon the thread notices that nothing more will come
 
 
@@ -38,6 +39,7 @@ class ThreadedSink:
         self._last_pts: int | None = None
         self._queue: queue.Queue[tuple[Frame, Segmentation | None]] = queue.Queue(capacity)
         self._ending = threading.Event()
+        self._close_by: float | None = None  # monotonic; set by the first `close`
         self._thread = threading.Thread(target=self._run, name="rtpolyp-sink", daemon=True)
         self._thread.start()
 
@@ -56,12 +58,14 @@ class ThreadedSink:
             self._last_pts = frame.pts
 
     def close(self, timeout: float = CLOSE_SECONDS) -> None:
-        """Write what is queued and finish the output; later calls do nothing.
+        """Write what is queued and finish the output; later calls add no time to the first one's.
 
         What takes longer than `timeout` seconds is given up, which `error` says.
         """
         self._ending.set()
-        self._thread.join(timeout)
+        if self._close_by is None:
+            self._close_by = time.monotonic() + timeout
+        self._thread.join(max(0.0, self._close_by - time.monotonic()))
         if self._thread.is_alive() and self.error is None:
             lost = f"not finished in {timeout:g} s, its last frames are lost"
             self._fail(OutputError(f"{self.name}: {lost}; use a faster disk"))

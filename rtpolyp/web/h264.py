@@ -41,7 +41,7 @@ class Encoder:
             key = True
         assert self._codec is not None
         key = key or picture.arrived - self._key_at >= KEY_SECONDS
-        frame = av.VideoFrame.from_ndarray(picture.planes, format="yuv420p")
+        frame = av.VideoFrame.from_numpy_buffer(picture.planes, format="yuv420p")
         self._pts = max(self._pts + 1, round(picture.state["captured"] / TIME_BASE))
         frame.pts, frame.time_base = self._pts, TIME_BASE
         frame.pict_type = PictureType.I if key else PictureType.NONE

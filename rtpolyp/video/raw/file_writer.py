@@ -3,8 +3,10 @@
 import contextlib
 import io
 import logging
+import math
 import queue
 import threading
+import time
 from pathlib import Path
 
 from rtpolyp.errors import OutputError
@@ -15,7 +17,7 @@ __all__ = ["FileWriter"]
 log = logging.getLogger(__name__)
 
 LIMIT_BYTES = 64 * 1024 * 1024  # that wait for the disk
-CLOSE_SECONDS = 1.2  # for what waits to be written in the end: a session ends within 2 s
+CLOSE_SECONDS = 0.9  # for what waits to be written in the end: a session ends within 2 s
 
 
 class FileWriter:
@@ -31,6 +33,7 @@ class FileWriter:
         self._path = path
         self._chunks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._taken = self._done = 0  # bytes; each has one writing thread
+        self._ended_at = math.inf  # monotonic
         try:
             self._file = path.open("wb", buffering=0)
         except OSError as exc:
@@ -50,11 +53,12 @@ class FileWriter:
 
     def end(self) -> None:
         """No more chunks come: the file is closed once what waits is written."""
+        self._ended_at = min(self._ended_at, time.monotonic())
         self._chunks.put(None)
 
     def close(self) -> None:
-        """Wait for that, after `end`; for a disk that hangs, no longer than 1.2 s."""
-        self._thread.join(CLOSE_SECONDS)
+        """Wait for that, which `end` has begun; for a disk that hangs, no longer than 0.9 s from then on."""
+        self._thread.join(max(0.0, self._ended_at + CLOSE_SECONDS - time.monotonic()))
         if self._thread.is_alive():
             self._fail("the disk does not answer; the last seconds may be missing")
 

@@ -187,6 +187,18 @@ def test_a_few_results_in_which_everything_is_late_are_enough():
     assert fell == ["full"] * 3 + ["every 2nd frame"] * 2
 
 
+@pytest.mark.parametrize(("pause", "falls"), [(1.3, False), (0.3, True)])
+def test_late_results_of_a_source_that_comes_and_goes_open_no_engine(pause: float, falls: bool):
+    """Four pictures in a burst, all of them late, then none: a pause of the source begins everything anew."""
+    ladder, now = Ladder(rungs(), FRAME, MAX_AGE), 0.0
+    for _ in range(100):
+        for _ in range(4):
+            now += 0.2
+            ladder.observe(0.2, now)
+        now += pause
+    assert (ladder.rung.text != "full") is falls
+
+
 def test_an_engine_whose_cost_nobody_knows_is_tried_ever_more_rarely():
     """200 ms, and none of the network's sizes will do; the fallback takes a tenth of it."""
     run = simulate(Ladder(rungs(fallback="small-net"), FRAME, MAX_AGE), lambda t: 0.2, 1800.0)
