@@ -22,10 +22,10 @@ def fails(capsys: pytest.CaptureFixture[str], out: Path, *folders: Path, **optio
     [
         ({"net": "fcn-if"}, "network 'fcn-if' is no row; did you mean fcn? there are: fcn, unet, unetpp"),
         ({"protocol": "coco"}, "protocol 'coco' is unknown; there are: paper, pranet"),
-        ({"recipe": "hers"}, "recipe 'hers' is unknown; there are: ours, author"),
+        ({"recipe": "hers"}, "--recipe 'hers' is unknown; there are: ours, author"),
         ({"seeds": 0}, "seeds: 0 cannot work. Give 1 or more"),
         ({"precision": "bfloat16"}, "{out}/numerics.json: its cells are in float32, not bfloat16."),
-        ({"steps": -1}, "steps: -1 cannot work. Give 0 or more"),
+        ({"steps": -1}, "--steps: -1 cannot work. Give 0 or more"),
         ({"encoder": "resnet9000"}, "--encoder 'resnet9000' is unknown"),
         ({"protocol": "pranet"}, "clinic:half: has a val list, so this is no split of PraNet's protocol."),
         ({"frame": "f9", "report_only": True}, "--frame 'f9' is in no test part; there are e.g. test0"),
