@@ -11,6 +11,7 @@ from rtpolyp.batch.job import Job
 from rtpolyp.batch.run import BatchSummary, Workers, run_batch
 from rtpolyp.batch.schedule import Progress
 from rtpolyp.cli.flags import EngineFlags, InputFlags, PictureFlags, Switch
+from rtpolyp.printable import printable
 from rtpolyp.report.charts import clock
 from rtpolyp.terminal.console import make_console, progress_bar
 
@@ -110,7 +111,7 @@ def batch(
             if progress.finished is not None:
                 left = _left(progress, time.monotonic() - begun)
                 done = f"[{progress.videos_done}/{progress.videos}]"
-                console.print(f"{done} {progress.finished}{left}", highlight=False, soft_wrap=True)
+                console.print(f"{done} {printable(progress.finished)}{left}", highlight=False, soft_wrap=True)
 
         try:
             summary = run_batch(sources, job, ray.where(), on_progress=tell)

@@ -39,6 +39,7 @@ COLOUR_MODES = ("RGB", "RGBA", "RGBX", "RGBa", "P", "PA", "CMYK", "YCbCr")
 REDUCED = 254, 1  # TIFF's tag NewSubfileType: a smaller version of another page, as for a thumbnail
 ORIENTATION = 0x0112  # EXIF
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+TIFF_SIGNATURES = b"II*\0", b"MM\0*"
 MATROSKA = b"\x1aE\xdf\xa3"
 HEIF_BRANDS = (b"hei", b"hev", b"mif", b"msf")
 GREY_AND_ALPHA = 2  # channels
@@ -191,6 +192,8 @@ def _what_else(path: Path) -> str:
         return "holds HEIC, which is not read; convert it to PNG or JPEG"
     if (head[4:8] == b"ftyp" and head[8:11] != b"avi") or head[:4] == MATROSKA or head[8:] == b"AVI ":
         return "holds a video; name it after what it is, e.g. *.mp4"
+    if head[:4] in TIFF_SIGNATURES:
+        return "a TIFF of a kind that is not read, such as one of floating point; convert it to PNG or JPEG"
     return f"not a readable image ({path.stat().st_size} bytes); copy or export it again"
 
 

@@ -76,6 +76,6 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path]) -> Non
 
 
 def say_written(paths: Iterable[Path | None], console: Console) -> None:
-    """Name the files that were written."""
+    """Name the files that were written, a line each."""
     for path in filter(None, paths):
-        console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"wrote {printable(str(path))}", highlight=False, markup=False, soft_wrap=True)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from rtpolyp.errors import RtpolypError
+from rtpolyp.errors import InputError, RtpolypError
+from rtpolyp.imaging.image_file import count_pages
 from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.report.writer import write_report
 from rtpolyp.run import run_file
@@ -47,6 +48,8 @@ def work(connection: Connection, upload: Path, recipe: EngineRecipe) -> None:
 def _done(upload: Path, recipe: EngineRecipe, progress: Callable[[int, int | None], None]) -> str | None:
     """Do it all; what is wrong, in a line without the name of a folder."""
     try:
+        if upload.suffix in IMAGES and (pages := count_pages(upload)) > 1:
+            raise InputError(f"{upload}: holds {pages} pictures; save each as a file of its own")
         results = upload.with_name(RESULTS)
         outputs = Outputs(video=overlay_of(upload), json=results)
         run_file(upload, outputs, model=recipe, on_progress=progress)

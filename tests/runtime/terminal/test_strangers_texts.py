@@ -1,12 +1,13 @@
 """What strangers name is shown as text: in lines, tables and cells of CSV."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.table import Table
 
 from rtpolyp.printable import as_cell, as_markdown, from_cell, printable
-from rtpolyp.terminal.console import make_console
+from rtpolyp.terminal.console import make_console, say_written
 
 HOSTILE = "a\x1b[31m[bold]b[/bold]\x1b]0;title\x07\u202e:smile:\r"
 
@@ -24,6 +25,12 @@ def test_a_line_and_a_table_hold_no_sequence_and_no_markup():
     assert shown.count("[bold]") >= 2
     assert "\\x1b[31m[bold]b[/bold]" in shown.splitlines()[-1]
     assert ":smile:" in shown
+
+
+def test_a_file_whose_name_has_a_newline_is_one_line():
+    file = io.StringIO()
+    say_written([Path("new\nline.mp4")], make_console(file))
+    assert file.getvalue() == "wrote new\\nline.mp4\n"
 
 
 @pytest.mark.parametrize("text", ["[/]", "[", "[link=file:///etc/passwd]x[/link]"])

@@ -1,6 +1,7 @@
 """What becomes of an upload, and what is refused."""
 
 import contextlib
+import io
 import itertools
 import json
 import re
@@ -11,6 +12,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from rtpolyp.tryout.kinds import kind_of
 from rtpolyp.video.source import open_source
@@ -119,6 +121,15 @@ def test_broken_media_fail_in_one_line_without_a_folders_name(served):
     assert "\n" not in job["error"]
     assert str(served.jobs._root) not in job["error"]
     assert served.client.get(f"/jobs/{key}/overlay").status_code == 404
+    served.client.post(f"/jobs/{key}/close")
+
+
+def test_several_pictures_in_one_file_are_refused_in_words(served):
+    page, content = Image.fromarray(disc(0, (64, 48))), io.BytesIO()
+    page.save(content, "TIFF", save_all=True, append_images=[page])
+    key = served.upload(content.getvalue())
+    job = served.until(key, "done", "failed")
+    assert job["error"] == "upload.tif: holds 2 pictures; save each as a file of its own"
     served.client.post(f"/jobs/{key}/close")
 
 
