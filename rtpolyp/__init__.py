@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from rtpolyp.library.result import Result
     from rtpolyp.library.session import Session
     from rtpolyp.live.live_options import LiveOptions, LiveSummary
+    from rtpolyp.live_run import run_live
     from rtpolyp.pipeline import draw, segment, settings_for
-    from rtpolyp.run import FileSummary, run_file, run_live
+    from rtpolyp.run import FileSummary, run_file
     from rtpolyp.settings import Settings
     from rtpolyp.video.outputs import Outputs
     from rtpolyp.video.source import open_source
@@ -55,7 +56,7 @@ _HOMES = {
     "open_engine": "rtpolyp.inference",
     "open_source": "rtpolyp.video.source",
     "run_file": "rtpolyp.run",
-    "run_live": "rtpolyp.run",
+    "run_live": "rtpolyp.live_run",
     "segment": "rtpolyp.pipeline",
     "settings_for": "rtpolyp.pipeline",
     "BackendError": "rtpolyp.errors",

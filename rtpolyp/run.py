@@ -1,7 +1,6 @@
-"""run_file and run_live: what `rtpolyp run` does, as two functions."""
+"""run_file: what `rtpolyp run` does with a video file or images."""
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,29 +11,22 @@ from rtpolyp.errors import InputError
 from rtpolyp.imaging.deidentify import blank_outside
 from rtpolyp.imaging.geometry import View
 from rtpolyp.imaging.picture import Crop, check_crop
-from rtpolyp.inference.backends import BACKENDS
-from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
+from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.inference.engine import Engine
-from rtpolyp.inference.isolated.engine import EngineRecipe, IsolatedEngine, open_guarded
-from rtpolyp.live.engines import Engines
-from rtpolyp.live.ladder import Ladder, rungs_for
-from rtpolyp.live.live_options import LiveOptions, LiveSummary
-from rtpolyp.live.session import frame_seconds, run_session
+from rtpolyp.inference.isolated.engine import EngineRecipe, open_guarded
 from rtpolyp.pipeline import draw, segment, settings_for
 from rtpolyp.run_header import run_header
 from rtpolyp.settings import Settings
 from rtpolyp.timing import StageTimer
-from rtpolyp.video.contract import Display, LiveSource, Source
+from rtpolyp.video.contract import Display, Source
 from rtpolyp.video.frame import Frame
 from rtpolyp.video.image_files import ImageFiles
-from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.outputs import Outputs, open_sinks
-from rtpolyp.video.source import open_live, open_source
+from rtpolyp.video.source import open_source
 from rtpolyp.video.window import CLOSED
 
-__all__ = ["FileSummary", "RunInterrupted", "open_live_engine", "run_file", "run_live"]
+__all__ = ["FileSummary", "RunInterrupted", "run_file"]
 
-DEADLINE_SECONDS = 1.0  # for one live result; slower ones are the ladder's business, this is a hung library
 QUIT_KEYS = ("q", "esc", CLOSED)
 
 
@@ -181,64 +173,3 @@ def _blanked(frame: Frame, view: View, crop: Crop) -> Frame:
     blanked, planes = frame.writable()
     blank_outside(planes, view.crop, full_range=blanked.full_range)
     return blanked
-
-
-def run_live(
-    source: str | Path | LiveSource,
-    outputs: Outputs,
-    *,
-    model: str | Path | EngineRecipe | IsolatedEngine = DEFAULT_BUNDLE,
-    settings: Settings | None = None,
-    options: LiveOptions | None = None,
-    display: Display | None = None,
-    stop: threading.Event | None = None,
-) -> LiveSummary:
-    """Outline polyps on a camera, a stream, or a video file played at its own pace.
-
-    The picture goes on whatever happens to the network, the disk or the source. `source` is an address as
-    `open_live` takes it, or an open LiveSource, which stays the caller's. `model` is a bundle's name or
-    folder, a TensorRT plan's file, an EngineRecipe that says more, or the open engine of `open_live_engine`,
-    which the run closes. `settings` are the bundle's own by default. With a `display`, call it on the main
-    thread. The run ends with the source, when `stop` is set, or by the display's key q.
-
-    Raises InputError, OutputError or EngineError before the first picture; an output that fails later ends
-    alone and stands in the summary's `errors`.
-
-    >>> run_live("rtsp://camera/stream", Outputs(video="out.mp4"), display=Window("camera"))  # doctest: +SKIP
-    """
-    options = options or LiveOptions()
-    outputs.check_for_live()
-    if options.fallback_engine is not None:
-        load_bundle(options.fallback_engine)  # now, and not when it is needed
-    with contextlib.ExitStack() as stack:
-        if isinstance(model, (str, Path)):
-            model = EngineRecipe(model)
-        engine = stack.enter_context(open_live_engine(model) if isinstance(model, EngineRecipe) else model)
-        if isinstance(source, (str, Path)):
-            input_options = InputOptions(audio=bool(outputs.audio))
-            source = stack.enter_context(open_live(source, options=input_options))
-        settings = settings or settings_for(engine.spec)
-        engines = Engines(engine, _ladder(engine, source, options))
-        return run_session(source, engines, settings, outputs, options, display=display, stop=stop)
-
-
-def open_live_engine(recipe: EngineRecipe) -> IsolatedEngine:
-    """Open a live run's engine, in a process of its own; raises what IsolatedEngine raises."""
-    return IsolatedEngine(recipe, deadline_seconds=DEADLINE_SECONDS)
-
-
-def _ladder(engine: IsolatedEngine, source: LiveSource, options: LiveOptions) -> Ladder | None:
-    """What the AI leaves out when it cannot keep up; None for an engine whose recipe is not known."""
-    if not isinstance(engine.recipe, EngineRecipe):
-        return None
-    interval, max_age = frame_seconds(source), options.max_age_ms / 1000
-    backend = BACKENDS.get(engine.backend)
-    rungs = rungs_for(
-        engine.recipe,
-        engine.spec.size,
-        interval,
-        max_age,
-        resizing_backend=engine.backend if backend is not None and backend.resizable else None,
-        fallback=options.fallback_engine,
-    )
-    return Ladder(rungs, interval, max_age)

@@ -43,10 +43,10 @@ from rtpolyp.live import session
 from rtpolyp.live.engines import Engines
 from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.telemetry import Telemetry, Time
+from rtpolyp.live_run import open_live_engine
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import settings_for
-from rtpolyp.run import open_live_engine
 from rtpolyp.spec import EngineSpec
 from rtpolyp.terminal.command_line import run_app
 from rtpolyp.video.outputs import Outputs

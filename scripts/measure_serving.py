@@ -36,11 +36,11 @@ from rtpolyp.imaging.preprocess import resize_frame
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.live.live_options import LiveOptions
+from rtpolyp.live_run import run_live
 from rtpolyp.measure.benchmark.machine import this_machine
 from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.phantom import render_phantom
-from rtpolyp.run import run_live
 from rtpolyp.serving.repository import export_repository
 from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.video.array_source import ArraySource

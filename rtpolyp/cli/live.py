@@ -12,7 +12,7 @@ from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, P
 from rtpolyp.cli.say_engine import say_engine
 from rtpolyp.cli.window import open_window
 from rtpolyp.live.controls import HELP
-from rtpolyp.run import open_live_engine, run_live
+from rtpolyp.live_run import open_live_engine, run_live
 from rtpolyp.terminal.console import make_console, say_written
 from rtpolyp.terminal.line_writer import LineWriter
 from rtpolyp.video.source import open_live

@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from rtpolyp.cli.flags import EngineFlags, InputFlags, LiveFlags, OutputFlags, PictureFlags
-from rtpolyp.cli.live import live
 from rtpolyp.cli.say_engine import say_engine
 from rtpolyp.cli.window import open_window
 from rtpolyp.inference.isolated.engine import open_guarded
@@ -43,6 +42,8 @@ def run(
         a stream (rtsp://, http://, …), - for the standard input.
     """
     if live_flags.latest if live_flags.latest is not None else is_live(video) or live_flags.serve is not None:
+        from rtpolyp.cli.live import live  # and with it what a file run does not need
+
         live(video, output, engine, picture, reading, live_flags)
         return 0
     live_flags.refuse_without_live()

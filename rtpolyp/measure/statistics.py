@@ -208,7 +208,8 @@ def student_quantile(p: float, freedom: int) -> float:
     return math.sqrt(freedom) * math.tan(turn * _bisect(lambda u: (1.0 + within(turn * u)) / 2.0 < p))
 
 
-def _draws(rng: np.random.Generator, resamples: int, units: int) -> NDArray[np.float64]:
+# quoted, for np.random is imported when it is named, and that takes a while
+def _draws(rng: "np.random.Generator", resamples: int, units: int) -> NDArray[np.float64]:
     """How often each unit is drawn in each resample: (resamples, units), rows sum to `units`."""
     return rng.multinomial(units, np.full(units, 1.0 / units), size=resamples).astype(np.float64)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.live.session import frame_seconds
+from rtpolyp.live_run import open_live_engine, run_live
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.report.lines import Summary, read_lines
-from rtpolyp.run import open_live_engine, run_live
 from rtpolyp.settings import Settings
 from rtpolyp.verify.counter import read_counter
 from rtpolyp.verify.faults import ENGINE_FAULTS, FAULT_SECONDS, SOURCE_FAULTS, Disturbed, SabotagedRecipe

@@ -13,9 +13,6 @@ from rtpolyp.video.contract import LiveSource, Source
 from rtpolyp.video.file_faults import check_readable
 from rtpolyp.video.image_files import ImageFiles
 from rtpolyp.video.input_options import InputOptions
-from rtpolyp.video.live.camera import feed_of_camera
-from rtpolyp.video.live.feed import feed_of_file, feed_of_stdin, feed_of_url
-from rtpolyp.video.live.live_stream import LiveStream
 from rtpolyp.video.video_file import VideoFile
 from rtpolyp.video.video_names import VIDEO_FILES
 
@@ -54,6 +51,10 @@ def open_live(
 
     Raises InputError as `open_source` does, and for images, which have no pace.
     """
+    from rtpolyp.video.live.camera import feed_of_camera  # and with it what a file run does not need
+    from rtpolyp.video.live.feed import feed_of_file, feed_of_stdin, feed_of_url
+    from rtpolyp.video.live.live_stream import LiveStream
+
     address, options = str(address), options or InputOptions()
     if address == STDIN:
         return LiveStream(feed_of_stdin(options), options)

@@ -8,7 +8,8 @@ import pytest
 from rtpolyp.errors import InputError
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.inference.isolated.engine import EngineRecipe
-from rtpolyp.run import RunInterrupted, run_file, run_live
+from rtpolyp.live_run import run_live
+from rtpolyp.run import RunInterrupted, run_file
 from rtpolyp.settings import Settings
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source

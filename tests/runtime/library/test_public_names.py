@@ -47,6 +47,21 @@ def test_the_model_loads_neither_torch_nor_a_backend_before_it_opens_one():
     assert python("-c", code).stdout.split() == []
 
 
+def test_the_command_of_a_file_run_loads_nothing_of_live_runs_and_other_commands():
+    rooms = (
+        "live.session",
+        "live.ladder",
+        "video.live.live_stream",
+        "video.raw",
+        "web",
+        "report",
+        "labels",
+        "tryout",
+    )
+    loaded = f"print(*[m for m in {rooms} if f'rtpolyp.{{m}}' in sys.modules], 'numpy.random' in sys.modules)"
+    assert python("-c", f"import sys, rtpolyp.cli.run; {loaded}").stdout.split() == ["False"]
+
+
 def test_importing_it_takes_under_a_fifth_of_a_second():
     said = python("-X", "importtime", "-c", "import rtpolyp").stderr
     (microseconds,) = re.findall(r"\|\s*(\d+) \| rtpolyp$", said, re.MULTILINE)

@@ -13,8 +13,8 @@ import pytest
 from rtpolyp.errors import BackendError
 from rtpolyp.inference import open_engine
 from rtpolyp.inference.bundle import Bundle
+from rtpolyp.live_run import run_live
 from rtpolyp.phantom import render_phantom
-from rtpolyp.run import run_live
 from rtpolyp.serving.repository import export_repository
 from rtpolyp.video.outputs import Outputs
 from rtpolyp.video.source import open_source
