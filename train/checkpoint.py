@@ -93,7 +93,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint onto the CPU. Raises InputError for a missing, broken or foreign file."""
     if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint. Train one with python -m train")
+        best = path / "best.pt"
+        remedy = f"Give {best}" if best.is_file() else "Train one with python -m train"
+        raise InputError(f"{path}: no such checkpoint. {remedy}")
     try:
         plain = torch.load(path, map_location="cpu", weights_only=True)
         version = plain.pop("format")

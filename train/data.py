@@ -160,5 +160,8 @@ def _splits(folder: Path) -> list[str]:
 def _choices(folder: Path, given: str) -> str:
     splits = _splits(folder)
     if not splits:
-        return f"there are none in {folder / 'splits'}. Write <SPLIT>_train.txt and <SPLIT>_val.txt"
+        return (
+            f"there are none in {folder / 'splits'}. Split it with python -m train.prepare, or write "
+            "<SPLIT>_train.txt and <SPLIT>_val.txt"
+        )
     return f"{known_names(given, splits)}. Give e.g. {folder.name}:{splits[0]}"

@@ -41,13 +41,16 @@ class World:
     def device(self, name: str) -> torch.device:
         """The device `name` on this process: "cuda" is its own GPU. Raises InputError where there is none."""
         if self.size > 1 and name.startswith("cuda:"):
-            raise InputError(f"device {name!r}: each of {self.size} processes takes its own. Give cuda")
+            raise InputError(
+                f" {name!r}: each of {self.size} processes takes its own. Give cuda", parameter="device"
+            )
         try:
             device = torch.device(f"cuda:{self.local_rank}" if self.size > 1 and name == "cuda" else name)
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as exc:  # the latter from a PyTorch that was built without CUDA
             raise InputError(
-                f"device {name!r}: {str(exc).splitlines()[0]}. Give cpu, or cuda where PyTorch finds a GPU"
+                f" {name!r}: {str(exc).splitlines()[0]}. Give cpu, or cuda where PyTorch finds a GPU",
+                parameter="device",
             ) from exc
         if self.size > 1 and device.type == "cuda":
             torch.cuda.set_device(device)

@@ -134,6 +134,10 @@ class Numerics:
         """Key of PRECISIONS."""
         return "float16" if self.float16 else "bfloat16" if self.bfloat16 else "float32"
 
+    def __str__(self) -> str:
+        """As a person reads it, such as "channels last, bfloat16"."""
+        return f"{'channels last' if self.channels_last else 'NCHW'}, {self.precision}"
+
     def place(self, x: Placed) -> Placed:
         """A batch (N, C, H, W) or network in this memory format."""
         memory_format = torch.channels_last if self.channels_last else torch.contiguous_format
@@ -156,7 +160,9 @@ def fastest_numerics(
     """
     known = [name for name in PRECISIONS if name != "float16" or device.type == "cuda"]
     if precision not in (None, *known):
-        raise InputError(f"precision {precision!r} is not for {device.type}; there are: {', '.join(known)}")
+        raise InputError(
+            f" {precision!r} is not for {device.type}; there are: {', '.join(known)}", parameter="precision"
+        )
     variants = [
         Numerics(channels_last, one == "bfloat16", one == "float16")
         for one in ([precision] if precision else known)

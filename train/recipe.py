@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from rtpolyp.checks import known_names
+from rtpolyp.checks import known_names, require_choice
 from rtpolyp.errors import InputError
 from train.losses import LOSSES
 
@@ -124,25 +124,29 @@ class Recipe:
         for option in fields(self):
             value = getattr(self, option.name)
             if "choices" in option.metadata:
-                _check_choice(option.name, value, option.metadata["choices"])
+                require_choice(option.name, value, option.metadata["choices"])
             elif "range" in option.metadata:
                 for one in value if isinstance(value, tuple) else (value,):
                     _check_range(option.name, one, *option.metadata["range"])
         if not self.steps and not self.epochs:
-            raise InputError("steps: 0 cannot work. Give 1 or more, or epochs")
+            raise InputError(": 0 cannot work. Give 1 or more, or epochs", parameter="steps")
         if self.steps and self.epochs:
-            raise InputError(f"steps: {self.steps} and {self.epochs:g} epochs: give one, 0 for the other")
+            raise InputError(
+                f": {self.steps} and {self.epochs:g} epochs: give one, 0 for the other", parameter="steps"
+            )
         if not self.scales:
-            raise InputError("scales: none given. Give 1 for the batch as it is")
+            raise InputError(": none given. Give 1 for the batch as it is", parameter="scales")
         if self.zoom[0] > self.zoom[1]:
-            raise InputError(f"zoom: {self.zoom[0]} to {self.zoom[1]} is no range. Give the smaller first")
+            raise InputError(
+                f": {self.zoom[0]} to {self.zoom[1]} is no range. Give the smaller first", parameter="zoom"
+            )
         for side, share in self.sizes:
             if side <= 0 or side % SIDE_STEP:
-                raise InputError(f"sizes: {side} is not a multiple of 32. Give e.g. 192 or 256")
+                raise InputError(f": {side} is not a multiple of 32. Give e.g. 192 or 256", parameter="sizes")
             _check_range("sizes", share, 0, 1)
         shares = [share for _, share in self.sizes]
         if not math.isclose(sum(shares), 1, abs_tol=1e-6):
-            raise InputError(f"sizes: the shares {shares} must add up to 1")
+            raise InputError(f": the shares {shares} must add up to 1", parameter="sizes")
 
     def changed(self, **values: Any) -> "Recipe":
         """The same with other values; `steps` takes the place of `epochs`, and the other way round."""
@@ -182,15 +186,10 @@ class Recipe:
         return self.sizes[-1][0]
 
 
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name} {value!r} is unknown; {known_names(value, choices)}")
-
-
 def _check_range(name: str, value: float, low: float, high: float) -> None:
     if not (low <= value <= high and math.isfinite(value)):
         allowed = f"{low:g} or more" if math.isinf(high) else f"{low:g} to {high:g}"
-        raise InputError(f"{name}: {value} cannot work. Give {allowed}")
+        raise InputError(f": {value} cannot work. Give {allowed}", parameter=name)
 
 
 # Ours. An encoder that is part of its network has no ImageNet weights and learns as fast as the rest. Tuned
@@ -241,7 +240,7 @@ def recipe_for(network: str, whose: str = "ours", *, light: bool = False) -> Rec
 
     `light` says that a light encoder takes the place of the network's own: ours then treats it as pretrained.
     """
-    _check_choice("recipe", whose, tuple(RECIPES))
+    require_choice("recipe", whose, tuple(RECIPES))
     plain = network.removesuffix("-if")
     if plain not in RECIPES[whose]:
         known = [f"{name}{twin}" for name in RECIPES[whose] for twin in ("", "-if")]

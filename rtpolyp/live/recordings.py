@@ -99,7 +99,7 @@ class Recordings:
         run_together([part.close for part in parts if part is not None])
 
     def close(self) -> None:
-        """Finish all at once, within a second, once nothing comes any more; later calls do nothing."""
+        """Finish all at once, when nothing comes any more, within a second; later calls do nothing."""
         parts = (*self._pictures, self._blanked, *self._results, self._tap)
         run_together([part.close for part in parts if part is not None])
 

@@ -176,7 +176,7 @@ class _Session:
         )
 
     def _end(self) -> None:
-        """Tell everything to end, then wait for all of it at once: no part adds its time to another's.
+        """Tell everything to end, then wait for all at once: a stuck part has its time beside the others.
 
         What takes pictures may end once the compositor has; the raw recording has to wait for the reader, and
         the recordings of results for the AI.
@@ -184,9 +184,10 @@ class _Session:
         self._for_picture.close()
         self._for_ai.close()
         self._compositor.close()
-        beside = (self._metrics, self._broadcasting, self._snapshots)
-        closing = [self._reader.close, self._end_ai, self._recordings.close_pictures]
-        run_together(closing + [one.close for one in beside if one is not None])
+        beside = [
+            one.close for one in (self._metrics, self._broadcasting, self._snapshots) if one is not None
+        ]
+        run_together((self._reader.close, self._end_ai, self._recordings.close_pictures, *beside))
         self._recordings.close()
 
     def _end_ai(self) -> None:

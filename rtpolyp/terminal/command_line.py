@@ -16,6 +16,7 @@ from rtpolyp.terminal.line_writer import LineWriter, logging_to
 __all__ = ["PREFIX", "make_app", "run_app", "run_tokens"]
 
 PREFIX = "rtpolyp: "  # of every error and warning, whichever command says it
+NO_PERMISSION = "permission denied; ask for the right to use it and to enter its folder, or take a copy"
 
 
 def make_app(name: str, description: str | None, **options: Any) -> cyclopts.App:
@@ -62,6 +63,11 @@ def run_tokens(
         return 2
     except cyclopts.CycloptsError as exc:  # some of its lines are lists
         print(f"{PREFIX}{exc}{_file_like_an_option(tokens)}", file=errors)
+        return 2
+    except PermissionError as exc:  # any path of a command may be without it, and the system names the path
+        if exc.filename is None:
+            raise
+        print(f"{PREFIX}{printable(str(exc.filename))}: {NO_PERMISSION}", file=errors)
         return 2
     except MemoryError:
         print(f"{PREFIX}memory is used up; end other programs, or ask for less at once", file=errors)

@@ -100,4 +100,4 @@ def test_every_field_of_an_authors_recipe_can_be_overridden(data, tmp_path):
 
 def test_an_unknown_recipe_is_one_line_and_exit_code_2(data, tmp_path, capsys):
     assert run_command_line(app, command("pranet-if", data, tmp_path / "run", "--recipe", "mine")) == 2
-    assert capsys.readouterr().err == "rtpolyp: recipe 'mine' is unknown; there are: ours, author\n"
+    assert capsys.readouterr().err == "rtpolyp: --recipe 'mine' is unknown; there are: ours, author\n"

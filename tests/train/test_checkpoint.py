@@ -136,5 +136,11 @@ def test_what_was_seen_names_every_file_once(checkpoint):
 
 
 def test_a_missing_file_fails(tmp_path):
-    with pytest.raises(InputError, match=r"last\.pt: no such checkpoint"):
+    with pytest.raises(InputError, match=r"last\.pt: no such checkpoint. Train one with python -m train"):
         load_checkpoint(tmp_path / "last.pt")
+
+
+def test_the_folder_of_a_run_is_told_its_best_checkpoint(tmp_path):
+    (tmp_path / "best.pt").write_bytes(b"")
+    with pytest.raises(InputError, match=rf"{tmp_path}: no such checkpoint. Give {tmp_path / 'best.pt'}"):
+        load_checkpoint(tmp_path)

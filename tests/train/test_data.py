@@ -70,7 +70,7 @@ def test_an_unknown_split_fails_listing_what_exists(folder):
 
 def test_a_folder_without_splits_fails_saying_what_to_write(folder):
     (folder / "splits" / "half_train.txt").unlink()
-    with pytest.raises(InputError, match=r"there are none in .*splits\. Write <SPLIT>_train\.txt"):
+    with pytest.raises(InputError, match=r"none in .*splits\. Split it with python -m train\.prepare"):
         parse_source(str(folder))
 
 

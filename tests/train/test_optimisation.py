@@ -214,9 +214,11 @@ def test_the_average_is_the_written_out_one():
         ({NCHW: 0.5, NHWC: 0.6, NCHW_BFLOAT16: 9.0, NHWC_BFLOAT16: 9.0}, NCHW),
     ],
 )
-def test_the_fastest_numerics_win_and_bfloat16_must_win_clearly(monkeypatch, seconds, fastest):
+def test_the_fastest_numerics_win_and_bfloat16_must_win_clearly(monkeypatch, caplog, seconds, fastest):
     monkeypatch.setattr(optimisation, "_step_seconds", lambda network, numerics, *_: seconds[numerics])
+    caplog.set_level("INFO", logger="train")
     assert fastest_numerics(nn.Identity(), Recipe(), torch.device("cpu")) == fastest
+    assert caplog.messages[-1] == f"channels last, bfloat16: {seconds[NHWC_BFLOAT16]:.3f} s a step at 192 px"
 
 
 def test_a_precision_that_is_asked_for_leaves_the_memory_format_to_be_measured(monkeypatch):

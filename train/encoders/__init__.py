@@ -35,13 +35,15 @@ def create_encoder(name: str, pretrained: bool | Path = True, *, stride2: bool =
     for an encoder that has nothing at stride 2.
     """
     if name not in ENCODERS:
-        raise InputError(f"encoder {name!r} is unknown; {known_names(name, ENCODERS)}")
+        raise InputError(f" {name!r} is unknown; {known_names(name, ENCODERS)}", parameter="encoder")
     encoder = ENCODERS[name]()
     if pretrained is not False:
         encoder.load_imagenet(None if pretrained is True else pretrained)
     if stride2:
         tap_stride2 = getattr(encoder, "tap_stride2", None)
         if tap_stride2 is None:
-            raise InputError(f"encoder {name!r} publishes nothing at stride 2. Use efficientnet-lite0")
+            raise InputError(
+                f" {name!r} publishes nothing at stride 2. Use efficientnet-lite0", parameter="encoder"
+            )
         tap_stride2()
     return encoder

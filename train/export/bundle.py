@@ -80,7 +80,7 @@ def export_bundle(
     spec = EngineSpec(name, trained.spec.name, encoder, side, side, **asdict(PLAIN), files=files)
     crops = trained.recipe.picture_crop
     held_out = load_held_out(sources, spec.size, picture_crop=crops)
-    log.info("%d validation frames", len(held_out))
+    log.info("%d validation frames; writing the ONNX graph", len(held_out))
     with published(folder, "spec.json") as staging:
         bundle = Bundle(staging, spec)
         exact, parity, dice = _write_fp32(load_network(trained), bundle, held_out)
@@ -194,10 +194,12 @@ def _write_int8(exact: onnx.ModelProto, bundle: Bundle, held_out: HeldOut, calib
             with OpenVinoEngine(candidate, optimise_for="throughput") as engine:
                 found = probabilities(engine, held_out.frames[indices])
             dice = dice_per_frame(found, held_out.truth[indices])
-            log.info("Dice %.4f on %d frames", dice.mean(), len(dice))
+            log.info(
+                "choosing the layers of INT8: Dice %.4f on %d frames with a polyp", dice.mean(), len(dice)
+            )
             return dice
 
-        log.info("quantising with %d frames", len(calibration))
+        log.info("quantising to INT8 with %d training frames", len(calibration))
         quantised = quantise(exact, calibration, np.flatnonzero(held_out.has_polyp), dice_of)
     _save(quantised, bundle, "int8")
 

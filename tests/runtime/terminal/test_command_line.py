@@ -86,14 +86,22 @@ def no_memory() -> None:
     raise MemoryError
 
 
+def no_permission() -> None:
+    raise PermissionError(13, "Permission denied", "clinic/images")
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
         (missing_segment, "libopenvino.so.2640: failed to map segment from shared object; give the program"),
         (no_memory, "memory is used up; end other programs, or ask for less at once"),
+        (
+            no_permission,
+            "clinic/images: permission denied; ask for the right to use it and to enter its folder",
+        ),
     ],
 )
-def test_too_little_memory_is_said_in_one_line(command, message, capfd, monkeypatch):
+def test_what_a_system_refuses_is_said_in_one_line(command, message, capfd, monkeypatch):
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     app = cyclopts.App(name="tool")
     app.default(command)
