@@ -3,10 +3,12 @@
 import contextlib
 import json
 import logging
+import math
 import multiprocessing
 import queue
 import signal
 import threading
+import time
 from collections.abc import Mapping
 from multiprocessing import resource_tracker
 from typing import Any
@@ -30,6 +32,7 @@ START_SECONDS = 60.0  # an import of the server takes a second on a quiet machin
 CLOSE_SECONDS = 0.5
 CHANGES = 32  # of the settings that may wait; viewers who ask for more are not heard
 POLL_SECONDS = 0.05
+IDLE_SECONDS = 0.25  # between two pictures without an outline, while nobody watches: one waits for who comes
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # of a terminal, which sends them to all: the session ends us
 
 
@@ -53,6 +56,7 @@ class Broadcast:
         self._changes: queue.Queue[dict[str, Any]] = queue.Queue(CHANGES)
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._scaler = VideoReformatter()
+        self._is_watched, self._offered_at = False, -math.inf  # monotonic
         self._lost, self._closing = False, threading.Event()
         with contextlib.ExitStack() as stack:
             stack.callback(listener.close)
@@ -70,8 +74,13 @@ class Broadcast:
     def show(self, frame: Frame, state: Mapping[str, Any]) -> None:
         """Offer a picture and what is to be said of it, which JSON can hold; never waits.
 
-        For one thread. `frame` must not change any more.
+        For one thread. `frame` must not change any more. While nobody watches, the page needs the pictures
+        with outlines, for its sightings, and few others: to scale one of 1080p takes 1.5 ms.
         """
+        now = time.monotonic()
+        if not (self._is_watched or state["polyps"]) and now - self._offered_at < IDLE_SECONDS:
+            return
+        self._offered_at = now
         try:
             slot = self._free.get_nowait()
         except queue.Empty:
@@ -142,7 +151,9 @@ class Broadcast:
             except Exception:  # the end of the pipe, or what a broken process wrote into it
                 self._lose("ended")
                 return
-            if isinstance(message, int):
+            if isinstance(message, bool):
+                self._is_watched = message
+            elif isinstance(message, int):
                 self._free.put(message)
             elif isinstance(message, dict):
                 with contextlib.suppress(queue.Full):

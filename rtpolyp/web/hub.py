@@ -46,10 +46,11 @@ class Hub:
     `put` is for one thread, everything else for the event loop.
     """
 
-    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
-        """`send` passes a change of settings on to the pipeline."""
+    def __init__(self, send: Callable[[dict[str, Any] | bool], None]) -> None:
+        """`send` passes a change of settings on to the pipeline, and whether anybody watches."""
         self.newest: Picture | None = None
-        self.change = send
+        self.change = self._send = send
+        self._watching = 0
         self.ended = False
         self.worker = ThreadPoolExecutor(1, "rtpolyp-jpeg")  # JPEGs wait for each other, not for the video
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -91,6 +92,12 @@ class Hub:
             loop = asyncio.get_running_loop()
             self._jpeg = picture.number, loop.run_in_executor(self.worker, picture.jpeg)
         return await asyncio.shield(self._jpeg[1])
+
+    def watch(self, by: int) -> None:
+        """So many more watch, or with a negative number fewer: the pipeline learns whether anybody does."""
+        before, self._watching = self._watching, self._watching + by
+        if bool(before) != bool(self._watching):
+            self._send(bool(self._watching))
 
     def rate(self) -> float:
         """Pictures a second, lately."""

@@ -97,6 +97,7 @@ class _Page:
         if self._streams >= 2 * MOST_STREAMS:
             return said(503, "Too many watch already.")
         self._streams += 1
+        self._hub.watch(1)
         return Endless(self._counted(pieces), content_type)
 
     async def _counted(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -105,6 +106,7 @@ class _Page:
                 yield piece
         finally:
             self._streams -= 1
+            self._hub.watch(-1)
 
     async def _jpegs(self) -> AsyncIterator[bytes]:
         number = 0

@@ -82,6 +82,7 @@ class Viewers:
             raise BadOffer
         peer, track = RTCPeerConnection(RTCConfiguration(iceServers=[])), _Track()
         self._tracks[peer] = track
+        self._hub.watch(1)
         peer.on("connectionstatechange", lambda: self._changed(peer))
         try:
             await self._negotiate(peer, track, sdp)
@@ -136,6 +137,7 @@ class Viewers:
 
     async def _drop(self, peer: RTCPeerConnection) -> None:
         if self._tracks.pop(peer, None) is not None:
+            self._hub.watch(-1)
             with contextlib.suppress(Exception):
                 await peer.close()
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import mmap
 import multiprocessing
 import signal
 import threading
@@ -13,13 +12,13 @@ from rtpolyp.errors import EngineError, RtpolypError
 from rtpolyp.inference.isolated.child import FOR_THE_PROGRAM, Answer, Opened, Recipe, serve
 from rtpolyp.inference.isolated.ring import FrameRing
 from rtpolyp.inference.local_engine import one_line
+from rtpolyp.resident import resident_bytes
 
 __all__ = ["EngineProcess", "ProcessFault"]
 
 POLL_SECONDS = 0.1  # how soon a start under way notices that it is not wanted any more
 JOIN_SECONDS = 0.5  # a killed process is gone in milliseconds, unless a driver holds it
 MAX_OPENING_BYTES = 6 << 30  # resident; a PraNet takes 0.4 GiB to open on OpenVINO
-PAGES = "/proc/{}/statm"
 SIGNALS = {value.value: value.name for value in signal.Signals}
 
 
@@ -117,17 +116,9 @@ class EngineProcess:
                 return message
             if time.monotonic() > deadline:
                 raise ProcessFault("does not open", "did not open in time")
-            if (taken := self._resident_bytes()) > MAX_OPENING_BYTES:
+            if (taken := resident_bytes(self.pid)) > MAX_OPENING_BYTES:
                 raise ProcessFault("does not open", f"took {taken / 2**30:.1f} GiB of memory to open")
         raise EngineError("the engine was closed while it opened")
-
-    def _resident_bytes(self) -> int:
-        """Memory that the process has touched; 0 where the system does not tell."""
-        try:
-            with open(PAGES.format(self.pid), encoding="ascii") as file:
-                return int(file.read().split()[1]) * mmap.PAGESIZE
-        except (OSError, IndexError):
-            return 0
 
     def _end(self) -> ProcessFault:
         self._process.join(JOIN_SECONDS)

@@ -4,8 +4,9 @@ By urllib3, which NVIDIA's client brings along: its own HTTP half runs on gevent
 one thread each.
 """
 
+import http.client
 import json
-import time
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtpolyp.bounded_files import parse_json
+from rtpolyp.deadline_socket import DeadlineSocket
 from rtpolyp.errors import BackendError, EngineError
 from rtpolyp.inference.local_engine import one_line
 from rtpolyp.inference.remote.address import TOKEN, TOKEN_FILE, RemoteAddress
@@ -26,6 +28,19 @@ KEPT_OPEN = 8  # connections; more are opened when they are needed
 MAX_REASON = 200  # characters
 PIECE_BYTES = 1 << 20
 OK, REFUSED = 200, (401, 403)
+
+
+class _TimelyResponse(http.client.HTTPResponse):
+    """A header and a body that come, together, within the time that the socket has for one read.
+
+    Of http.client and urllib3 that limit begins anew with each read: a byte a second would never end.
+    """
+
+    def __init__(self, connection: socket.socket, *arguments: Any, **named: Any) -> None:
+        seconds = connection.gettimeout()
+        assert seconds is not None  # urllib3 gives it what is left of its Timeout
+        timely: Any = DeadlineSocket(connection, seconds, seconds)
+        super().__init__(timely, *arguments, **named)
 
 
 class HttpConnection:
@@ -49,6 +64,8 @@ class HttpConnection:
             )
         else:
             self._pool = urllib3.HTTPConnectionPool(address.host, address.port, **options)
+        kind: Any = self._pool.ConnectionCls
+        self._pool.ConnectionCls = type("TimelyConnection", (kind,), {"response_class": _TimelyResponse})
 
     def config(self, seconds: float) -> Mapping[str, Any]:
         """As Connection.config."""
@@ -93,7 +110,7 @@ class HttpConnection:
         self, method: str, path: str, seconds: float, body: bytes | None = None, length: int | None = None
     ) -> tuple[bytes, str]:
         """The answer's body and the length of the JSON in it; `length` is that of the JSON in `body`."""
-        exceptions, deadline = self._library.exceptions, time.monotonic() + seconds
+        exceptions = self._library.exceptions
         try:
             answer = self._pool.urlopen(
                 method,
@@ -104,7 +121,7 @@ class HttpConnection:
                 timeout=self._library.Timeout(total=seconds),
                 preload_content=False,
             )
-            content = self._whole(answer, deadline)
+            content = self._whole(answer)
         except (exceptions.ReadTimeoutError, TimeoutError) as exc:
             raise EngineError(
                 f"{self._address}: gave no answer within {seconds:g} s; see whether it is overloaded"
@@ -124,13 +141,10 @@ class HttpConnection:
         return content, answer.headers.get(JSON_LENGTH) or str(len(content))
 
     @staticmethod
-    def _whole(answer: Any, deadline: float) -> bytes:
-        """The body. urllib3's time-out is that of each read: a byte a second would never end."""
+    def _whole(answer: Any) -> bytes:
+        """The body, or the beginning of one that is too long."""
         content = bytearray()
         while len(content) <= MAX_ANSWER_BYTES and (piece := answer.read1(PIECE_BYTES)):
             content += piece
-            if time.monotonic() > deadline:
-                answer.close()
-                raise TimeoutError
         answer.release_conn()
         return bytes(content)

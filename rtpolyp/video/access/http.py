@@ -5,7 +5,7 @@ import http.client
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from rtpolyp.video.access.deadline import DeadlineSocket
+from rtpolyp.deadline_socket import DeadlineSocket
 from rtpolyp.video.access.hosts import Hosts, place_of
 from rtpolyp.video.live.faults import CHECK, CREDENTIALS, InputFault
 

@@ -158,6 +158,31 @@ def test_streams_that_come_later_take_bounded_memory(tmp_path: Path):
     assert (shown, mib < 700) == (0, True)  # without the bound it is 3,300
 
 
+OPENED = """
+import resource, sys
+from pathlib import Path
+from rtpolyp.video.access import allocations
+from rtpolyp.video.access.opening import open_file
+from rtpolyp.video.picture_limit import probing_limits
+allocations.MOST_BYTES = int(sys.argv[2]) << 20
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with open_file(Path(sys.argv[1]), probing_limits(7680 * 4320)) as container:
+    sizes = {(one.width, one.height) for one in container.streams.video if one.width}
+assert sizes == {(160, 128), (7680, 4320)}, sizes
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the process's memory is watched on Linux")
+def test_streams_of_allowed_pictures_take_bounded_memory_in_all(tmp_path: Path):
+    """Four streams of 8K take 430 MiB to look at; here 200 are allowed."""
+    path = tmp_path / "late.ts"
+    path.write_bytes(swelling((7680, 4320), 4))
+    command = [sys.executable, "-c", OPENED, str(path), "200"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert int(done.stdout) < 300
+
+
 def test_the_largest_bound_of_those_at_once_counts():
     def fits() -> bool:
         try:

@@ -13,6 +13,7 @@ import pytest
 from rtpolyp.web.broadcast import fitting
 from rtpolyp.web.hub import Picture
 from tests.runtime.clips import code_of
+from tests.runtime.web import conftest
 from tests.runtime.web.conftest import Served
 
 SHOW_SECONDS = 0.5  # for what takes a millisecond on a quiet machine
@@ -66,6 +67,27 @@ def test_viewers_that_never_read_hold_up_nobody(served):
         found = numbers(served, 10)
     assert found == sorted(set(found))
     assert served.slowest < SHOW_SECONDS
+
+
+def test_pictures_without_outlines_are_for_those_who_watch(monkeypatch):
+    monkeypatch.setattr(conftest, "STATE", conftest.STATE | {"polyps": []})
+
+    def sent_in(served: Served, seconds: float) -> int:
+        before = served.broadcast.sent
+        time.sleep(seconds)
+        return served.broadcast.sent - before
+
+    with contextlib.closing(Served("127.0.0.1:0")) as served:
+        assert 1 <= sent_in(served, 2.0) <= 10  # of 40 that were offered
+        with served.client().stream("GET", "/picture.mjpeg") as answer:
+            pieces = answer.iter_raw()
+            end = time.monotonic() + 30
+            while sent_in(served, 1.0) <= 10:  # a busy machine's server takes its time
+                assert time.monotonic() < end
+                next(pieces)
+        end = time.monotonic() + 30
+        while sent_in(served, 1.0) > 6:
+            assert time.monotonic() < end
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals")

@@ -127,17 +127,23 @@ def test_a_frame_has_a_deadline(bundle: Bundle, remote_client: None, monkeypatch
                 assert time.monotonic() - begun < 2
 
 
-@pytest.mark.parametrize("body", [b"{", b" "])
-def test_an_answer_of_a_byte_now_and_then_has_a_deadline(remote_client: None, body: bytes):
+@pytest.mark.parametrize(
+    ("begun_with", "again"),
+    [(b"HTTP/1.1 200 OK\r\n\r\n", b"{"), (b"HTTP/1.1 200 OK\r\nX: ", b"x"), (b"", b"H")],
+    ids=["body", "header", "first line"],
+)
+def test_an_answer_of_a_byte_now_and_then_has_a_deadline(
+    remote_client: None, begun_with: bytes, again: bytes
+):
     listener, over = socket.create_server(("127.0.0.1", 0)), threading.Event()
 
     def serve() -> None:
         client, _ = listener.accept()
         with client, contextlib.suppress(OSError):
             client.recv(65536)
-            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            client.sendall(begun_with)
             while not over.wait(0.05):
-                client.sendall(body)
+                client.sendall(again)
 
     thread = threading.Thread(target=serve)
     thread.start()

@@ -1,13 +1,23 @@
 """What a hostile sender sends: everything that makes a demuxer open something else."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.runtime.video.access.canaries import Canaries
 
-__all__ = ["documents", "targets"]
+__all__ = ["SOME", "attacks", "documents", "targets"]
 
 PART = "#EXTINF:2,\n{}\n"
+SOME = (
+    "absolute",
+    "file://",
+    "crypto:",
+    "subfile:",
+    "data:",
+    "http:",
+    "udp:",
+)  # targets, where all take long
 
 
 def targets(canary: Canaries, start: Path) -> dict[str, str]:
@@ -80,3 +90,12 @@ def documents(target: str, canary: Canaries) -> dict[str, bytes]:
         "XSPF": f'<?xml version="1.0"?><playlist><track><location>{target}</location></track></playlist>\n',
     }
     return {name: text.encode() for name, text in texts.items()}
+
+
+def attacks(canary: Canaries, folder: Path, only: tuple[str, ...] = ()) -> Iterator[tuple[str, bytes]]:
+    for spelling, target in targets(canary, folder).items():
+        if not only or spelling in only:
+            for document, data in documents(target, canary).items():
+                if document == "HLS, live" and spelling not in SOME:
+                    continue  # two seconds each
+                yield f"{document} with {spelling}", data

@@ -4,7 +4,6 @@ import contextlib
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,54 +11,12 @@ import pytest
 from rtpolyp.errors import InputError
 from rtpolyp.video.input_options import InputOptions
 from rtpolyp.video.source import open_live, open_source
-from tests.runtime.clips import Clip, make_clip
-from tests.runtime.video.access.attacks import documents, targets
-from tests.runtime.video.access.canaries import Canaries, canaries
+from tests.runtime.video.access.attacks import SOME, attacks, documents, targets
+from tests.runtime.video.access.canaries import Canaries
 from tests.runtime.video.access.ways import answering, fifo, http, tcp, udp
 
 SHORT = InputOptions(open_seconds=2.0, stall_seconds=0.6)
-SOME = (
-    "absolute",
-    "file://",
-    "crypto:",
-    "subfile:",
-    "data:",
-    "http:",
-    "udp:",
-)  # targets, where all take long
 FRAMES = 60  # of a source that opens: the good part and more
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = {"preset": "ultrafast", "g": "5"}
-    return make_clip(tmp_path_factory.mktemp("clip") / "good.ts", Clip(frames=10, options=options))
-
-
-@pytest.fixture
-def canary(good: Path, tmp_path: Path) -> Iterator[Canaries]:
-    with canaries(good, tmp_path / "outside") as alive:
-        yield alive
-
-
-@pytest.fixture
-def folder(good: Path, tmp_path: Path) -> Path:
-    """Where a playlist lies, with a good part and a link out of it."""
-    folder = tmp_path / "inside"
-    folder.mkdir()
-    (folder / "good.ts").write_bytes(good.read_bytes())
-    (folder / "good.m3u8").write_text("#EXTM3U\n#EXTINF:1,\ngood.ts\n#EXT-X-ENDLIST\n")
-    (folder / "link.ts").symlink_to(tmp_path / "outside" / "canary.ts")
-    return folder
-
-
-def attacks(canary: Canaries, folder: Path, only: tuple[str, ...] = ()) -> Iterator[tuple[str, bytes]]:
-    for spelling, target in targets(canary, folder).items():
-        if not only or spelling in only:
-            for document, data in documents(target, canary).items():
-                if document == "HLS, live" and spelling not in SOME:
-                    continue  # two seconds each
-                yield f"{document} with {spelling}", data
 
 
 def play(address: str) -> None:
