@@ -178,9 +178,7 @@ def _open(path: Path, file: io.BufferedReader) -> ImageFile.ImageFile:
         return image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
         raise InputError(f"{path}: declares too many pixels ({exc}); give a smaller picture") from exc
-    except (
-        Exception
-    ) as exc:  # a decoder raises anything on foreign bytes: struct.error, KeyError, SyntaxError …
+    except Exception as exc:  # a decoder raises anything on foreign bytes: struct.error, KeyError …
         raise InputError(f"{path}: {_what_else(path)}") from exc
 
 

@@ -177,8 +177,19 @@ FORMATS = (
 )
 
 
+RESUMED = ("video", "json", "masks")  # the formats of which _finished knows what an earlier run has written
+
+
 def _finished(outputs: Outputs) -> set[str]:
-    """The names of the frames that every output has from an earlier run."""
+    """The names of the frames that every output has from an earlier run.
+
+    Raises InputError for an output outside RESUMED, which would lose what it held.
+    """
+    for name, *_ in FORMATS:
+        if name not in RESUMED and outputs.path(name) is not None:
+            raise InputError(
+                " is begun anew by each run, so an earlier run cannot go on; leave resume out", parameter=name
+            )
     found: list[set[str]] = []
     for name in ("video", "masks"):
         if (folder := outputs.path(name)) is not None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from rtpolyp.errors import InputError, OutputError
@@ -49,6 +51,19 @@ def test_nothing_stays_open_where_one_output_cannot_be(clip, tmp_path, monkeypat
 def test_an_output_that_is_no_path_is_refused(fields, message):
     with pytest.raises(InputError, match=message):
         Outputs(**fields)
+
+
+def test_a_format_that_cannot_go_on_is_refused_with_resume_and_loses_nothing(tmp_path):
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "a.png"), np.zeros((32, 32, 3), np.uint8))
+    (tmp_path / "a.dcm").write_bytes(b"of an earlier run")
+    outputs = Outputs(masks=tmp_path / "masks", dicom_seg=tmp_path / "a.dcm")
+    with (
+        open_source(tmp_path / "in") as source,
+        pytest.raises(InputError, match="dicom_seg is begun anew by"),
+    ):
+        open_sinks(outputs, source, {}, resume=True)
+    assert (tmp_path / "a.dcm").read_bytes() == b"of an earlier run"
 
 
 def test_files_and_live_sources_refuse_what_only_the_other_has(tmp_path):
