@@ -1,10 +1,11 @@
 """Which files are pictures, by their names, and what each is called."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from rtpolyp.dicom.magic import DICOM_SUFFIXES, is_dicom
 
-__all__ = ["IMAGE_SUFFIXES", "UNREAD_SUFFIXES", "is_image_name", "stem_of", "unread_pictures"]
+__all__ = ["IMAGE_SUFFIXES", "UNREAD_SUFFIXES", "is_image_name", "stem_of", "unread_masks", "unread_pictures"]
 
 IMAGE_SUFFIXES = frozenset(
     [
@@ -45,3 +46,12 @@ def unread_pictures(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in UNREAD_SUFFIXES and not path.name.startswith(".")
     )
+
+
+def unread_masks(folder: Path, names: Collection[str]) -> dict[str, Path]:
+    """The files of a folder that have an image's name but are no pictures, such as arrays, by that name."""
+    return {
+        path.stem: path
+        for path in sorted(folder.iterdir())
+        if path.stem in names and not is_image_name(path) and path.suffix.lower() not in UNREAD_SUFFIXES
+    }

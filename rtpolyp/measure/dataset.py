@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rtpolyp.checks import known_names, require_folder
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.picture_names import is_image_name, stem_of, unread_pictures
+from rtpolyp.imaging.picture_names import is_image_name, stem_of, unread_masks, unread_pictures
 from rtpolyp.measure.groups import Group, read_groups
 from rtpolyp.spec import EngineSpec, image_fingerprint
 
@@ -55,12 +55,17 @@ def load_pairs(folder: Path, split: str | None = None) -> list[Pair]:
                 f"{split}: frame {name!r} is not in {folder / 'images'}; choose this data set's split"
             )
         if name not in masks:
-            raise InputError(
-                f"{images[name]}: no mask {folder / 'masks' / name}.*; add it, empty when no polyp"
-            )
+            raise InputError(_no_mask(images[name], name, folder / "masks"))
         group, family = groups.get(name, Group("", ""))
         pairs.append(Pair(images[name], masks[name], name, group or name, family))
     return pairs
+
+
+def _no_mask(image: Path, name: str, masks: Path) -> str:
+    """What is wrong where an image has no mask that is read."""
+    if (other := unread_masks(masks, [name]).get(name)) is not None:
+        return f"{other}: a mask of the kind {other.suffix} is not read; convert it to PNG"
+    return f"{image}: no mask {masks / name}.*; add it, empty when no polyp"
 
 
 def split_seen(pairs: Sequence[Pair], spec: EngineSpec) -> tuple[list[Pair], list[Pair]]:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from rtpolyp.checks import require_folder
 from rtpolyp.errors import InputError
-from rtpolyp.imaging.picture_names import is_image_name, stem_of, unread_pictures
+from rtpolyp.imaging.picture_names import is_image_name, stem_of, unread_masks, unread_pictures
 from rtpolyp.measure.groups import Group, read_groups
 from train.prepare.coco import read_coco
 from train.prepare.cvat import read_cvat
@@ -176,6 +176,8 @@ def _masks(
         first = found.setdefault(name, path)
         if first != path:
             problems.append(f"{folder.name}/{path.name}: {name} has two masks")
+    for name, path in unread_masks(folder, images.keys() - found.keys()).items():
+        found[name] = f"masks/{path.name}: a mask of the kind {path.suffix} is not read; convert it to PNG"
     return found
 
 

@@ -62,6 +62,11 @@ def test_load_pairs_fails_without_a_mask(discs: Path) -> None:
     (discs / "masks" / "found.png").unlink()
     with pytest.raises(InputError, match=r"images/found\.png: no mask .*masks/found\.\*"):
         load_pairs(discs)
+    (discs / "masks" / "found.npz").write_bytes(b"")
+    with pytest.raises(
+        InputError, match=r"masks/found\.npz: a mask of the kind \.npz is not read; convert it"
+    ):
+        load_pairs(discs)
 
 
 def test_load_pairs_fails_without_its_folders(discs: Path, tmp_path: Path) -> None:

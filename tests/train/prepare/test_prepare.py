@@ -138,6 +138,18 @@ def test_classes_are_said_and_can_be_chosen(clinic, tmp_path, capsys):
     assert "pink: not in these masks, which show green, red, white" in capsys.readouterr().err
 
 
+def test_masks_as_arrays_or_tables_are_refused_and_never_taken_as_polyp_free(clinic, tmp_path):
+    for name in ("p02.png", "p03.png"):
+        (clinic / "masks" / name).unlink()
+    (clinic / "masks" / "p02.npz").write_bytes(b"")
+    (clinic / "masks" / "p03.csv").write_text("1 5 40 5")
+    expected = (
+        r"corrected \(2\):\n  masks/p02\.npz: a mask of the kind \.npz .*\n  masks/p03\.csv: a mask of the"
+    )
+    with pytest.raises(InputError, match=expected):
+        prepare(clinic, tmp_path / "out", Options(unannotated_are_empty=True))
+
+
 def test_coco_polygons_take_the_place_of_masks(clinic, tmp_path):
     shutil.rmtree(clinic / "masks")
     images = [{"id": i, "file_name": f"p{i:02}.png", "width": SIZE[0], "height": SIZE[1]} for i in range(12)]
