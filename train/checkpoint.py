@@ -26,6 +26,7 @@ __all__ = ["SECOND_LOOK", "Checkpoint", "load_checkpoint", "load_network", "save
 
 FORMAT = 2
 SECOND_LOOK = "second_look."  # what its weights' names begin with
+FILES = ("files", "earlier", "looked_at")  # fields of a checkpoint that list files
 # what torch.load and plain types raise for a file that is broken, or that something else has written
 UNREADABLE = (
     OSError, EOFError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, pickle.UnpicklingError
@@ -50,6 +51,7 @@ class Checkpoint:
     data: tuple[str, ...] = ()  # DIR:SPLIT of each source, as it lay; not in a bundle's weights
     averaged: tuple[str, ...] = ()  # the checkpoints whose mean these weights are, see train.average
     second_look: dict[str, Any] | None = None  # sources, size, operating point and its outcomes
+    looked_at: tuple[TrainingFile, ...] = ()  # every file that the second look was fitted to
     stale: int = 0  # validations since then
     lr_scale: float = 1.0  # what plateaus have left of the learning rate
     model: dict[str, torch.Tensor] | None = None  # the weights that the optimiser moves; last.pt only
@@ -59,12 +61,12 @@ class Checkpoint:
     def without_second_look(self) -> "Checkpoint":
         """The network as it was trained."""
         weights = {name: weight for name, weight in self.ema.items() if not name.startswith(SECOND_LOOK)}
-        return replace(self, ema=weights, second_look=None)
+        return replace(self, ema=weights, second_look=None, looked_at=())
 
     @property
     def seen(self) -> tuple[TrainingFile, ...]:
         """Every file that the weights come from, through all fine-tunings."""
-        return tuple(dict.fromkeys((*self.files, *self.earlier)))
+        return tuple(dict.fromkeys((*self.files, *self.earlier, *self.looked_at)))
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -72,7 +74,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     plain = dict(vars(checkpoint))
     for name in ("spec", "recipe", "numerics"):
         plain[name] = asdict(plain[name])
-    for name in ("files", "earlier"):
+    for name in FILES:
         plain[name] = [(file.source, file.name, file.sha256) for file in plain[name]]
     content = io.BytesIO()  # torch.save to a file hides why that cannot be written
     torch.save({"format": FORMAT, **plain}, content)
@@ -106,8 +108,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         plain["spec"] = NetworkSpec(**plain["spec"])
         plain["recipe"] = Recipe(**plain["recipe"])
         plain["numerics"] = Numerics(**plain["numerics"])
-        for name in ("files", "earlier"):
-            plain[name] = tuple(TrainingFile(*file) for file in plain[name])
+        for name in FILES:
+            plain[name] = tuple(TrainingFile(*file) for file in plain.get(name, ()))
         return Checkpoint(**plain)
     except UNREADABLE as exc:
         raise InputError(

@@ -19,7 +19,7 @@ def save_weights(checkpoint: Checkpoint, path: Path) -> None:
         for name, tensor in checkpoint.ema.items()
     }
     own = set(checkpoint.files)
-    earlier = tuple(file for file in checkpoint.seen if file not in own)
+    earlier = tuple(file for file in dict.fromkeys(checkpoint.earlier) if file not in own)
     save_checkpoint(
         path,
         replace(checkpoint, ema=halved, earlier=earlier, data=(), model=None, optimiser=None, scaler=None),

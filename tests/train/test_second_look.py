@@ -1,13 +1,16 @@
 """The second look: what it leaves alone, what it lowers, what it is fitted to, and the command."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from rtpolyp.errors import InputError
+from rtpolyp.spec import sha256_of
 from tests.train import tiny_encoder
 from tests.train.polyps import write_polyps
 from train.augmentation.augment import normalise
@@ -17,12 +20,14 @@ from train.data import TrainingFile, load_frames, parse_source
 from train.initial import load_initial
 from train.networks import NetworkSpec, create_network
 from train.networks.pranet import PraNetIF
-from train.networks.second_look import HIGHEST, over_outlines
+from train.networks.second_look import HIGHEST, mean_within
 from train.optimisation import Numerics
+from train.position_box import find_box
 from train.recipe import Recipe
 from train.second_look.__main__ import app
-from train.second_look.fit import FOLDS, Outlines, Weights, fit, folds_of, outlines_of
+from train.second_look.fit import EVERY, FOLDS, Look, Outlines, _means, fit, folds_of, outlines_of
 from train.second_look.point import choose
+from train.second_look.views import views_of
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +61,15 @@ def checkpoint(clinic: Path, tmp_path: Path) -> Path:
     return path
 
 
-def outlines(count: int = 200, distance: float = 4.0) -> Outlines:
+def sure_of(presence: float, width: int) -> Look:
+    """A look that gives every outline the same presence logit."""
+    look = Look(width)
+    nn.init.zeros_(look.last.weight)
+    nn.init.constant_(look.last.bias, presence)
+    return look
+
+
+def outlines(count: int = 600, distance: float = 4.0) -> Outlines:
     """Ten features, of which the first tells polyps; confidence tells nothing."""
     random = np.random.default_rng(0)
     is_polyp = random.random(count) < 0.6
@@ -72,8 +85,8 @@ def test_the_mask_stays_and_the_probability_inside_falls_with_the_presence(check
     images = torch.rand(2, 3, 64, 64) * 2 - 1
     plain = network(images)
     look = network.add_second_look().eval()
-    widths = sum(look.widths)
-    look.put(torch.zeros(widths), torch.tensor([0.0]))  # a presence of a half
+    half = sure_of(0.0, 2 * sum(look.widths))
+    look.put(half.first, half.last)
     looked = network(images)
     assert (plain > 0).any()
     assert torch.equal(looked > 0, plain > 0)
@@ -83,30 +96,73 @@ def test_the_mask_stays_and_the_probability_inside_falls_with_the_presence(check
     assert len(network(images)) == 2  # heads as without it
 
 
-def test_an_outline_is_doubted_as_a_whole_and_the_next_one_is_not():
-    logits = torch.full((1, 1, 256, 256), -3.0)
-    logits[..., 16:96, 16:96] = 3  # 10 × 10 cells at stride 8
-    logits[..., 200:240, 16:200] = 3  # further than half a window below
-    presence = torch.zeros(1, 1, 32, 32)
-    presence[..., 2:12, 2:7] = 6.0  # the left half of the first outline
-    presence[..., 25:30, :] = -8.0
-    pooled = over_outlines(presence, logits)
-    first, second = pooled[0, 0, 2:12, 2:12], pooled[0, 0, 25:30, 2:25]
-    assert first.std() < 0.3 * presence[0, 0, 2:12, 2:12].std()
+def test_a_mean_is_one_for_a_part_and_passes_to_no_other():
+    region = torch.zeros(1, 1, 32, 32)
+    region[..., 2:12, 2:12] = 1
+    region[..., 25:30, 2:25] = 1  # further than half a window below
+    values = torch.zeros(1, 2, 32, 32)
+    values[:, 0, 2:12, 2:7] = 6.0  # the left half of the first part
+    values[:, 0, 25:30] = -8.0
+    values[:, 1] = 1.0
+    means = mean_within(region, region, values)
+    first, second = means[0, 0, 2:12, 2:12], means[0, 0, 25:30, 2:25]
+    assert first.std() < 0.3 * values[0, 0, 2:12, 2:12].std()
     torch.testing.assert_close(first.mean(), torch.tensor(3.0), rtol=0, atol=0.1)
     torch.testing.assert_close(second, torch.full_like(second, -8.0))
+    torch.testing.assert_close(means[0, 1][region[0, 0] > 0], torch.ones(int(region.sum())))
+    weight = region.clone()
+    weight[..., 2:12, 2:7] = 0.0  # what has no weight says nothing, and hears of the others
+    torch.testing.assert_close(
+        mean_within(region, weight, values)[0, 0, 2:12, 2:12], torch.zeros(10, 10), rtol=0, atol=1e-5
+    )
+
+
+def test_the_graph_judges_an_outline_as_the_fit_reads_it(checkpoint, clinic):
+    """Its presence is that of the fitted look on the means of the outline's features, or close to it."""
+    base = load_checkpoint(checkpoint)
+    network = load_network(base)
+    assert isinstance(network, PraNetIF)
+    second = network.add_second_look().eval()
+    torch.manual_seed(1)
+    look = Look(2 * sum(second.widths)).eval()
+    second.put(look.first, look.last)
+    maps = [torch.rand(1, width, 32 >> place, 32 >> place) for place, width in enumerate(second.widths[:3])]
+    maps += [torch.rand(1, width, 32 >> place, 32 >> place) for place, width in enumerate(second.widths[3:])]
+    inside = np.zeros((256, 256), bool)
+    inside[64:160, 80:200] = True
+    logits = torch.where(torch.from_numpy(inside), 3.0, -3.0)[None, None]
+    with torch.no_grad():
+        scaled = second(logits, maps)[0, 0][torch.from_numpy(inside)] / 3
+        expected = torch.sigmoid(
+            look(torch.from_numpy(np.concatenate(_means([m[0] for m in maps], inside)))[None])
+        )
+    torch.testing.assert_close(scaled.mean(), expected[0], rtol=0, atol=0.01)
 
 
 def test_a_fit_finds_what_tells_polyps_and_judges_each_outline_by_other_folds():
     some = outlines()
     found = fit(some)
-    assert found.whole.weight[0] > 3 * found.whole.weight[1:].abs().max()
+    told = (found.whole.last.weight @ found.whole.first.weight)[0].abs()
+    assert told[0] > 3 * told[1:].max()
     right = (found.presence >= 0.5) == some.is_polyp
     assert right.mean() > 0.9
     # what is fitted to cannot leak: with random truth, left-out folds are guessed
     random = np.random.default_rng(1).permutation(some.is_polyp)
     guessed = (fit(replace(some, is_polyp=random)).presence >= 0.5) == random
     assert 0.35 < guessed.mean() < 0.65
+
+
+def test_what_every_look_is_fitted_to_is_judged_by_none(monkeypatch):
+    some = outlines()
+    asked = []
+    monkeypatch.setattr(
+        "train.second_look.fit._fitted", lambda features, _: asked.append(len(features)) or Look(10)
+    )
+    fit(replace(some, fold=np.where(some.is_polyp, some.fold, EVERY)))
+    others = np.count_nonzero(~some.is_polyp)
+    assert asked[0] == len(some.is_polyp)
+    assert all(count > others for count in asked)
+    assert sum(asked[1:]) == FOLDS * len(some.is_polyp) - (len(some.is_polyp) - others)
 
 
 def test_outlines_of_one_kind_are_refused():
@@ -127,7 +183,7 @@ def test_outlines_of_one_group_share_a_fold_and_are_polyps_by_their_overlap(chec
     nothing = replace(frames, masks=np.zeros_like(frames.masks))
     assert not outlines_of(network, base, nothing, folds).is_polyp.any()
     assert (found.confidence >= 0.5).all()
-    assert found.features.shape == (len(found.is_polyp), sum(network.add_second_look().widths))
+    assert found.features.shape == (len(found.is_polyp), 2 * sum(network.add_second_look().widths))
     assert outlines_of(network, base, everything, folds).is_polyp.sum() <= len(frames)
 
 
@@ -136,40 +192,70 @@ def test_the_point_is_chosen_by_looks_that_were_fitted_to_other_frames(checkpoin
     base = load_checkpoint(checkpoint)
     network = load_network(base)
     assert isinstance(network, PraNetIF)
-    widths = sum(network.add_second_look().eval().widths)
+    width = 2 * sum(network.add_second_look().eval().widths)
     frames = load_frames([parse_source(f"{clinic}:half")], "val", 64)
     folds = folds_of([str(place) for place in range(len(frames))])
-    sure, doubtful = (Weights(torch.zeros(widths), torch.tensor([bias])) for bias in (9.0, -9.0))
+    sure, doubtful = (sure_of(presence, width) for presence in (9.0, -9.0))
     chosen = choose(network, base, frames, folds, [doubtful, sure, sure, sure, sure])
     assert chosen.outcomes.keys() == {"stills", "recorded"}
     assert network.second_look is not None
-    assert network.second_look.scores[0].bias.item() == 9.0  # the last fold's was put last
+    assert network.second_look.verdict.bias.item() == 9.0  # the last fold's was put last
     all_sure = choose(network, base, frames, folds, [sure] * FOLDS)
     assert all_sure.outcomes["stills"]["half"] == chosen.outcomes["stills"]["half"]  # masks at 0.5 stay
     with pytest.raises(InputError, match="needs val frames with a polyp and frames without one, and none"):
         choose(network, base, replace(frames, masks=np.zeros_like(frames.masks)), folds, [sure] * FOLDS)
 
 
+def test_a_position_box_tells_nothing(clinic):
+    """In two of six views, frames with a polyp have a box and those without have lost theirs."""
+    frames = load_frames([parse_source(f"{clinic}:half")], "val", 64)
+    has_polyp = frames.masks.any(axis=(1, 2))
+    frames.images[~has_polyp, 42:, :22] = 0  # as recorders paint it, lower left
+    views = views_of(frames)
+    assert [len(view) for view in views] == [len(frames)] * 6
+    boxes = [[find_box(image) is not None for image in view.images] for view in (views[0], views[4])]
+    assert not np.any(np.array(boxes[0])[has_polyp])
+    assert np.all(np.array(boxes[0])[~has_polyp])
+    assert not np.any(np.array(boxes[1])[~has_polyp])
+    painted = (views[4].images.max(axis=3) == 0).mean(axis=(1, 2)) > 0.03  # some smaller than real ones
+    assert painted[has_polyp].mean() > 0.8  # none where it would hide the polyp
+    assert all(view.masks.any(axis=(1, 2)).tolist() == has_polyp.tolist() for view in views)
+
+
 def test_the_command_writes_a_checkpoint_that_has_seen_the_frames(
     checkpoint, clinic, tmp_path, capsys, monkeypatch
 ):
-    kinds = iter([True, False] * 500)
+    kinds = iter([True, False] * 5000)
     monkeypatch.setattr("train.second_look.fit._iou", lambda *_: 0.9 if next(kinds) else 0.0)
+    free = write_polyps(tmp_path / "free", train=3, val=1, polyp_free=3, seed=1)
+    for part in ("train", "val"):
+        (free / "splits" / f"half_{part}.txt").rename(free / "splits" / f"negatives_{part}.txt")
+    base = load_checkpoint(checkpoint)
+    known = TrainingFile("free:negatives", "train1.jpg", sha256_of(free / "images" / "train1.jpg"))
+    save_checkpoint(checkpoint, replace(base, files=(*base.files, known)))
     out = tmp_path / "looked.pt"
-    code = run_command_line(
-        app, [str(checkpoint), "--data", f"{clinic}:half", "--size", "64", "-o", str(out)]
+    data = ["--data", f"{clinic}:half", "--data", f"{free}:negatives"]
+    assert run_command_line(app, [str(checkpoint), *data, "--size", "64", "-o", str(out)]) == 0
+    assert re.search(
+        r" outlines on six views of the validation frames, \d+ of polyps, and [1-9]\d* on train frames "
+        "without a polyp that are new",
+        capsys.readouterr().out,
     )
-    assert code == 0
-    assert " outlines on validation frames and on their mirrored recordings, " in capsys.readouterr().out
-    looked, base = load_checkpoint(out), load_checkpoint(checkpoint)
+    looked = load_checkpoint(out)
     assert load_network(looked).second_look is not None
     assert looked.second_look is not None
     assert looked.second_look["size"] == 64
     assert set(looked.second_look["point"]) == {"threshold", "minimum_area", "minimum_confidence"}
-    assert {file.name for file in looked.seen} == {file.name for file in base.seen} | {
-        f"val{n}.jpg" for n in range(24)
+    assert {(file.source, file.name) for file in looked.looked_at} == {
+        *(("clinic:half", f"val{n}.jpg") for n in range(24)),
+        ("free:negatives", "val0.jpg"),
+        ("free:negatives", "train0.jpg"),  # train1 it had seen
+        ("free:negatives", "train2.jpg"),
     }
-    assert load_initial(str(out)).ema.keys() == base.ema.keys()  # what goes on from it begins without
+    assert set(looked.looked_at) <= set(looked.seen)
+    again = load_initial(str(out))  # what goes on from it begins without
+    assert again.ema.keys() == base.ema.keys()
+    assert set(again.seen) == {*base.seen, known}
 
 
 def test_other_networks_have_none(redness_checkpoint, mini_source, tmp_path, capsys):

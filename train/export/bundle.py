@@ -242,6 +242,7 @@ def _training(trained: Checkpoint, sources: Sequence[Source], calibration: int) 
         "sources": [source.name for source in sources],
         "train_frames": len(trained.files),
         "frames_of_earlier_trainings": len(trained.earlier),  # that the weights began with, see --init
+        **({"frames_of_the_second_look": len(trained.looked_at)} if trained.second_look else {}),
         **({"mean_of": trained.averaged, "below_is_of": trained.averaged[0]} if trained.averaged else {}),
         "step": trained.step,
         "validation_dice_while_training": trained.best_dice,

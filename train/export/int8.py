@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 
 from rtpolyp.inference.openvino import without_telemetry
+from train.checkpoint import SECOND_LOOK
 from train.export.graph import INPUT, shapes_of
 
 __all__ = ["MAX_DROP", "quantise"]
@@ -84,7 +85,14 @@ def _left_in_float(model: onnx.ModelProto) -> list[str]:
     frames, at 0.97 of the frames per second that it had before its decoder was folded.
     """
     shapes = shapes_of(model)
-    return sorted({*_after_the_logits(model, shapes), *_first(model, shapes), *_readers_of_products(model)})
+    return sorted(
+        {
+            *_after_the_logits(model, shapes),
+            *_first(model, shapes),
+            *_readers_of_products(model),
+            *_of_second_look(model),
+        }
+    )
 
 
 def _after_the_logits(model: onnx.ModelProto, shapes: Shapes) -> list[str]:
@@ -107,6 +115,17 @@ def _first(model: onnx.ModelProto, shapes: Shapes) -> list[str]:
     macs = [weights[node.input[1]] * math.prod(shapes[node.output[0]][2:]) for node in convolutions]
     spent = np.cumsum(macs) / sum(macs)
     return [node.name for node in convolutions[: np.searchsorted(spent, FLOAT_SHARE, side="right")]]
+
+
+def _of_second_look(model: onnx.ModelProto) -> list[str]:
+    """The second look's convolutions and all that follows from them: one in 170 multiplications,
+    and what decides over whole outlines."""
+    names, reached = [], {weight.name for weight in model.graph.initializer if SECOND_LOOK in weight.name}
+    for node in model.graph.node:  # in the order of their computation
+        if reached.intersection(node.input):
+            names.append(node.name)
+            reached.update(node.output)
+    return names
 
 
 def _readers_of_products(model: onnx.ModelProto) -> list[str]:

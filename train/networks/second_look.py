@@ -1,9 +1,9 @@
 """A second look at what a network outlines: is it a polyp?
 
 A segmentation network is asked pixel by pixel, and its mean probability in an outline tells a polyp from
-residue, a valve or a fold badly. Its features tell them apart far better, so a linear map of them is fitted
-to whole outlines, once the network is trained, by `train.second_look`. What it says of an outline is the
-mean over the outline, as it was fitted: pixel by pixel it doubts parts of polyps.
+residue, a valve or a fold badly. Its features tell them apart far better, so a small network of one hidden
+layer is fitted to whole outlines, once the large one is trained, by `train.second_look`. It reads the means
+of the features inside the outline and of those around it: what a thing lies in says as much as what it shows.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,11 @@ from torch.nn import functional as F
 
 from train.networks.layers import resize_like
 
-__all__ = ["HIGHEST", "SecondLook", "over_outlines"]
+__all__ = ["HIDDEN", "HIGHEST", "RING", "SecondLook", "mean_within"]
 
-WINDOW = 9  # cells of the first map, at stride 8: what is averaged at once
+HIDDEN = 16  # units of the hidden layer
+RING = 3  # cells of the first map, at stride 8: how far "around" reaches
+WINDOW = 9  # cells that are averaged at once
 ROUNDS = 4  # of averaging, each from what the last one gave: so far apart do the cells of an outline meet
 HIGHEST = 4.0  # logits above this, a probability of 0.98, are all as sure
 
@@ -31,37 +33,55 @@ class SecondLook(nn.Module):
     def __init__(self, channels: Sequence[int]):
         super().__init__()
         self.widths = list(channels)
-        self.scores = nn.ModuleList(
-            nn.Conv2d(each, 1, 1, bias=place == 0) for place, each in enumerate(channels)
+        self.inside = nn.ModuleList(
+            nn.Conv2d(each, HIDDEN, 1, bias=place == 0) for place, each in enumerate(channels)
         )
+        self.around = nn.ModuleList(nn.Conv2d(each, HIDDEN, 1, bias=False) for each in channels)
+        self.verdict = nn.Conv2d(HIDDEN, 1, 1)
 
-    def put(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
-        """Take the weights (D,) of all maps' channels one after another, and the bias (1,)."""
-        parts = torch.split(weight, self.widths)
-        state = {f"scores.{place}.weight": part[None, :, None, None] for place, part in enumerate(parts)}
-        self.load_state_dict(state | {"scores.0.bias": bias})
-
-    def presence(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Features (N, C, h, w) of any strides → presence logits (N, 1, h, w) at the first one's."""
-        first, *others = (score(x) for score, x in zip(self.scores, features, strict=True))
-        logits: torch.Tensor = first + sum(resize_like(other, first) for other in others)
-        return logits
+    def put(self, first: nn.Linear, last: nn.Linear) -> None:
+        """Take the layers of a network that reads the means (2 D) of all maps' channels one after another,
+        those inside before those around: `first` gives HIDDEN units, `last` reads them."""
+        inside, around = first.weight.split(sum(self.widths), dim=1)
+        state = {"inside.0.bias": first.bias, "verdict.bias": last.bias}
+        state["verdict.weight"] = last.weight[:, :, None, None]
+        for name, weight in (("inside", inside), ("around", around)):
+            for place, part in enumerate(weight.split(self.widths, dim=1)):
+                state[f"{name}.{place}.weight"] = part[:, :, None, None]
+        self.load_state_dict(state)
 
     def forward(self, logits: torch.Tensor, features: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Logits (N, 1, H, W) → the same, scaled where they are above zero."""
-        presence = over_outlines(self.presence(features), logits)
-        presence = torch.sigmoid(resize_like(presence, logits))
+        """Logits (N, 1, H, W) and features (N, C, h, w) of any strides, the finest first → the logits, scaled
+        where they are above zero."""
+        inside, around = (_summed(convs, features) for convs in (self.inside, self.around))
+        cover = F.avg_pool2d((logits > 0.0).to(logits.dtype), logits.shape[-1] // inside.shape[-1])
+        touched = (cover > 0.0).to(cover.dtype)
+        near = F.max_pool2d(touched, 2 * RING + 1, 1, RING)
+        hidden = mean_within(touched, cover, inside) + mean_within(near, near - cover, around)
+        presence = torch.sigmoid(resize_like(self.verdict(F.relu(hidden)), logits))
         return logits.clamp(max=0.0) + logits.clamp(0.0, HIGHEST) * presence
 
 
-def over_outlines(presence: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    """Presence logits (N, 1, h, w), averaged over what the logits (N, 1, H, W) outline.
+def mean_within(region: torch.Tensor, weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """The mean of `values: (N, C, h, w)`, by their `weight: (N, 1, h, w)`, over the part of the region
+    (N, 1, h, w; 0 or 1) that a cell lies in or beside.
 
-    Each round gives a cell the mean of the window around it, weighted by how much of each cell is outlined;
-    nothing passes between outlines that lie further apart than half a window.
+    Each round gives a cell the mean of the window around it; nothing passes between parts that lie further
+    apart than half a window, and a part of more than ROUNDS windows has no single mean.
     """
-    cover = F.avg_pool2d((logits > 0.0).to(presence.dtype), logits.shape[-1] // presence.shape[-1])
-    weight = F.avg_pool2d(cover, WINDOW, 1, WINDOW // 2).clamp(min=1e-4)
+    total, share = values * weight, weight
+    reach = _window_mean(region).clamp(min=1e-3)  # a single cell in the window is 0.012
     for _ in range(ROUNDS):
-        presence = F.avg_pool2d(cover * presence, WINDOW, 1, WINDOW // 2) / weight
-    return presence
+        total, share = (_window_mean(region * one) / reach for one in (total, share))
+    return total / share.clamp(min=1e-3)
+
+
+def _window_mean(values: torch.Tensor) -> torch.Tensor:
+    return F.avg_pool2d(values, WINDOW, 1, WINDOW // 2)
+
+
+def _summed(convs: nn.ModuleList, features: Sequence[torch.Tensor]) -> torch.Tensor:
+    """The convolutions' sum at the first map's stride."""
+    first, *others = (conv(x) for conv, x in zip(convs, features, strict=True))
+    summed: torch.Tensor = first + sum(resize_like(other, first) for other in others)
+    return summed

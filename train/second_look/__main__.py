@@ -1,11 +1,12 @@
 """`python -m train.second_look`: teach a trained network to tell which of its outlines are polyps.
 
-The network stays as it is. A logistic regression on the means of its features over each outline is fitted to
-whether the outline meets a polyp; being linear, it is a 1×1 convolution of each feature map, see
-`train.networks.second_look`. The outlines are those on validation frames: on what it was trained on, a
-network finds polyps that it remembers, and what tells these from mistakes does not hold elsewhere. The
-operating point is chosen here too, on the same frames, each judged by a second look that was fitted to other
-groups; `python -m train.export` keeps it.
+The network stays as it is. A small one, see `train.networks.second_look`, is fitted to whether what the first
+outlines is a polyp, on frames that it has not been trained on: on those, a network finds polyps that it
+remembers, and what tells these from mistakes does not hold elsewhere. So the polyps are those of validation
+frames. Frames without a polyp come from the train parts too, where the network has never seen them: it makes
+its mistakes on them as anywhere, and they are many. The operating point is chosen here as well, on the
+validation frames, each judged by a second look that was fitted to other groups; `python -m train.export`
+keeps it.
 """
 
 import sys
@@ -18,14 +19,15 @@ from cyclopts import Parameter
 
 from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
-from train.checkpoint import SECOND_LOOK, load_network, save_checkpoint
+from train.checkpoint import SECOND_LOOK, Checkpoint, load_network, save_checkpoint
 from train.command_line import run_command_line
-from train.data import load_frames, parse_source
+from train.data import Frames, Source, load_frames, parse_source
 from train.initial import load_initial
 from train.leaks import check_unseen
 from train.networks.pranet import PraNetIF
-from train.second_look.fit import Fit, Outlines, fit, folds_of, joined, mirrored, outlines_of
-from train.second_look.point import LeftOut, choose, recorded
+from train.second_look.fit import EVERY, Fit, Outlines, fit, folds_of, joined, outlines_of
+from train.second_look.point import LeftOut, choose
+from train.second_look.views import views_of
 
 KEPT = 0.95  # of the polyps' outlines, in the printed figures
 
@@ -41,14 +43,15 @@ def main(
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     size: int = 288,
 ) -> None:
-    """Fit a second look to a checkpoint's outlines on validation frames; its other weights stay.
+    """Fit a second look to a checkpoint's outlines on frames new to it; its other weights stay.
 
     Parameters
     ----------
     checkpoint
         best.pt of a run of pranet-if, or a bundle: a folder, or the name of a shipped one.
     data
-        DIR[:SPLIT], repeatable: data sets to whose val parts it is fitted. They count as training frames from
+        DIR[:SPLIT], repeatable: data sets to whose val parts it is fitted, and, where SPLIT ends in
+        "negatives", to what the checkpoint has not seen of the train part. They count as training frames from
         then on.
     out
         Checkpoint to write, which `python -m train.export` takes.
@@ -63,20 +66,23 @@ def main(
     check_unseen(sources, base.seen, checkpoint)
     frames = load_frames(sources, "val", size, picture_crop=base.recipe.picture_crop)
     folds = folds_of([f"{source.name} {pair.group}" for source in sources for pair in source.pairs("val")])
-    views = frames, mirrored(recorded(frames))
-    outlines = joined([outlines_of(network, base, view, folds) for view in views])
+    unseen = _unseen(base, sources, size)
+    parts = (frames, folds), (unseen, np.full(len(unseen), EVERY))
+    outlines = joined(
+        [outlines_of(network, base, view, fold) for part, fold in parts for view in views_of(part)]
+    )
     fitted = fit(outlines)
     print(_described(outlines, fitted), flush=True)
     look = network.add_second_look().eval()
     left_out = choose(network, base, frames, folds, fitted.left_out)
     print(_chosen(left_out))
-    look.put(fitted.whole.weight, fitted.whole.bias)
+    look.put(fitted.whole.first, fitted.whole.last)
     save_checkpoint(
         out,
         replace(
             base,
             ema=base.ema | {SECOND_LOOK + name: weight for name, weight in look.state_dict().items()},
-            earlier=tuple(dict.fromkeys((*base.earlier, *frames.files))),
+            looked_at=(*frames.files, *unseen.files),
             second_look={
                 "sources": list(frames.sources),
                 "size": size,
@@ -90,17 +96,34 @@ def main(
     )
 
 
+def _unseen(base: Checkpoint, sources: list[Source], size: int) -> Frames:
+    """The train parts' frames without a polyp that the checkpoint has never been trained on."""
+    sources = [source for source in sources if source.is_polyp_free]
+    frames = load_frames(sources, "train", size, picture_crop=base.recipe.picture_crop)
+    seen = {file.sha256 for file in base.seen}
+    new = [place for place, file in enumerate(frames.files) if file.sha256 not in seen]
+    return replace(
+        frames,
+        images=frames.images[new],
+        masks=frames.masks[new],
+        source_index=frames.source_index[new],
+        files=tuple(frames.files[place] for place in new),
+    )
+
+
 def _described(outlines: Outlines, fitted: Fit) -> str:
     """How many outlines of no polyp stay where KEPT of the polyps' do, without and with the second look."""
-    is_polyp = outlines.is_polyp
+    judged = outlines.fold != EVERY
+    is_polyp, confidence = outlines.is_polyp[judged], outlines.confidence[judged]
     left = []
-    for confidence in (outlines.confidence, (outlines.confidence - 0.5) * fitted.presence):
-        least = np.quantile(confidence[is_polyp], 1 - KEPT)
-        left.append(float(np.mean(confidence[~is_polyp] >= least)))
+    for sure in (confidence, (confidence - 0.5) * fitted.presence[judged]):
+        least = np.quantile(sure[is_polyp], 1 - KEPT)
+        left.append(float(np.mean(sure[~is_polyp] >= least)))
     return (
-        f"{len(is_polyp)} outlines on validation frames and on their mirrored recordings, {is_polyp.sum()} "
-        f"of polyps. Where {KEPT:.0%} of these stay, so do {left[0]:.1%} of the others by their mean "
-        f"probability, and {left[1]:.1%} with a second look that was fitted to other groups"
+        f"{len(is_polyp)} outlines on six views of the validation frames, {is_polyp.sum()} of polyps, and "
+        f"{np.count_nonzero(~judged)} on train frames without a polyp that are new to the network. Where "
+        f"{KEPT:.0%} of the polyps' stay, so do {left[0]:.1%} of the others by their mean probability, and "
+        f"{left[1]:.1%} with a second look that was fitted to other groups"
     )
 
 

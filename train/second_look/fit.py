@@ -1,7 +1,7 @@
-"""A logistic regression on the means of a network's features over each of its outlines."""
+"""A small network on the means of another's features inside and around each of its outlines."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -15,46 +15,49 @@ from train.augmentation.augment import normalise
 from train.checkpoint import Checkpoint
 from train.data import Frames
 from train.networks.pranet import PraNetIF
+from train.networks.second_look import HIDDEN, RING
 
-__all__ = [
-    "BATCH", "FOLDS", "Fit", "Outlines", "Weights", "fit", "folds_of", "joined", "mirrored", "outlines_of",
-]  # fmt: skip
+__all__ = ["BATCH", "EVERY", "FOLDS", "Fit", "Look", "Outlines", "fit", "folds_of", "joined", "outlines_of"]
 
 POLYP, NO_POLYP = 0.3, 0.1  # IoU with a polyp: at least, and below; what lies between teaches nothing
 SMALLEST = 0.0005  # of the frame's pixels: what is smaller is left out
-PENALTIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003)  # of the squared weights of standardised features
-FOLDS = 5  # of groups, by which a penalty and the operating point are chosen
+FOLDS = 5  # of groups, by which the operating point is chosen
+EVERY = -1  # the fold of what all are fitted to, and none is judged by
 BATCH = 16  # frames at a time
+
+EPOCHS, OUTLINES, RATE, DECAY, DROPPED = 30, 128, 2e-3, 0.3, 0.3  # of the fit; DROPPED of inputs and units
+SEED = 0
 
 
 @dataclass(frozen=True)
 class Outlines:
     """What a network outlines at 0.5, and which of it is a polyp."""
 
-    features: NDArray[np.float32]  # (K, D): means over each outline, of all maps together
+    features: NDArray[np.float32]  # (K, 2 D): means of all maps together, inside and around each outline
     confidence: NDArray[np.float32]  # (K) mean probability
     is_polyp: NDArray[np.bool_]  # (K)
-    fold: NDArray[np.int64]  # (K) 0 … FOLDS - 1; outlines of one group share it
+    fold: NDArray[np.int64]  # (K) 0 … FOLDS - 1, or EVERY; outlines of one group share it
 
 
-@dataclass(frozen=True)
-class Weights:
-    """What `train.networks.second_look.SecondLook.put` takes."""
+class Look(nn.Module):
+    """What `train.networks.second_look.SecondLook.put` takes: two layers, on features as they are."""
 
-    weight: torch.Tensor  # (D)
-    bias: torch.Tensor  # (1)
+    def __init__(self, width: int):
+        super().__init__()
+        self.first, self.last = nn.Linear(width, HIDDEN), nn.Linear(HIDDEN, 1)
 
-    def logits(self, features: torch.Tensor) -> torch.Tensor:
-        """Features (K, D) → presence logits (K)."""
-        return features @ self.weight + self.bias
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Features (K, 2 D) → presence logits (K)."""
+        logits: torch.Tensor = self.last(F.relu(self.first(features)))[:, 0]
+        return logits
 
 
 @dataclass(frozen=True)
 class Fit:
     """A second look, and those that know a fold's outlines from the other folds' alone."""
 
-    whole: Weights
-    left_out: tuple[Weights, ...]  # FOLDS: each fitted to the other folds
+    whole: Look
+    left_out: tuple[Look, ...]  # FOLDS: each fitted to the other folds
     presence: NDArray[np.float64]  # (K): of each outline, by the one that was not fitted to it
 
 
@@ -82,35 +85,38 @@ def outlines_of(network: PraNetIF, base: Checkpoint, frames: Frames, folds: NDAr
 
 
 def joined(parts: Sequence[Outlines]) -> Outlines:
-    """Those of several views of the same frames."""
+    """Those of several views of some frames. Raises InputError where there are none."""
+    parts = [part for part in parts if len(part.is_polyp)]
+    if not parts:
+        raise InputError(
+            "--data: the network outlines nothing on the val parts. Train it longer, or give more"
+        )
     features, confidence, is_polyp, fold = (
         np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Outlines)
     )
     return Outlines(features, confidence, is_polyp, fold)
 
 
-def mirrored(frames: Frames) -> Frames:
-    """The frames as a mirror shows them, left for right."""
-    return replace(frames, images=frames.images[:, :, ::-1].copy(), masks=frames.masks[:, :, ::-1].copy())
-
-
 def fit(outlines: Outlines) -> Fit:
-    """The fit to all outlines, by the penalty whose loss on left-out folds is lowest.
+    """Fit to all outlines, and to those of all folds but one.
 
     Raises InputError where the outlines of some folds are all polyps, or none.
     """
-    for fold in range(FOLDS):
-        if len(set(outlines.is_polyp[outlines.fold != fold].tolist())) < 2:
-            raise InputError(
-                f"--data: the {len(outlines.is_polyp)} outlines on the val parts are too few or all of one "
-                "kind. Give more frames with polyps, and without"
-            )
+    others = [outlines.fold != fold for fold in range(FOLDS)]
+    if any(len(set(outlines.is_polyp[some].tolist())) < 2 for some in others):
+        raise InputError(
+            f"--data: the {len(outlines.is_polyp)} outlines on the val parts are too few or all of one "
+            "kind. Give more frames with polyps, and without"
+        )
     features, is_polyp = torch.from_numpy(outlines.features), torch.from_numpy(outlines.is_polyp)
-    fits = {penalty: _left_out(features, is_polyp, outlines.fold, penalty) for penalty in PENALTIES}
-    logits = {penalty: _by_others(features, outlines.fold, fitted) for penalty, fitted in fits.items()}
-    best = min(PENALTIES, key=lambda penalty: _balanced(logits[penalty], is_polyp).item())
-    whole = _fitted(features, is_polyp, best)
-    return Fit(whole, fits[best], torch.sigmoid(logits[best]).double().numpy())
+    whole = _fitted(features, is_polyp)
+    left_out = tuple(_fitted(features[some], is_polyp[some]) for some in others)
+    presence = np.zeros(len(features))
+    with torch.no_grad():
+        for fold, look in enumerate((*left_out, whole)):  # EVERY's last: no fold judges them
+            inside = outlines.fold == (fold if fold < FOLDS else EVERY)
+            presence[inside] = torch.sigmoid(look(features[inside])).numpy()
+    return Fit(whole, left_out, presence)
 
 
 @torch.no_grad()
@@ -128,7 +134,7 @@ def _outlines(
             overlap = max((_iou(inside, truth == polyp) for polyp in range(1, polyps)), default=0.0)
             if stats[label, cv2.CC_STAT_AREA] < SMALLEST * found.size or NO_POLYP <= overlap < POLYP:
                 continue
-            features = np.concatenate([_mean_inside(one[index], inside) for one in maps])
+            features = np.concatenate(_means([one[index] for one in maps], inside))
             yield index, features, float(found[inside].mean()), overlap >= POLYP
 
 
@@ -136,49 +142,38 @@ def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return float(np.count_nonzero(one & other) / np.count_nonzero(one | other))
 
 
-def _mean_inside(features: torch.Tensor, inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(C, h, w) → (C) means over an outline of the full frame, by the share of each cell that it covers."""
-    cover = F.interpolate(torch.from_numpy(inside)[None, None].float(), features.shape[1:], mode="area")[0]
-    mean: NDArray[np.float32] = ((features * cover).sum((1, 2)) / cover.sum()).numpy()
-    return mean
+def _means(maps: Sequence[torch.Tensor], inside: NDArray[np.bool_]) -> list[NDArray[np.float32]]:
+    """Means of maps (C, h, w), the finest first, inside an outline of the full frame and then around it, by
+    the share of each cell that belongs there."""
+    reach = 2 * RING * inside.shape[1] // maps[0].shape[2] + 1
+    near = cv2.dilate(inside.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+    means = []
+    for part in (inside, near & ~inside):
+        for one in maps:
+            cover = F.interpolate(torch.from_numpy(part)[None, None].float(), one.shape[1:], mode="area")[0]
+            means.append(((one * cover).sum((1, 2)) / cover.sum().clamp(min=1e-3)).numpy())
+    return means
 
 
-def _left_out(
-    features: torch.Tensor, is_polyp: torch.Tensor, fold: NDArray[np.int64], penalty: float
-) -> tuple[Weights, ...]:
-    """For each fold, the fit to all others."""
-    others = (torch.from_numpy(fold != one) for one in range(FOLDS))
-    return tuple(_fitted(features[some], is_polyp[some], penalty) for some in others)
-
-
-def _by_others(features: torch.Tensor, fold: NDArray[np.int64], fits: Sequence[Weights]) -> torch.Tensor:
-    """(K) presence logits, each from the fit to the other folds."""
-    logits = torch.zeros(len(features))
-    for one, fitted in enumerate(fits):
-        inside = torch.from_numpy(fold == one)
-        logits[inside] = fitted.logits(features[inside])
-    return logits
-
-
-def _fitted(features: torch.Tensor, is_polyp: torch.Tensor, penalty: float) -> Weights:
-    """A logistic regression in which both kinds weigh alike."""
+def _fitted(features: torch.Tensor, is_polyp: torch.Tensor) -> Look:
+    """A network of one hidden layer in which both kinds weigh alike; the same each time."""
     mean, spread = features.mean(0), features.std(0).clamp(min=1e-6)
-    standard = (features - mean) / spread
-    weight, bias = nn.Parameter(torch.zeros(features.shape[1])), nn.Parameter(torch.zeros(1))
-    optimiser = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
-
-    def step() -> torch.Tensor:
-        optimiser.zero_grad()
-        loss = _balanced(standard @ weight + bias, is_polyp) + penalty * (weight**2).sum() / 2
-        loss.backward()
-        return loss
-
-    optimiser.step(step)
-    raw = (weight / spread).detach()
-    return Weights(raw, (bias - mean @ raw).detach())
-
-
-def _balanced(logits: torch.Tensor, is_polyp: torch.Tensor) -> torch.Tensor:
-    """Cross entropy, the mean of that of the polyps' and that of the others."""
-    losses = F.binary_cross_entropy_with_logits(logits, is_polyp.float(), reduction="none")
-    return (losses[is_polyp].mean() + losses[~is_polyp].mean()) / 2
+    standard, truth = (features - mean) / spread, is_polyp.float()
+    weight = torch.where(is_polyp, 0.5 / truth.mean(), 0.5 / (1 - truth).mean())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        look = Look(features.shape[1])
+        optimiser = torch.optim.AdamW(look.parameters(), lr=RATE, weight_decay=DECAY)
+        for _ in range(EPOCHS):
+            for some in torch.randperm(len(standard)).split(OUTLINES):
+                hidden = F.dropout(F.relu(look.first(F.dropout(standard[some], DROPPED))), DROPPED)
+                loss = F.binary_cross_entropy_with_logits(
+                    look.last(hidden)[:, 0], truth[some], weight=weight[some]
+                )
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+    with torch.no_grad():
+        look.first.weight.div_(spread)
+        look.first.bias.sub_(look.first.weight @ mean)
+    return look.eval()

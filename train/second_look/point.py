@@ -5,7 +5,7 @@ it (`train.export.degrade`). On frames that it was fitted to, the point would tr
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,15 +16,13 @@ from rtpolyp.errors import InputError
 from train.augmentation.augment import normalise
 from train.checkpoint import Checkpoint
 from train.data import Frames
-from train.export.degrade import as_recorded
 from train.export.operating_point import PLAIN, OperatingPoint, choose_operating_point, outcome_at
 from train.networks.pranet import PraNetIF
 from train.networks.second_look import SecondLook
-from train.second_look.fit import BATCH, Weights
+from train.second_look.fit import BATCH, Look
+from train.second_look.views import recorded
 
-__all__ = ["LeftOut", "choose", "recorded"]
-
-SEED = 0  # of the recorded frames' noise
+__all__ = ["LeftOut", "choose"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ def choose(
     base: Checkpoint,
     frames: Frames,
     folds: NDArray[np.int64],
-    fits: Sequence[Weights],
+    fits: Sequence[Look],
 ) -> LeftOut:
     """Choose the point on all frames, each by the second look of its fold.
 
@@ -69,27 +67,20 @@ def choose(
     return LeftOut(point, outcomes)
 
 
-def recorded(frames: Frames) -> Frames:
-    """The frames as a stream gives them."""
-    rng = np.random.default_rng(SEED)
-    images = [as_recorded(image[..., ::-1], rng)[..., ::-1] for image in frames.images]  # BGR there
-    return replace(frames, images=np.stack(images))
-
-
 @torch.no_grad()
 def _probability(
     network: PraNetIF,
     base: Checkpoint,
     images: NDArray[np.uint8],
     folds: NDArray[np.int64],
-    fits: Sequence[Weights],
+    fits: Sequence[Look],
 ) -> NDArray[np.uint8]:
     """`images: (F, S, S, 3) uint8` RGB → (F, S, S) uint8 probability times 255, as the exported graph's."""
     look = network.second_look
     assert isinstance(look, SecondLook)
     found = np.empty(images.shape[:3], np.uint8)
-    for fold, weights in enumerate(fits):
-        look.put(weights.weight, weights.bias)
+    for fold, fitted in enumerate(fits):
+        look.put(fitted.first, fitted.last)
         places = np.flatnonzero(folds == fold)
         for start in range(0, len(places), BATCH):
             some = places[start : start + BATCH]

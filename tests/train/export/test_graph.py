@@ -17,6 +17,7 @@ from train.export.graph import ByteNetwork, half_weights, to_onnx
 from train.export.parity import EXACT, compare, reference
 from train.networks import NetworkSpec, create_network
 from train.networks.pranet import PraNetIF
+from train.networks.second_look import HIDDEN
 
 SIZE = (96, 64)
 BORDER_LEVELS = 8  # what a mean folded into the bias costs at the border, at least
@@ -154,7 +155,7 @@ def pranets(request):
         network = create_network(request.param, pretrained=False).eval()
     if isinstance(network, PraNetIF):
         look = network.add_second_look().eval()
-        look.put(torch.randn(sum(look.widths)) / 4, torch.zeros(1))
+        look.put(nn.Linear(2 * sum(look.widths), HIDDEN), nn.Linear(HIDDEN, 1))
     for module in network.modules():  # as after training: an identity would hide a wrong fold
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.1, 0.1)

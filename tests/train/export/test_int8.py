@@ -107,6 +107,20 @@ def test_what_is_near_the_image_or_reads_a_product_stays_in_float(name, last_of_
     assert shapes[-3:] == [last_of_the_encoder, *decoder]
 
 
+def test_a_second_look_stays_in_float_whole_and_nothing_before_it():
+    network = create_network("pranet-if", pretrained=False).eval()
+    before = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), (64, 64))
+    network.add_second_look().eval()
+    model = to_onnx(ByteNetwork(network, network.encoder.mean, network.encoder.std), (64, 64))
+    looked = [node for node in model.graph.node if node.name in set(int8._of_second_look(model))]
+    assert len([node for node in looked if node.op_type == "Conv"]) == 2 * 6 + 1
+    assert looked[-1].output[0] == "probability"
+    assert "Sigmoid" in {node.op_type for node in looked}
+    convolutions = [sum(node.op_type == "Conv" for node in one.graph.node) for one in (before, model)]
+    assert convolutions[1] - convolutions[0] == 13
+    assert not int8._of_second_look(before)
+
+
 def test_calibration_frames_are_train_frames_drawn_by_seed(mini_source):
     first, again, other = (load_frames_of([mini_source], 4, SIZE, seed) for seed in (0, 0, 1))
     assert first.shape == (4, 64, 96, 3)

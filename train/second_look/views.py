@@ -1,0 +1,63 @@
+"""The ways in which a second look meets each frame: still, recorded, mirrored, with a position box or not."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from train.augmentation.boxes import cover, draw_boxes, uncover
+from train.data import Frames
+from train.export.degrade import as_recorded
+from train.position_box import find_box
+
+__all__ = ["mirrored", "recorded", "views_of"]
+
+SEED = 0  # of the recorded frames' noise and of the painted boxes
+NO_BOX = (0.0, 0.0, 0.0, 0.0)
+
+
+def views_of(frames: Frames) -> tuple[Frames, ...]:
+    """Six views of the frames, each of all of them.
+
+    In two of the views, frames with a polyp have a position box painted on, and frames without one have lost
+    theirs: so the box tells nothing.
+    """
+    taken = recorded(frames)
+    return (
+        frames,
+        mirrored(frames),
+        taken,
+        mirrored(taken),
+        _boxes_swapped(frames),
+        mirrored(_boxes_swapped(taken)),
+    )
+
+
+def mirrored(frames: Frames) -> Frames:
+    """The frames as a mirror shows them, left for right."""
+    return replace(frames, images=frames.images[:, :, ::-1].copy(), masks=frames.masks[:, :, ::-1].copy())
+
+
+def recorded(frames: Frames) -> Frames:
+    """The frames as a stream gives them."""
+    rng = np.random.default_rng(SEED)
+    images = [as_recorded(image[..., ::-1], rng)[..., ::-1] for image in frames.images]  # BGR there
+    return replace(frames, images=np.array(images, np.uint8).reshape(frames.images.shape))
+
+
+def _boxes_swapped(frames: Frames) -> Frames:
+    """A box painted where a polyp is, and filled where none is."""
+    painted = draw_boxes(len(frames), torch.Generator().manual_seed(SEED))
+    images, masks = frames.images.copy(), frames.masks.copy()
+    for image, mask, box in zip(images, masks, painted, strict=True):  # one at a time: float32 takes room
+        picture = torch.from_numpy(image).permute(2, 0, 1)[None].float()
+        if mask.any():
+            picture, beneath = cover(picture, torch.from_numpy(mask)[None, None], box[None])
+            mask[:] = beneath[0, 0].numpy()
+        elif edges := find_box(image):
+            right, top = edges
+            picture = uncover(picture, torch.tensor([[0.0, top, right, 1.0]]))
+        else:
+            continue
+        image[:] = picture[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
+    return replace(frames, images=images, masks=masks)
