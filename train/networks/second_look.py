@@ -43,7 +43,7 @@ class SecondLook(nn.Module):
         """Take the layers of a network that reads the means (2 D) of all maps' channels one after another,
         those inside before those around: `first` gives HIDDEN units, `last` reads them."""
         inside, around = first.weight.split(sum(self.widths), dim=1)
-        state = {"inside.0.bias": first.bias, "verdict.bias": last.bias}
+        state: dict[str, torch.Tensor] = {"inside.0.bias": first.bias, "verdict.bias": last.bias}
         state["verdict.weight"] = last.weight[:, :, None, None]
         for name, weight in (("inside", inside), ("around", around)):
             for place, part in enumerate(weight.split(self.widths, dim=1)):
