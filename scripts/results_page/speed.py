@@ -52,9 +52,8 @@ def before_and_after() -> list[str]:
     return [
         f"`{report['command']}` ran commit {report['before']}, the last before the rooms were put in order, "
         f"and commit {report['after']} in turns with the same bundle, on {report['cores']} cores of an "
-        f"{report['processor']} ({report['clip']}). A run is a whole process, its start included. Other "
-        "programs ran beside it, which the wall clock shows and processor time hardly does. The table has "
-        "medians of the turns ([each turn](results/before-and-after.json)).",
+        f"{report['processor']} ({report['clip']}). A run is a whole process, its start included, and the "
+        "machine was quiet. The table has medians of the turns ([each turn](results/before-and-after.json)).",
         "",
         *table(("", "before", "after", "after / before"), rows),
         "",
