@@ -6,7 +6,6 @@ nothing at run time. Runs that did not begin with the same weights have nothing 
 that deepened its encoder (`--init`) began with the same function, so it can be averaged with shallower ones.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from cyclopts import Parameter
 from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
 from train.checkpoint import Checkpoint, load_network, save_checkpoint
-from train.command_line import run_command_line
+from train.command_line import run_program
 from train.data import Frames, load_frames, parse_source
 from train.initial import as_deep_as, load_initial
 from train.leaks import check_unseen
@@ -112,4 +111,4 @@ def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(app, sys.argv[1:]))
+    run_program(app)

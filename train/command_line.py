@@ -11,7 +11,7 @@ from cyclopts import App
 
 from rtpolyp.terminal.command_line import run_tokens
 
-__all__ = ["run_command_line", "run_protocol"]
+__all__ = ["run_command_line", "run_program"]
 
 
 def run_command_line(app: App, tokens: Sequence[str]) -> int:
@@ -20,10 +20,11 @@ def run_command_line(app: App, tokens: Sequence[str]) -> int:
     return run_tokens(app, tokens, sys.stderr)
 
 
-def run_protocol(app: App) -> NoReturn:
-    """Run a command that trains one network after another; exit with `run_command_line`'s code.
+def run_program(app: App) -> NoReturn:
+    """Run a command of the process's own line; exit with `run_command_line`'s code.
 
-    SIGTERM between trainings ends it as Ctrl-C does; inside one, `fit` saves first.
+    SIGTERM ends it as Ctrl-C does, so that what is half written is taken away; inside a training, `fit` saves
+    first.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run_command_line(app, sys.argv[1:]))

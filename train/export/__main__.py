@@ -4,14 +4,13 @@ Everything is written into a folder beside the target, and takes its place when 
 OpenVINO agree and no precision costs more than it may. A failure leaves an earlier bundle as it was.
 """
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from rtpolyp.terminal.command_line import make_app
-from train.command_line import run_command_line
+from train.command_line import run_program
 from train.data import parse_source
 from train.export.bundle import export_bundle, sources_of
 
@@ -57,4 +56,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(app, sys.argv[1:]))
+    run_program(app)

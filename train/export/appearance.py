@@ -5,7 +5,6 @@
 writes it into a bundle that has none, and leaves all the rest of the bundle as it is.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from rtpolyp.inference.openvino import OpenVinoEngine
 from rtpolyp.measure.evaluation import predict, read_cropped
 from rtpolyp.spec import write_spec
 from rtpolyp.terminal.command_line import make_app
-from train.command_line import run_command_line
+from train.command_line import run_program
 from train.data import Source, parse_source
 from train.export.degrade import as_recorded
 
@@ -132,4 +131,4 @@ def _fit(names: Sequence[str], traits: Sequence[np.ndarray]) -> TrainingSources:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(app, sys.argv[1:]))
+    run_program(app)

@@ -6,7 +6,6 @@ spec.json and the model card are written again; the digest of the bundle stays, 
 network's files. Run it where the bundle is known to compute what it should.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.measure.golden import make_golden
 from rtpolyp.spec import write_spec
 from rtpolyp.terminal.command_line import make_app
-from train.command_line import run_command_line
+from train.command_line import run_program
 from train.export.model_card import write_model_card
 
 app = make_app("python -m train.export.golden", __doc__)
@@ -37,4 +36,4 @@ def main(folder: Path, /) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(app, sys.argv[1:]))
+    run_program(app)

@@ -8,7 +8,6 @@ The second form first stores what `rtpolyp eval --json` wrote, so that test figu
 
 import json
 import math
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.printable import as_markdown
 from rtpolyp.spec import EngineSpec, read_spec, sha256_of, write_spec
 from rtpolyp.terminal.command_line import make_app
-from train.command_line import run_command_line
+from train.command_line import run_program
 
 __all__ = ["CARD", "record", "write_model_card"]
 
@@ -267,4 +266,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(app, sys.argv[1:]))
+    run_program(app)

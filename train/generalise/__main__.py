@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
-from train.command_line import run_protocol
+from train.command_line import run_program
 from train.experiment.start import Start
 from train.experiment.torch_engine import engine_of
 from train.experiment.training import Machine
@@ -172,4 +172,4 @@ def mine_crops(
 
 
 if __name__ == "__main__":
-    run_protocol(app)
+    run_program(app)

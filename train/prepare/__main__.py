@@ -1,6 +1,5 @@
 """`python -m train.prepare`: check a hospital's own folder and write the data set to train and score on."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,7 @@ from cyclopts import Parameter
 
 from rtpolyp.terminal.command_line import make_app
 from rtpolyp.terminal.console import make_console, progress_bar
-from train.command_line import run_command_line
+from train.command_line import run_program
 from train.prepare import Options, prepare
 
 app = make_app("python -m train.prepare", __doc__)
@@ -64,4 +63,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(app, sys.argv[1:]))
+    run_program(app)

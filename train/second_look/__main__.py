@@ -9,7 +9,6 @@ validation frames, each judged by a second look that was fitted to other groups;
 keeps it.
 """
 
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +19,7 @@ from cyclopts import Parameter
 from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
 from train.checkpoint import SECOND_LOOK, Checkpoint, load_network, save_checkpoint
-from train.command_line import run_command_line
+from train.command_line import run_program
 from train.data import Frames, Source, load_frames, parse_source
 from train.initial import load_initial
 from train.leaks import check_unseen
@@ -138,4 +137,4 @@ def _chosen(left_out: LeftOut) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_command_line(app, sys.argv[1:]))
+    run_program(app)

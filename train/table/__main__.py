@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
-from train.command_line import run_protocol
+from train.command_line import run_program
 from train.data import parse_source
 from train.experiment.start import Start
 from train.experiment.training import Machine
@@ -170,4 +170,4 @@ def draw_design(*, data: Path, results: Path = RESULTS, runs: Path = RUNS, out: 
 
 
 if __name__ == "__main__":
-    run_protocol(app)
+    run_program(app)
