@@ -58,7 +58,7 @@ class Fit:
 
     whole: Look
     left_out: tuple[Look, ...]  # FOLDS: each fitted to the other folds
-    presence: NDArray[np.float64]  # (K): of each outline, by the one that was not fitted to it
+    presence: NDArray[np.float64]  # (K): of each outline, by the one that was not fitted to it; else NaN
 
 
 def folds_of(groups: Sequence[str]) -> NDArray[np.int64]:
@@ -111,10 +111,10 @@ def fit(outlines: Outlines) -> Fit:
     features, is_polyp = torch.from_numpy(outlines.features), torch.from_numpy(outlines.is_polyp)
     whole = _fitted(features, is_polyp)
     left_out = tuple(_fitted(features[some], is_polyp[some]) for some in others)
-    presence = np.zeros(len(features))
+    presence = np.full(len(features), np.nan)
     with torch.no_grad():
-        for fold, look in enumerate((*left_out, whole)):  # EVERY's last: no fold judges them
-            inside = outlines.fold == (fold if fold < FOLDS else EVERY)
+        for fold, look in enumerate(left_out):
+            inside = outlines.fold == fold
             presence[inside] = torch.sigmoid(look(features[inside])).numpy()
     return Fit(whole, left_out, presence)
 
