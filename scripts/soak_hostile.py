@@ -199,9 +199,13 @@ def tables(rows: list[dict[str, Any]], first: list[dict[str, Any]]) -> str:
 
 
 def others(output: Path, protocols: set[str]) -> list[dict[str, Any]]:
-    """The parts of an earlier report that are not measured anew."""
+    """What an earlier report has of protocols that are not measured anew."""
     parts = json.loads(output.read_text()) if output.is_file() else []
-    return [part for part in parts if not protocols & {row["protocol"] for row in part["turned"]}]
+    for part in parts:
+        for rows in ("turned", "first_byte"):
+            part[rows] = [row for row in part[rows] if row["protocol"] not in protocols]
+        part["broken"] = [line for line in part["broken"] if line.split(",")[0] not in protocols]
+    return [part for part in parts if part["turned"]]
 
 
 def page(part: dict[str, Any]) -> str:
