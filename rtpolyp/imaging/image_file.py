@@ -191,7 +191,7 @@ def _what_else(path: Path) -> str:
     if (head[4:8] == b"ftyp" and head[8:11] != b"avi") or head[:4] == MATROSKA or head[8:] == b"AVI ":
         return "holds a video; name it after what it is, e.g. *.mp4"
     if head[:4] in TIFF_SIGNATURES:
-        return "a TIFF of a kind that is not read, such as one of floating point; convert it to PNG or JPEG"
+        return "not a readable image: a cut TIFF, or one of a kind like floating point; export it as PNG"
     return f"not a readable image ({path.stat().st_size} bytes); copy or export it again"
 
 

@@ -156,7 +156,7 @@ def test_what_every_look_is_fitted_to_is_judged_by_none(monkeypatch):
     some = outlines()
     asked = []
     monkeypatch.setattr(
-        "train.second_look.fit._fitted", lambda features, _: asked.append(len(features)) or Look(10)
+        "train.second_look.fit.fitted", lambda features, _: asked.append(len(features)) or Look(10)
     )
     fit(replace(some, fold=np.where(some.is_polyp, some.fold, EVERY)))
     others = np.count_nonzero(~some.is_polyp)

@@ -18,15 +18,15 @@ from cyclopts import Parameter
 
 from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
-from train.checkpoint import SECOND_LOOK, Checkpoint, load_network, save_checkpoint
+from train.checkpoint import SECOND_LOOK, load_network, save_checkpoint
 from train.command_line import run_program
-from train.data import Frames, Source, load_frames, parse_source
+from train.data import load_frames, parse_source
 from train.initial import load_initial
 from train.leaks import check_unseen
 from train.networks.pranet import PraNetIF
 from train.second_look.fit import EVERY, Fit, Outlines, fit, folds_of, joined, outlines_of
 from train.second_look.point import LeftOut, choose
-from train.second_look.views import views_of
+from train.second_look.views import unseen_of, views_of
 
 KEPT = 0.95  # of the polyps' outlines, in the printed figures
 
@@ -65,7 +65,7 @@ def main(
     check_unseen(sources, base.seen, checkpoint)
     frames = load_frames(sources, "val", size, picture_crop=base.recipe.picture_crop)
     folds = folds_of([f"{source.name} {pair.group}" for source in sources for pair in source.pairs("val")])
-    unseen = _unseen(base, sources, size)
+    unseen = unseen_of(base, sources, size)
     parts = (frames, folds), (unseen, np.full(len(unseen), EVERY))
     outlines = joined(
         [outlines_of(network, base, view, fold) for part, fold in parts for view in views_of(part)]
@@ -92,21 +92,6 @@ def main(
             optimiser=None,
             scaler=None,
         ),
-    )
-
-
-def _unseen(base: Checkpoint, sources: list[Source], size: int) -> Frames:
-    """The train parts' frames without a polyp that the checkpoint has never been trained on."""
-    sources = [source for source in sources if source.is_polyp_free]
-    frames = load_frames(sources, "train", size, picture_crop=base.recipe.picture_crop)
-    seen = {file.sha256 for file in base.seen}
-    new = [place for place, file in enumerate(frames.files) if file.sha256 not in seen]
-    return replace(
-        frames,
-        images=frames.images[new],
-        masks=frames.masks[new],
-        source_index=frames.source_index[new],
-        files=tuple(frames.files[place] for place in new),
     )
 
 

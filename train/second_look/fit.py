@@ -17,7 +17,19 @@ from train.data import Frames
 from train.networks.pranet import PraNetIF
 from train.networks.second_look import HIDDEN, RING
 
-__all__ = ["BATCH", "EVERY", "FOLDS", "Fit", "Look", "Outlines", "fit", "folds_of", "joined", "outlines_of"]
+__all__ = [
+    "BATCH",
+    "EVERY",
+    "FOLDS",
+    "Fit",
+    "Look",
+    "Outlines",
+    "fit",
+    "fitted",
+    "folds_of",
+    "joined",
+    "outlines_of",
+]
 
 POLYP, NO_POLYP = 0.3, 0.1  # IoU with a polyp: at least, and below; what lies between teaches nothing
 SMALLEST = 0.0005  # of the frame's pixels: what is smaller is left out
@@ -109,8 +121,8 @@ def fit(outlines: Outlines) -> Fit:
             "kind. Give more frames with polyps, and without"
         )
     features, is_polyp = torch.from_numpy(outlines.features), torch.from_numpy(outlines.is_polyp)
-    whole = _fitted(features, is_polyp)
-    left_out = tuple(_fitted(features[some], is_polyp[some]) for some in others)
+    whole = fitted(features, is_polyp)
+    left_out = tuple(fitted(features[some], is_polyp[some]) for some in others)
     presence = np.full(len(features), np.nan)
     with torch.no_grad():
         for fold, look in enumerate(left_out):
@@ -155,7 +167,7 @@ def _means(maps: Sequence[torch.Tensor], inside: NDArray[np.bool_]) -> list[NDAr
     return means
 
 
-def _fitted(features: torch.Tensor, is_polyp: torch.Tensor) -> Look:
+def fitted(features: torch.Tensor, is_polyp: torch.Tensor) -> Look:
     """A network of one hidden layer in which both kinds weigh alike; the same each time."""
     mean, spread = features.mean(0), features.std(0).clamp(min=1e-6)
     standard, truth = (features - mean) / spread, is_polyp.float()

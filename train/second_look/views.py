@@ -1,19 +1,36 @@
-"""The ways in which a second look meets each frame: still, recorded, mirrored, with a position box or not."""
+"""The frames that a second look is fitted to, and the ways in which it meets each of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
 from train.augmentation.boxes import cover, draw_boxes, uncover
-from train.data import Frames
+from train.checkpoint import Checkpoint
+from train.data import Frames, Source, load_frames
 from train.export.degrade import as_recorded
 from train.position_box import find_box
 
-__all__ = ["mirrored", "recorded", "views_of"]
+__all__ = ["recorded", "unseen_of", "views_of"]
 
 SEED = 0  # of the recorded frames' noise and of the painted boxes
 NO_BOX = (0.0, 0.0, 0.0, 0.0)
+
+
+def unseen_of(base: Checkpoint, sources: Sequence[Source], size: int) -> Frames:
+    """The train parts' frames without a polyp that the checkpoint has never been trained on."""
+    sources = [source for source in sources if source.is_polyp_free]
+    frames = load_frames(sources, "train", size, picture_crop=base.recipe.picture_crop)
+    seen = {file.sha256 for file in base.seen}
+    new = [place for place, file in enumerate(frames.files) if file.sha256 not in seen]
+    return replace(
+        frames,
+        images=frames.images[new],
+        masks=frames.masks[new],
+        source_index=frames.source_index[new],
+        files=tuple(frames.files[place] for place in new),
+    )
 
 
 def views_of(frames: Frames) -> tuple[Frames, ...]:
@@ -25,15 +42,15 @@ def views_of(frames: Frames) -> tuple[Frames, ...]:
     taken = recorded(frames)
     return (
         frames,
-        mirrored(frames),
+        _mirrored(frames),
         taken,
-        mirrored(taken),
+        _mirrored(taken),
         _boxes_swapped(frames),
-        mirrored(_boxes_swapped(taken)),
+        _mirrored(_boxes_swapped(taken)),
     )
 
 
-def mirrored(frames: Frames) -> Frames:
+def _mirrored(frames: Frames) -> Frames:
     """The frames as a mirror shows them, left for right."""
     return replace(frames, images=frames.images[:, :, ::-1].copy(), masks=frames.masks[:, :, ::-1].copy())
 

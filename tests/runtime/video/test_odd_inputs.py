@@ -65,7 +65,10 @@ def test_a_folder_of_videos_is_answered_with_what_takes_them(tmp_path):
         (b"\x1aE\xdf\xa3" + bytes(99), "holds a video"),
         (b"RIFF\0\0\0\0AVI LIST" + bytes(99), "holds a video"),
         (b"\0\0\0\x18ftypavif" + bytes(99), "not a readable image"),
-        (b"II*\0" + bytes(99), "a TIFF of a kind that is not read, such as one of floating point; convert"),
+        (
+            b"II*\0" + bytes(99),
+            "not a readable image: a cut TIFF, or one of a kind like floating point; export",
+        ),
         (b"nothing of the kind", "not a readable image"),
     ],
 )

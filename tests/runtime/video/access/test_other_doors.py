@@ -2,6 +2,7 @@
 
 import contextlib
 import struct
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,7 +136,11 @@ def dicom_attacks(canary: Canaries, folder: Path, path: Path) -> Iterator[tuple[
     found = dcmread(stream(path))
     found.PixelDataProviderURL = found.RetrieveURL = f"http://127.0.0.1:{canary.port}/a.ts"
     found.RetrieveURI = f"file://{canary.file}"
-    found.add_new(0x00041500, "CS", [str(canary.file).upper()])  # of a DICOMDIR: the file that it refers to
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a path is longer than the standard allows, and has other letters
+        found.add_new(
+            0x00041500, "CS", [str(canary.file).upper()]
+        )  # of a DICOMDIR: the file that it refers to
     yield "references beside the stream", save(found, path)
     del found.PixelData
     yield "references in place of the stream", save(found, path)
