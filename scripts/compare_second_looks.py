@@ -91,11 +91,14 @@ class Evidence:
         return float((weight * (sure > least)).sum() / weight.sum())
 
     def draws(self) -> list[NDArray[np.int64]]:
-        """How often each frame (F) is there when groups are drawn again."""
-        rng, count = np.random.default_rng(0), self.groups.max() + 1
-        return [
-            np.bincount(rng.integers(0, count, count), minlength=count)[self.groups] for _ in range(RESAMPLES)
-        ]
+        """How often each frame (F) is there when the groups of each source are drawn again."""
+        rng = np.random.default_rng(0)
+        homes = [np.unique(self.groups[self.source == one]) for one in range(len(SOURCES))]
+        draws = []
+        for _ in range(RESAMPLES):
+            drawn = np.concatenate([rng.choice(home, len(home)) for home in homes])
+            draws.append(np.bincount(drawn, minlength=self.groups.max() + 1)[self.groups])
+        return draws
 
 
 def _on(frames: NDArray[np.bool_], outlines: Outlines) -> Outlines:
