@@ -5,7 +5,8 @@ python scripts/compare_second_looks.py [--data ../shared/data] [-o docs/results/
 A look is fitted with one part left out: what lies around the outlines, the polyp-free train frames that are
 new to the network, or the hidden layer. It is judged by the share of the polyps' outlines that stay where a
 tenth of the normal frames keep one: on groups of validation frames that it was not fitted to, and on the
-polyps of a source that it was not fitted to, each source in turn. Intervals are of 1,000 draws of groups.
+polyps of a source that it was not fitted to, each source in turn. The normal validation frames, which set the
+bar, are left out of the latter fits too. Intervals are of 1,000 draws of groups.
 """
 
 import sys

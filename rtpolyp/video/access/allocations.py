@@ -12,9 +12,8 @@ from rtpolyp.resident import resident_bytes
 __all__ = ["limited_allocations"]
 
 UNLIMITED = 2**31 - 1  # bytes; libav's own default
-MOST_BYTES = (
-    3 << 29
-)  # more than the process had before; one stream of 8K with 16 reference pictures takes 0.9 GB
+# More than the process had before; one stream of 8K with 16 reference pictures takes 0.9 GB.
+MOST_BYTES = 3 << 29
 SCARCE = 4 << 20  # bytes in one piece from then on: no plane of 8K, and all that a recording of 1080p takes
 POLL_SECONDS = 0.01
 
