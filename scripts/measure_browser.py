@@ -7,11 +7,11 @@ Latency: a session over a phantom of 1280x720 at 30 frames/s with a counter in e
 the same machine that reads it off the screen, by WebRTC and by MJPEG. From the moment that the source gave a
 frame to the browser's callback for its painting. The engine is a stub: the picture does not wait for it.
 
-Viewers: a session with the real network at 60 % of the rate that it can do alone, in turns with nobody (the
-page is served), with one Chromium and seven MJPEG clients that do not decode, of which one never reads, and
-with the same eight at the system's idle priority: they take only processor time that nobody else wants, so
-that what remains is the cost of serving. Each is timed from when the Chromium shows a picture, with the
-processor time of each process. With --priority, once for each priority of the web server's process.
+Viewers: a session with the real network at 30 frames/s and at 60 % of the rate that it can do alone, in turns
+with nobody (the page is served), with one Chromium and seven MJPEG clients that do not decode, of which one
+never reads, and with the same eight at the system's idle priority: they take only processor time that nobody
+else wants, so that what remains is the cost of serving. Each is timed from when the Chromium shows a picture,
+with the processor time of each process. With --priority, once for each priority of the web server's process.
 
 Give --quiet only where nothing else ran: it is written into the result.
 """
@@ -232,11 +232,10 @@ def served(rate: float, seconds: float, *flags: str, priority: str | None = None
 
 
 def in_turns(seconds: float, count: int, priorities: Sequence[str | None]) -> Iterator[dict[str, Any]]:
-    """Nobody and eight viewers in turns, at 60 % of what the engine does."""
+    """Nobody and eight viewers in turns, at RATE and at SHARE of what the engine does."""
     with open_live_engine(EngineRecipe("pranet-if")) as engine:
         most = capacity(engine)
-    rate = min(RATE, SHARE * most)
-    for _ in range(count):
+    for rate in [rate for rate in (RATE, SHARE * most) for _ in range(count)]:
         paced: dict[str, Any] = {"capacity": round(most, 1), "rate": round(rate, 1)}
         yield {"viewers": "nobody", **paced, **served(rate, seconds)}
         for priority in priorities:

@@ -32,6 +32,7 @@ START_SECONDS = 60.0  # an import of the server takes a second on a quiet machin
 CLOSE_SECONDS = 0.5
 CHANGES = 32  # of the settings that may wait; viewers who ask for more are not heard
 POLL_SECONDS = 0.05
+PACE_SECONDS = 1 / 32  # from a picture to the next on average: a page shows no more, however fast the source
 IDLE_SECONDS = 0.25  # between two pictures without an outline, while nobody watches: one waits for who comes
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # of a terminal, which sends them to all: the session ends us
 
@@ -56,7 +57,7 @@ class Broadcast:
         self._changes: queue.Queue[dict[str, Any]] = queue.Queue(CHANGES)
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._scaler = VideoReformatter()
-        self._is_watched, self._offered_at = False, -math.inf  # monotonic
+        self._is_watched, self._offered_at, self._pace = False, -math.inf, Pace()  # at: monotonic
         self._lost, self._closing = False, threading.Event()
         with contextlib.ExitStack() as stack:
             stack.callback(listener.close)
@@ -79,6 +80,8 @@ class Broadcast:
         """
         now = time.monotonic()
         if not (self._is_watched or state["polyps"]) and now - self._offered_at < IDLE_SECONDS:
+            return
+        if not self._pace.lets(now):
             return
         self._offered_at = now
         try:
@@ -163,6 +166,20 @@ class Broadcast:
         if not self._lost and not self._closing.is_set():
             log.warning("the web server %s: the page is gone, everything else goes on", what)
         self._lost = True
+
+
+class Pace:
+    """Which pictures of a fast source go to the page."""
+
+    def __init__(self) -> None:
+        self._due = -math.inf
+
+    def lets(self, now: float) -> bool:
+        """Whether a picture of this moment, in seconds, may go; after a late one the next may come early."""
+        if now < self._due:
+            return False
+        self._due = max(self._due, now - PACE_SECONDS) + PACE_SECONDS
+        return True
 
 
 def fitting(size: tuple[int, int]) -> tuple[int, int]:

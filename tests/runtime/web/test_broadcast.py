@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rtpolyp.web.broadcast import fitting
+from rtpolyp.web.broadcast import Pace, fitting
 from rtpolyp.web.hub import Picture
 from tests.runtime.clips import code_of
 from tests.runtime.web import conftest
@@ -88,6 +88,15 @@ def test_pictures_without_outlines_are_for_those_who_watch(monkeypatch):
         end = time.monotonic() + 30
         while sent_in(served, 1.0) > 6:
             assert time.monotonic() < end
+
+
+@pytest.mark.parametrize(
+    ("rate", "least", "most"), [(25, 250, 250), (30, 300, 300), (50, 300, 321), (60, 300, 321)]
+)
+def test_a_page_gets_every_picture_of_a_usual_stream_and_some_of_a_fast_one(rate, least, most):
+    pace, late = Pace(), np.random.default_rng(0).uniform(0, 0.02, 10 * rate)
+    moments = np.sort(np.arange(10 * rate) / rate + late)
+    assert least <= sum(pace.lets(float(moment)) for moment in moments) <= most
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="needs POSIX signals")
