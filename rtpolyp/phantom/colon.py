@@ -61,7 +61,7 @@ def build_colon(rng: np.random.Generator, sites: Sequence[PolypSite], look: Poly
     along = (np.arange(SURFACE[1], dtype=np.float32) * (LENGTH / SURFACE[1]))[np.newaxis]
     wall = 1 + 0.07 * np.cos(3 * around) + 0.035 * _octaves(rng, SURFACE, (4, 10), 3)
     wall -= _folds(rng, around, along)
-    wall += 0.004 * _octaves(rng, SURFACE, (32, 52), 2)
+    wall += 0.012 * _octaves(rng, SURFACE, (14, 22), 2) + 0.004 * _octaves(rng, SURFACE, (32, 52), 2)
     polyp, crease = np.zeros(SURFACE, np.float32), np.ones(SURFACE, np.float32)
     for site in sites:
         dome, foot = _dome(rng, site, look, around, along)
@@ -141,10 +141,10 @@ def _texture(rng: np.random.Generator, polyp: Map, crease: Map, look: PolypLook)
     grain = _octaves(rng, TEXTURE, (160, 265), 2)
     pits = _octaves(rng, TEXTURE, (110, 182), 2)
     vessels = _vessels(rng) * (1 - 0.8 * polyp)
-    redness = 0.10 + 0.07 * mottle + 0.05 * grain + 0.55 * vessels
+    redness = 0.10 + 0.07 * mottle + 0.05 * grain + 0.30 * vessels
     redness += polyp * (look.redness + look.pattern * pits)
     redness = np.maximum(redness, 0)  # under 0 it would turn bright mucosa green
-    luma = 1 + 0.03 * mottle + 0.05 * grain - 0.22 * vessels
+    luma = 1 + 0.03 * mottle + 0.05 * grain - 0.12 * vessels
     luma += polyp * (look.brightness - 1 + 0.7 * look.pattern * pits)
     luma *= crease
     channels = [luma * (1 - weight * redness) for weight in (0.50, 0.48, 0.05)]
