@@ -7,7 +7,7 @@ drift by a fifth: quote the ratios. The peers, each with its library's default o
 
 - PyTorch: the bundle's weights, eager, FP32.
 - ONNX Runtime: the bundle's ONNX, FP32 and INT8, processor provider.
-- OpenCV DNN: the bundle's FP32 ONNX; OpenCV 5 does not take the INT8 one.
+- OpenCV DNN: the bundle's FP32 ONNX; OpenCV 5 does not take the INT8 one. A peer that fails is named.
 
 End to end, each network runs in two loops:
 
@@ -91,8 +91,8 @@ class OpenCvNetwork:
         return self.network.forward()[0].astype(np.float32) / 255
 
 
-def open_peers(bundle: Bundle) -> tuple[dict[str, Network], dict[str, str]]:
-    """The peers that work here, and why the others do not."""
+def open_peers(bundle: Bundle, frame: np.ndarray) -> tuple[dict[str, Network], dict[str, str]]:
+    """The peers that take this frame here, and why the others do not."""
     size = bundle.spec.size
     openers: dict[str, Callable[[], Network]] = {
         "PyTorch eager fp32": lambda: PlainNetwork(bundle.model("weights"), size),
@@ -103,7 +103,9 @@ def open_peers(bundle: Bundle) -> tuple[dict[str, Network], dict[str, str]]:
     peers, failures = {}, {}
     for name, opener in openers.items():
         try:
-            peers[name] = opener()
+            peer = opener()
+            peer(frame)
+            peers[name] = peer
         except (RtpolypError, ImportError, cv2.error) as exc:
             failures[name] = " ".join(str(exc).split())
     return peers, failures
@@ -258,12 +260,12 @@ def main(
         Folder for the report.
     """
     loaded, machine = load_bundle(bundle), this_machine()
-    peers, failures = open_peers(loaded)
     with tempfile.TemporaryDirectory() as name:
         played = clip or Path(name, "phantom.mp4")
         if clip is None:
             render_clip(played, seconds=seconds)
         frame = _last_frame(played, loaded.spec.size)
+        peers, failures = open_peers(loaded, frame)
         report = {
             "command": " ".join(["python scripts/bench_peers.py", *sys.argv[1:]]),
             "machine": asdict(machine),

@@ -18,7 +18,7 @@ from torch import nn
 from rtpolyp.errors import InputError, OutputError
 from train.data import TrainingFile
 from train.networks import NetworkSpec, create_network
-from train.networks.pranet import PraNetIF
+from train.networks.second_look import LooksTwice
 from train.optimisation import Numerics
 from train.recipe import Recipe
 
@@ -50,6 +50,7 @@ class Checkpoint:
     lessons: tuple[str, ...] = ()  # SHA-256 of teachers and of a list of hard crops, if there were any
     data: tuple[str, ...] = ()  # DIR:SPLIT of each source, as it lay; not in a bundle's weights
     averaged: tuple[str, ...] = ()  # the checkpoints whose mean these weights are, see train.average
+    joined: tuple[str, ...] = ()  # the checkpoints of an ensemble's members, see train.second_look.beside
     second_look: dict[str, Any] | None = None  # sources, size, operating point and its outcomes
     looked_at: tuple[TrainingFile, ...] = ()  # every file that the second look was fitted to
     stale: int = 0  # validations since then
@@ -120,7 +121,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def load_network(checkpoint: Checkpoint) -> nn.Module:
     """The network with the checkpoint's averaged weights, in evaluation mode."""
     network = create_network(checkpoint.spec, pretrained=False)
-    if isinstance(network, PraNetIF) and any(name.startswith(SECOND_LOOK) for name in checkpoint.ema):
+    if isinstance(network, LooksTwice) and any(name.startswith(SECOND_LOOK) for name in checkpoint.ema):
         network.add_second_look()
     network.load_state_dict(checkpoint.ema)
     return network.eval()

@@ -87,6 +87,7 @@ def peers() -> list[str]:
             "",
             *table(("engine", "one frame", "against rtpolyp", "end to end, rtpolyp is faster by"), rows),
             "",
+            *(f"{name} could not run it: {why}\n" for name, why in report["not measured"].items()),
         ]
     return lines
 

@@ -262,3 +262,22 @@ def test_other_networks_have_none(redness_checkpoint, mini_source, tmp_path, cap
     data = f"{mini_source.folder}:{mini_source.split}"
     assert run_command_line(app, [str(redness_checkpoint), "--data", data, "-o", str(tmp_path / "x.pt")]) == 2
     assert "redness has no second look. Give a checkpoint of pranet-if" in capsys.readouterr().err
+
+
+def test_beside_another_network_it_looks_at_what_both_outline(checkpoint, clinic, tmp_path, monkeypatch):
+    """Frames that the other alone knows stay new to the first, whose features the second look reads."""
+    kinds = iter([True, False] * 5000)
+    monkeypatch.setattr("train.second_look.fit._iou", lambda *_: 0.9 if next(kinds) else 0.0)
+    free = write_polyps(tmp_path / "free", train=2, val=1, polyp_free=2, seed=1)
+    for part in ("train", "val"):
+        (free / "splits" / f"half_{part}.txt").rename(free / "splits" / f"negatives_{part}.txt")
+    base = load_checkpoint(checkpoint)
+    known = TrainingFile("free:negatives", "train1.jpg", sha256_of(free / "images" / "train1.jpg"))
+    other, out = tmp_path / "other.pt", tmp_path / "both.pt"
+    save_checkpoint(other, replace(base, files=(known,)))
+    data = ["--data", f"{clinic}:half", "--data", f"{free}:negatives", "--beside", str(other)]
+    assert run_command_line(app, [str(checkpoint), *data, "--size", "64", "-o", str(out)]) == 0
+    both = load_checkpoint(out)
+    assert both.spec.encoder == "tiny+tiny"
+    assert load_network(both).second_look is not None
+    assert "train1.jpg" in {file.name for file in both.looked_at}

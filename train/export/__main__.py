@@ -27,6 +27,7 @@ def main(
     size: int | None = None,
     seed: int = 0,
     untrained: Annotated[bool, Parameter(negative="")] = False,
+    weights: bool = True,
 ) -> None:
     """Export a checkpoint as a bundle.
 
@@ -46,10 +47,19 @@ def main(
         Chooses calibration frames and polyp-free crops.
     untrained
         Export a network that finds next to nothing, too: for measuring speed.
+    weights
+        Keep the weights as PyTorch's, too: further training and plans of other sizes begin with them.
     """
     sources = [parse_source(text) for text in data or sources_of(checkpoint)]
     spec = export_bundle(
-        checkpoint, out, name=name, sources=sources, side=size, seed=seed, untrained=untrained
+        checkpoint,
+        out,
+        name=name,
+        sources=sources,
+        side=size,
+        seed=seed,
+        untrained=untrained,
+        weights=weights,
     )
     point = f"threshold {spec.threshold}, area {spec.minimum_area}, confidence {spec.minimum_confidence}"
     print(f"{out}: {point}; figures in {out / 'MODEL_CARD.md'}")

@@ -59,13 +59,14 @@ def export_bundle(
     side: int | None = None,
     seed: int = 0,
     untrained: bool = False,
+    weights: bool = True,
 ) -> EngineSpec:
     """Export a checkpoint's averaged weights as the bundle `folder`, and return its spec.
 
     `sources` are those that it was trained on: their val parts judge parity, precisions and the operating
     point, their train parts calibrate INT8. `side` is the network's input size in pixels, a multiple of 32;
-    by default the last that it was trained at. A precision that costs too much is left out, with a warning.
-    An earlier bundle in `folder` is replaced.
+    by default the last that it was trained at. A precision that costs too much is left out, with a warning,
+    and so are PyTorch's weights where they are not wanted. An earlier bundle in `folder` is replaced.
 
     Raises InputError for sources that are not the checkpoint's, for data that cannot be read, and for a
     network that finds next to nothing unless it may be `untrained`; EngineError where a backend or FP32 is
@@ -88,10 +89,10 @@ def export_bundle(
             _check_worth(checkpoint, dice, held_out)
         calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed, picture_crop=crops)
         _write_int8(exact, bundle, held_out, calibration)
-        save_weights(trained, bundle.model("weights"))
+        save_weights(trained, staging / files["weights"])
         point, validation, left_out = judge(bundle, held_out, seed, look_point)
-        for precision in left_out:
-            if (file := files.pop(precision, None)) is not None:
+        for role in (*left_out, *([] if weights else ["weights"])):
+            if (file := files.pop(role, None)) is not None:
                 (staging / file).unlink()
         spec = replace(
             spec,
@@ -243,6 +244,9 @@ def _training(trained: Checkpoint, sources: Sequence[Source], calibration: int) 
         "train_frames": len(trained.files),
         "frames_of_earlier_trainings": len(trained.earlier),  # that the weights began with, see --init
         **({"frames_of_the_second_look": len(trained.looked_at)} if trained.second_look else {}),
+        **(
+            {"ensemble_of": trained.joined, "what_follows_is_of": trained.joined[0]} if trained.joined else {}
+        ),
         **({"mean_of": trained.averaged, "below_is_of": trained.averaged[0]} if trained.averaged else {}),
         "step": trained.step,
         "validation_dice_while_training": trained.best_dice,

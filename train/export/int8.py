@@ -111,10 +111,18 @@ def _after_the_logits(model: onnx.ModelProto, shapes: Shapes) -> list[str]:
 def _first(model: onnx.ModelProto, shapes: Shapes) -> list[str]:
     """The convolutions nearest the image that take FLOAT_SHARE of all: what follows inherits their error."""
     weights = {tensor.name: math.prod(tensor.dims) for tensor in model.graph.initializer}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    macs = [weights[node.input[1]] * math.prod(shapes[node.output[0]][2:]) for node in convolutions]
-    spent = np.cumsum(macs) / sum(macs)
-    return [node.name for node in convolutions[: np.searchsorted(spent, FLOAT_SHARE, side="right")]]
+    depth = {INPUT: 0}  # nodes from the image to what they write; an ensemble has several paths
+    convolutions = []
+    for node in model.graph.node:
+        above = max((depth.get(name, 0) for name in node.input), default=0) + 1
+        depth.update(dict.fromkeys(node.output, above))
+        if node.op_type == "Conv":
+            macs = weights[node.input[1]] * math.prod(shapes[node.output[0]][2:])
+            convolutions.append((above, node.name, macs))
+    convolutions.sort(key=lambda one: one[0])
+    spent = np.cumsum([macs for *_, macs in convolutions])
+    first = np.searchsorted(spent, FLOAT_SHARE * spent[-1], side="right")
+    return [name for _, name, _ in convolutions[:first]]
 
 
 def _of_second_look(model: onnx.ModelProto) -> list[str]:

@@ -5,7 +5,7 @@ the final one first; in evaluation the final `(N, 1, H, W)` alone.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -17,16 +17,19 @@ from train.encoders import create_encoder
 from train.encoders.efficientnet_lite import VARIANTS
 from train.encoders.encoder import Encoder
 from train.encoders.published import IMAGENET, PUBLISHED, fetch
+from train.networks.ensemble import Ensemble
 from train.networks.fcn import FCNIF, FCN8s, FCNSum
 from train.networks.own_encoder import OWN
 from train.networks.pranet import PraNet, PraNetCoarse, PraNetIF
 from train.networks.resunetpp import ResUNetPlusPlus, ResUNetPlusPlusIF
+from train.networks.second_look import LooksTwice
 from train.networks.unet import UNet, UNetIF
 from train.networks.unetpp import UNetPlusPlus, UNetPlusPlusIF
 
 __all__ = [
     "ABLATIONS",
     "FCN_HEADS",
+    "JOINED",
     "LIGHT_ENCODERS",
     "NETWORKS",
     "OWN_ENCODED",
@@ -48,6 +51,8 @@ OWN_ENCODED: dict[str, Callable[..., nn.Module]] = {
     "resunetpp-if": ResUNetPlusPlusIF,
 }
 
+JOINED = "+"  # between the encoders of an ensemble, each of a network of its own
+
 # What a spec without an encoder gets. PraNet's own is res2net50, whose weights no package installs.
 LIGHT_DEFAULT = "efficientnet-lite0"
 DEFAULT_ENCODERS = {"fcn": "vgg16", "fcn-if": "vgg16", **dict.fromkeys(OWN_ENCODED, OWN)}
@@ -58,7 +63,7 @@ class NetworkSpec:
     """All that is needed to build it again around stored weights."""
 
     name: str  # key of NETWORKS
-    encoder: str | None = None  # key of ENCODERS, or OWN; None becomes the network's default
+    encoder: str | None = None  # key of ENCODERS, several JOINED, or OWN; None becomes the network's default
     stride4: bool | None = None  # fuse stride 4 too; None: where the encoder is light
     head: str | None = None  # fcn only: key of FCN_HEADS; None: "fc" on VGG16, "conv" elsewhere
     ablation: str | None = None  # key of ABLATIONS; None: the network as it is
@@ -134,6 +139,11 @@ def create_network(
     if isinstance(spec, str):
         spec = NetworkSpec(spec)
     _check_options(spec)
+    if JOINED in (spec.encoder or ""):
+        encoders = str(spec.encoder).split(JOINED)
+        return Ensemble(
+            [cast(LooksTwice, create_network(replace(spec, encoder=one), pretrained)) for one in encoders]
+        )
     if spec.encoder == OWN and spec.name in OWN_ENCODED:
         if not isinstance(pretrained, bool):
             raise InputError(
@@ -155,6 +165,8 @@ def create_network(
 def _check_options(spec: NetworkSpec) -> None:
     if spec.name not in NETWORKS:
         raise InputError(f"network {spec.name!r} is unknown; {known_names(spec.name, NETWORKS)}")
+    if JOINED in (spec.encoder or "") and spec.name != "pranet-if":
+        raise InputError(f"encoder {spec.encoder!r}: {spec.name} is no member of an ensemble. Use pranet-if")
     if spec.head is not None and spec.name != "fcn":
         raise InputError(f"{spec.name} has no choice of heads. Leave --head out, or use fcn")
     if spec.stride4 is not None and spec.name in ("fcn", "fcn-if"):

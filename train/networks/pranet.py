@@ -19,7 +19,7 @@ from train.networks.layers import (
     resize,
     resize_like,
 )
-from train.networks.second_look import SecondLook
+from train.networks.second_look import LooksTwice
 
 __all__ = ["PraNet", "PraNetCoarse", "PraNetIF"]
 
@@ -115,7 +115,7 @@ class PraNetCoarse(Trunk):
         return (final,) if self.training else final
 
 
-class PraNetIF(Trunk):
+class PraNetIF(Trunk, LooksTwice):
     """PraNet with information fusion instead of reverse attention: final map = IF + S_g.
 
     `stride4` adds the encoder's stride-4 features, at their own width, as the finest branch of the fusion;
@@ -129,16 +129,14 @@ class PraNetIF(Trunk):
         self.stride4 = stride4
         finest = [encoder.out_channels[-4]] if stride4 else []
         self.fusion = FUSIONS[fusion]([*finest, CHANNELS, CHANNELS, CHANNELS])
-        self.second_look: SecondLook | None = None
+        self.second_look = None
 
-    def add_second_look(self) -> SecondLook:
-        """Have a second look, with weights of its own, at what the network outlines in evaluation."""
-        self.second_look = SecondLook([*self.encoder.out_channels[-3:], CHANNELS, CHANNELS, CHANNELS])
-        return self.second_look
+    def evidence_channels(self) -> list[int]:
+        """Encoder features at strides 8, 16, 32, then the refined ones."""
+        return [*self.encoder.out_channels[-3:], CHANNELS, CHANNELS, CHANNELS]
 
     def evidence(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Normalised RGB `images: (N, 3, H, W) float32` → the final logits at input size, without a second
-        look, and the features that it reads."""
+        """See the base class; the features are encoder features and refined ones."""
         features, refined, coarse = self.trunk(images)
         final = self._final(features, refined, coarse)
         return resize(final, images.shape[-2:]), [*features[-3:], *refined]
@@ -149,8 +147,7 @@ class PraNetIF(Trunk):
             features, refined, coarse = self.trunk(images)
             size = images.shape[-2:]
             return resize(self._final(features, refined, coarse), size), resize(coarse, size)
-        final, evidence = self.evidence(images)
-        return self.second_look(final, evidence) if self.second_look else final
+        return self.looked(images)
 
     def _final(
         self, features: list[torch.Tensor], refined: list[torch.Tensor], coarse: torch.Tensor

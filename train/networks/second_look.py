@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from train.networks.layers import resize_like
 
-__all__ = ["HIDDEN", "HIGHEST", "RING", "SecondLook", "mean_within"]
+__all__ = ["HIDDEN", "HIGHEST", "RING", "LooksTwice", "SecondLook", "mean_within"]
 
 HIDDEN = 16  # units of the hidden layer
 RING = 3  # cells of the first map, at stride 8: how far "around" reaches
@@ -60,6 +60,35 @@ class SecondLook(nn.Module):
         hidden = mean_within(touched, cover, inside) + mean_within(near, near - cover, around)
         presence = torch.sigmoid(resize_like(self.verdict(F.relu(hidden)), logits))
         return logits.clamp(max=0.0) + logits.clamp(0.0, HIGHEST) * presence
+
+
+class LooksTwice(nn.Module):
+    """A network that can have a second look at what it outlines in evaluation; at first it has none."""
+
+    second_look: SecondLook | None
+
+    def evidence_channels(self) -> list[int]:
+        """The widths of the features that `evidence` gives."""
+        raise NotImplementedError
+
+    def evidence(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Normalised RGB `images: (N, 3, H, W) float32` → the final logits at input size, without a second
+        look, and the features that it reads, the finest first."""
+        raise NotImplementedError
+
+    def fold(self) -> None:
+        """Replace what folds by its exact folded form, for export, in evaluation mode; trains no more."""
+        raise NotImplementedError
+
+    def add_second_look(self) -> SecondLook:
+        """Have a second look, with weights of its own."""
+        self.second_look = SecondLook(self.evidence_channels())
+        return self.second_look
+
+    def looked(self, images: torch.Tensor) -> torch.Tensor:
+        """Images as for `evidence` → logits (N, 1, H, W), after the second look where there is one."""
+        final, evidence = self.evidence(images)
+        return self.second_look(final, evidence) if self.second_look else final
 
 
 def mean_within(region: torch.Tensor, weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

@@ -23,7 +23,8 @@ from train.command_line import run_program
 from train.data import load_frames, parse_source
 from train.initial import load_initial
 from train.leaks import check_unseen
-from train.networks.pranet import PraNetIF
+from train.networks.second_look import LooksTwice
+from train.second_look.beside import joined as joined_with
 from train.second_look.fit import EVERY, Fit, Outlines, fit, folds_of, joined, outlines_of
 from train.second_look.point import LeftOut, choose
 from train.second_look.views import unseen_of, views_of
@@ -41,6 +42,7 @@ def main(
     data: Annotated[list[str], Parameter(consume_multiple=False)],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
     size: int = 288,
+    beside: str | None = None,
 ) -> None:
     """Fit a second look to a checkpoint's outlines on frames new to it; its other weights stay.
 
@@ -56,19 +58,24 @@ def main(
         Checkpoint to write, which `python -m train.export` takes.
     size
         Side of the frames in pixels, a multiple of 32: the bundle's.
+    beside
+        Another checkpoint of pranet-if, of another encoder: what is written is the ensemble of both, whose
+        second look reads the features of the first.
     """
-    base = load_initial(checkpoint)
-    network = load_network(base)
-    if not isinstance(network, PraNetIF):
+    first = load_initial(checkpoint)
+    base = joined_with({checkpoint: first, beside: load_initial(beside)}) if beside else first
+    network, alone = load_network(base), load_network(first)
+    if not isinstance(network, LooksTwice) or not isinstance(alone, LooksTwice):
         raise InputError(f"{checkpoint}: {base.spec.name} has no second look. Give a checkpoint of pranet-if")
     sources = [parse_source(text) for text in data]
     check_unseen(sources, base.seen, checkpoint)
     frames = load_frames(sources, "val", size, picture_crop=base.recipe.picture_crop)
     folds = folds_of([f"{source.name} {pair.group}" for source in sources for pair in source.pairs("val")])
-    unseen = unseen_of(base, sources, size)
-    parts = (frames, folds), (unseen, np.full(len(unseen), EVERY))
+    unseen = unseen_of(first, sources, size)
+    # on frames new to the first, what it outlines by itself: another may know them
+    parts = (network, frames, folds), (alone, unseen, np.full(len(unseen), EVERY))
     outlines = joined(
-        [outlines_of(network, base, view, fold) for part, fold in parts for view in views_of(part)]
+        [outlines_of(who, base, view, fold) for who, part, fold in parts for view in views_of(part)]
     )
     fitted = fit(outlines)
     print(_described(outlines, fitted), flush=True)

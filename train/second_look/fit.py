@@ -14,8 +14,7 @@ from rtpolyp.errors import InputError
 from train.augmentation.augment import normalise
 from train.checkpoint import Checkpoint
 from train.data import Frames
-from train.networks.pranet import PraNetIF
-from train.networks.second_look import HIDDEN, RING
+from train.networks.second_look import HIDDEN, RING, LooksTwice
 
 __all__ = [
     "BATCH",
@@ -79,7 +78,7 @@ def folds_of(groups: Sequence[str]) -> NDArray[np.int64]:
     return np.array([places[group] for group in groups], np.int64)
 
 
-def outlines_of(network: PraNetIF, base: Checkpoint, frames: Frames, folds: NDArray[np.int64]) -> Outlines:
+def outlines_of(network: LooksTwice, base: Checkpoint, frames: Frames, folds: NDArray[np.int64]) -> Outlines:
     """What the network, in evaluation mode, outlines on the frames, whose `folds` (F) are in their order."""
     found = []
     for start in range(0, len(frames), BATCH):
@@ -133,7 +132,7 @@ def fit(outlines: Outlines) -> Fit:
 
 @torch.no_grad()
 def _outlines(
-    network: PraNetIF, images: torch.Tensor, masks: NDArray[np.uint8]
+    network: LooksTwice, images: torch.Tensor, masks: NDArray[np.uint8]
 ) -> Iterator[tuple[int, NDArray[np.float32], float, bool]]:
     """Index of the frame, features, mean probability, and whether it is a polyp, of each outline."""
     logits, maps = network.evidence(images)

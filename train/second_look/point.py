@@ -17,8 +17,7 @@ from train.augmentation.augment import normalise
 from train.checkpoint import Checkpoint
 from train.data import Frames
 from train.export.operating_point import PLAIN, OperatingPoint, choose_operating_point, outcome_at
-from train.networks.pranet import PraNetIF
-from train.networks.second_look import SecondLook
+from train.networks.second_look import LooksTwice, SecondLook
 from train.second_look.fit import BATCH, Look
 from train.second_look.views import recorded
 
@@ -34,7 +33,7 @@ class LeftOut:
 
 
 def choose(
-    network: PraNetIF,
+    network: LooksTwice,
     base: Checkpoint,
     frames: Frames,
     folds: NDArray[np.int64],
@@ -69,7 +68,7 @@ def choose(
 
 @torch.no_grad()
 def _probability(
-    network: PraNetIF,
+    network: LooksTwice,
     base: Checkpoint,
     images: NDArray[np.uint8],
     folds: NDArray[np.int64],

@@ -16,8 +16,7 @@ from tests.train.tiny_encoder import register
 from train.export.graph import ByteNetwork, half_weights, to_onnx
 from train.export.parity import EXACT, compare, reference
 from train.networks import NetworkSpec, create_network
-from train.networks.pranet import PraNetIF
-from train.networks.second_look import HIDDEN
+from train.networks.second_look import HIDDEN, LooksTwice
 
 SIZE = (96, 64)
 BORDER_LEVELS = 8  # what a mean folded into the bias costs at the border, at least
@@ -145,15 +144,19 @@ def test_the_network_itself_is_left_as_it_was(redness_net):
     assert torch.equal(redness_net.stem.weight, before)
 
 
-@pytest.fixture(scope="module", params=[NetworkSpec("pranet-if"), NetworkSpec("pranet", "tiny")], ids=str)
+@pytest.fixture(
+    scope="module",
+    params=[NetworkSpec("pranet-if"), NetworkSpec("pranet-if", "tiny+tiny"), NetworkSpec("pranet", "tiny")],
+    ids=str,
+)
 def pranets(request):
-    """The shipped network with a second look, and its twin on an encoder that takes less time to export; each
-    with its graph."""
+    """The shipped network with a second look, and an ensemble and its twin on an encoder that takes less time
+    to export; each with its graph."""
     torch.manual_seed(0)
     with pytest.MonkeyPatch.context() as patch:
         register(patch)
         network = create_network(request.param, pretrained=False).eval()
-    if isinstance(network, PraNetIF):
+    if isinstance(network, LooksTwice):
         look = network.add_second_look().eval()
         look.put(nn.Linear(2 * sum(look.widths), HIDDEN), nn.Linear(HIDDEN, 1))
     for module in network.modules():  # as after training: an identity would hide a wrong fold
