@@ -21,7 +21,7 @@ This page has all figures of the shipped bundles. `python scripts/write_results.
 in `docs/results`. A figure of other weights than the shipped ones is marked "earlier weights".
 Research software, not a medical device: no figure here says anything about its use on a patient."""
 CONVENTIONS = """\
-Neither network was trained on these test frames. Dice and IoU are per image at the size of the ground truth,
+No network was trained on these test frames. Dice and IoU are per image at the size of the ground truth,
 with 95 % intervals by a bootstrap; rates have exact (Clopper–Pearson) intervals. A polyp is found when an
 outline meets it with IoU ≥ 0.3 at the bundle's operating point. Crops of one frame resemble each other, so
 their intervals are too narrow. `python scripts/score_shipped.py` scores a bundle on these parts once, and

@@ -23,7 +23,7 @@ def suggest(
     count: Annotated[int, Parameter(name=["--count", "-n"])] = 200,
     out: Annotated[Path, Parameter(name=["--out", "-o"])] = Path("suggested"),
     engine: EngineFlags = EngineFlags(),  # noqa: B008 # frozen
-    against: str = "pranet-if-fast",
+    against: str = "pranet-if-plus",
     crop: str = "auto",
 ) -> int:
     """Choose the frames that are worth a label, and write them with proposed masks.

@@ -149,7 +149,8 @@ def flicker(bundle: str) -> list[str]:
 def real_video(bundle: str) -> list[str]:
     """Counts on the short real clips."""
     rows = []
-    for name, of in (("clips.json", bundle), ("clips-pranet-if-fast.json", "pranet-if-fast")):
+    others = [name for name in known_bundles() if name != bundle]
+    for name, of in [("clips.json", bundle), *((f"clips-{other}.json", other) for other in others)]:
         report = read(name)
         clip = report["polyp_seq1"]
         cvc = report.get("cvc612_test_sequences")

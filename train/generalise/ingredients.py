@@ -60,7 +60,7 @@ INGREDIENTS = {
     "onto-negatives": Ingredient(ONTO_NEGATIVES),
     "patches": Ingredient(NEGATIVES | {"patches": 0.15}),
     "boxes": Ingredient(BOXES),
-    "quiet": Ingredient(ONTO_NEGATIVES | BOXES),  # as the states in train/states were trained
+    "quiet": Ingredient(ONTO_NEGATIVES | BOXES),  # as `quiet` was trained, see docs/training.md
 }
 
 

@@ -54,7 +54,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def stubs(clips: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Two engines without a network: one outlines what is red, one nothing."""
-    specs = {"pranet-if": TRUSTING, "pranet-if-fast": STRICT}
+    specs = {"pranet-if": TRUSTING, "pranet-if-plus": STRICT}
 
     @contextlib.contextmanager
     def opened(recipe: object) -> Iterator[StubEngine]:
