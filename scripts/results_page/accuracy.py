@@ -9,7 +9,9 @@ from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.measure.statistics import Interval, clopper_pearson
 from scripts.results_page.reports import RESULTS, against, interval, percent, read, table, weights
 
-__all__ = ["PARTS", "Rate", "accuracy", "crops", "degraded", "found", "of_part", "travel"]
+__all__ = [
+    "PARTS", "Rate", "accuracy", "crops", "degraded", "found", "of_part", "pixels", "scored", "travel",
+]  # fmt: skip
 
 PARTS = {  # report → what it is called
     "kvasir-test": "Kvasir-SEG, the paper's split",
@@ -44,6 +46,19 @@ def of_part(bundle: str, part: str, precision: str = "int8") -> dict[str, Any] |
     """The report of one part, None where it was not scored."""
     name = f"eval/{bundle}/{part}-{precision}.json"
     return read(name) if (RESULTS / name).exists() else None
+
+
+def scored(bundle: str, part: str) -> dict[str, Any]:
+    """The report of a part that every shipped bundle has been scored on."""
+    report = of_part(bundle, part)
+    assert report is not None
+    return report
+
+
+def pixels(bundle: str) -> int:
+    """Of a bundle's input."""
+    width, height = load_bundle(bundle).spec.size
+    return width * height
 
 
 def _parts(bundle: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -5,7 +5,9 @@ from typing import Any
 from rtpolyp.inference.bundle import known_bundles
 from scripts.results_page.reports import RESULTS, interval, read, table, weights
 
-__all__ = ["before_and_after", "flicker", "live", "longest_gap", "peers", "real_video", "speed"]
+__all__ = [
+    "before_and_after", "flicker", "live", "longest_gap", "network_alone", "peers", "real_video", "speed",
+]  # fmt: skip
 
 
 def _on(machine: dict[str, Any]) -> str:
@@ -39,6 +41,16 @@ def speed(bundle: str) -> list[str]:
         *table(("", "plain PyTorch", "rtpolyp", "ratio"), rows),
         "",
     ]
+
+
+def network_alone(bundle: str) -> str:
+    """Frames a second of a bundle's INT8, in the run that drew the picture of all bundles."""
+    (point,) = (
+        point
+        for point in read("speed-dice-amd-epyc.json")["points"]
+        if (point["bundle"], point["precision"], point["shipped"]) == (bundle, "int8", True)
+    )
+    return f"{point['frames_per_second']:.0f}{weights(point, bundle)}"
 
 
 def before_and_after() -> list[str]:
