@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_program
 from train.data import parse_source
-from train.export.bundle import export_bundle, sources_of
+from train.export.bundle import Choices, export_bundle, sources_of
 
 app = make_app("python -m train.export", __doc__)
 
@@ -51,16 +51,8 @@ def main(
         Keep the weights as PyTorch's, too: further training and plans of other sizes begin with them.
     """
     sources = [parse_source(text) for text in data or sources_of(checkpoint)]
-    spec = export_bundle(
-        checkpoint,
-        out,
-        name=name,
-        sources=sources,
-        side=size,
-        seed=seed,
-        untrained=untrained,
-        weights=weights,
-    )
+    choices = Choices(size, seed, untrained, weights)
+    spec = export_bundle(checkpoint, out, name=name, sources=sources, choices=choices)
     point = f"threshold {spec.threshold}, area {spec.minimum_area}, confidence {spec.minimum_confidence}"
     print(f"{out}: {point}; figures in {out / 'MODEL_CARD.md'}")
 

@@ -8,7 +8,7 @@ import logging
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -38,7 +38,7 @@ from train.export.operating_point import PLAIN, OperatingPoint
 from train.export.parity import EXACT, HALF_WEIGHTS, Tolerance, check, reference
 from train.weights import save_weights
 
-__all__ = ["export_bundle", "of_second_look", "sources_of"]
+__all__ = ["Choices", "export_bundle", "of_second_look", "sources_of"]
 
 log = logging.getLogger(__name__)
 
@@ -50,32 +50,39 @@ WORTHLESS = 0.2  # mean Dice: every network trained for a hundred steps here had
 HALVING_COST = 0.0005  # mean Dice that FP16 storage of the weights may cost on validation frames
 
 
+@dataclass(frozen=True)
+class Choices:
+    """How a bundle is made."""
+
+    side: int | None = None  # of the input in pixels, a multiple of 32; None: the last that was trained at
+    seed: int = 0  # of calibration frames and polyp-free crops
+    untrained: bool = False  # whether the network may find next to nothing
+    weights: bool = True  # whether PyTorch's are kept, for further training and plans of other sizes
+
+
 def export_bundle(
     checkpoint: Path,
     folder: Path,
     *,
     name: str,
     sources: Sequence[Source],
-    side: int | None = None,
-    seed: int = 0,
-    untrained: bool = False,
-    weights: bool = True,
+    choices: Choices = Choices(),
 ) -> EngineSpec:
     """Export a checkpoint's averaged weights as the bundle `folder`, and return its spec.
 
     `sources` are those that it was trained on: their val parts judge parity, precisions and the operating
-    point, their train parts calibrate INT8. `side` is the network's input size in pixels, a multiple of 32;
-    by default the last that it was trained at. A precision that costs too much is left out, with a warning,
-    and so are PyTorch's weights where they are not wanted. An earlier bundle in `folder` is replaced.
+    point, their train parts calibrate INT8. A precision that costs too much is left out, with a warning. An
+    earlier bundle in `folder` is replaced.
 
     Raises InputError for sources that are not the checkpoint's, for data that cannot be read, and for a
-    network that finds next to nothing unless it may be `untrained`; EngineError where a backend or FP32 is
+    network that finds next to nothing unless it may; EngineError where a backend or FP32 is
     too far off, OutputError for a folder that holds something else or cannot be written.
     """
     trained = load_checkpoint(checkpoint)
     _check_sources(checkpoint, trained, sources)
     files = dict(FILES)
-    side = trained.recipe.final_size if side is None else side
+    side = trained.recipe.final_size if choices.side is None else choices.side
+    seed = choices.seed
     encoder = cast(str, trained.spec.encoder)
     look_point, look_outcomes = of_second_look(checkpoint, trained, side)
     spec = EngineSpec(name, trained.spec.name, encoder, side, side, **asdict(PLAIN), files=files)
@@ -85,13 +92,13 @@ def export_bundle(
     with published(folder, "spec.json") as staging:
         bundle = Bundle(staging, spec)
         exact, parity, dice = _write_fp32(load_network(trained), bundle, held_out)
-        if not untrained:
+        if not choices.untrained:
             _check_worth(checkpoint, dice, held_out)
         calibration = load_frames_of(sources, CALIBRATION_FRAMES, spec.size, seed, picture_crop=crops)
         _write_int8(exact, bundle, held_out, calibration)
         save_weights(trained, staging / files["weights"])
         point, validation, left_out = judge(bundle, held_out, seed, look_point)
-        for role in (*left_out, *([] if weights else ["weights"])):
+        for role in (*left_out, *([] if choices.weights else ["weights"])):
             if (file := files.pop(role, None)) is not None:
                 (staging / file).unlink()
         spec = replace(

@@ -83,23 +83,12 @@ def main(
     left_out = choose(network, base, frames, folds, fitted.left_out)
     print(_chosen(left_out))
     look.put(fitted.whole.first, fitted.whole.last)
-    save_checkpoint(
-        out,
-        replace(
-            base,
-            ema=base.ema | {SECOND_LOOK + name: weight for name, weight in look.state_dict().items()},
-            looked_at=(*frames.files, *unseen.files),
-            second_look={
-                "sources": list(frames.sources),
-                "size": size,
-                "point": asdict(left_out.point),
-                "outcomes": left_out.outcomes,
-            },
-            model=None,
-            optimiser=None,
-            scaler=None,
-        ),
-    )
+    told = {"sources": list(frames.sources), "size": size}
+    told |= {"point": asdict(left_out.point), "outcomes": left_out.outcomes}
+    weights = {SECOND_LOOK + name: weight for name, weight in look.state_dict().items()}
+    looked_at = (*frames.files, *unseen.files)
+    looked = replace(base, ema=base.ema | weights, looked_at=looked_at, second_look=told)
+    save_checkpoint(out, replace(looked, model=None, optimiser=None, scaler=None))
 
 
 def _described(outlines: Outlines, fitted: Fit) -> str:

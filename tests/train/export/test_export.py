@@ -22,7 +22,7 @@ from train.checkpoint import load_checkpoint, load_network, save_checkpoint
 from train.command_line import run_command_line
 from train.data import Source
 from train.export import golden
-from train.export.bundle import export_bundle, sources_of
+from train.export.bundle import Choices, export_bundle, sources_of
 from train.export.heldout import load_held_out
 from train.export.judgement import PRECISION_COST
 from train.export.operating_point import OperatingPoint
@@ -32,7 +32,7 @@ SIDE = 64
 
 
 def exported(checkpoint: Path, folder: Path, source: Source) -> Path:
-    export_bundle(checkpoint, folder, name="redness", sources=[source], side=SIDE)
+    export_bundle(checkpoint, folder, name="redness", sources=[source], choices=Choices(SIDE))
     return folder
 
 
@@ -50,6 +50,13 @@ def test_the_bundle_is_whole_and_alone(bundle_folder: Path):
     assert list(bundle_folder.parent.iterdir()) == [bundle_folder]
     bundle = load_bundle(bundle_folder)
     load_network(load_checkpoint(bundle.model("weights")))
+
+
+def test_pytorchs_weights_can_be_left_out(redness_checkpoint: Path, mini_source: Source, tmp_path: Path):
+    choices = Choices(SIDE, weights=False)
+    export_bundle(redness_checkpoint, tmp_path / "b", name="b", sources=[mini_source], choices=choices)
+    assert set(load_bundle(tmp_path / "b").spec.files) == {"fp32", "int8"}
+    assert not list((tmp_path / "b").glob("*.pt"))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
