@@ -48,9 +48,19 @@ def test_a_peer_that_does_not_load_is_named_with_the_reason(folder: Path, monkey
         raise bench_peers.cv2.error("unsupported layer")
 
     monkeypatch.setattr(bench_peers.cv2.dnn, "readNetFromONNX", broken)
-    peers, failures = open_peers(load_bundle(folder))
+    peers, failures = open_peers(load_bundle(folder), disc(0, (96, 64)))
     assert "OpenCV DNN fp32" not in peers
     assert failures["OpenCV DNN fp32"] == "unsupported layer"
+
+
+def test_a_peer_that_loads_and_does_not_run_is_named_with_the_reason(folder: Path, monkeypatch):
+    def broken(self, frame: np.ndarray) -> np.ndarray:
+        raise bench_peers.cv2.error("C0 <= 1")
+
+    monkeypatch.setattr(bench_peers.OpenCvNetwork, "__call__", broken)
+    peers, failures = open_peers(load_bundle(folder), disc(0, (96, 64)))
+    assert "OpenCV DNN fp32" not in peers
+    assert failures["OpenCV DNN fp32"] == "C0 <= 1"
 
 
 def test_a_peer_that_runs_another_network_ends_the_comparison(folder: Path):

@@ -37,6 +37,14 @@ def content_of(*args: object, **kwargs: object) -> dict:
     return json.loads((cell_of(*args, **kwargs) / "cell.json").read_text())
 
 
+def scores_of(out: Path) -> dict:
+    """The baseline's, to nine digits: the weighted F of the same masks differs after the tenth by where numpy's
+    arrays lie in memory."""
+    text = json.dumps(content_of(out, BASELINE)["scores"])
+    scores: dict = json.loads(text, parse_float=lambda number: round(float(number), 9))
+    return scores
+
+
 def fails(capsys: pytest.CaptureFixture[str], *args: object, **options: object) -> str:
     """The one line of a command that must end with exit code 2."""
     assert generalise(*args, **options) == 2
@@ -144,7 +152,7 @@ def test_a_budget_ends_within_a_cell_and_the_same_command_ends_in_the_same_score
     monkeypatch.undo()
     tiny_encoder.register(monkeypatch)
     assert generalise("screen", hospitals, out, fold=("bkai",)) == 0
-    assert content_of(out, BASELINE)["scores"] == content_of(screened, BASELINE)["scores"]
+    assert scores_of(out) == scores_of(screened)
 
 
 def test_sigterm_ends_with_130_and_goes_on(hospitals, screened, tmp_path, monkeypatch):
@@ -160,7 +168,7 @@ def test_sigterm_ends_with_130_and_goes_on(hospitals, screened, tmp_path, monkey
     assert generalise("screen", hospitals, out, fold=("bkai",)) == 130
     assert not (cell_of(out, BASELINE) / "cell.json").exists()
     assert generalise("screen", hospitals, out, fold=("bkai",)) == 0
-    assert content_of(out, BASELINE)["scores"] == content_of(screened, BASELINE)["scores"]
+    assert scores_of(out) == scores_of(screened)
 
 
 def test_the_sealed_hospital_is_scored_once_and_logged(hospitals, screened, tmp_path, capsys):
