@@ -38,8 +38,7 @@ def content_of(*args: object, **kwargs: object) -> dict:
 
 
 def scores_of(out: Path) -> dict:
-    """The baseline's, to nine digits: the weighted F of the same masks differs after the tenth by where numpy's
-    arrays lie in memory."""
+    """The baseline's, to nine digits: of one training run twice, the weighted F has differed in the eleventh."""
     text = json.dumps(content_of(out, BASELINE)["scores"])
     scores: dict = json.loads(text, parse_float=lambda number: round(float(number), 9))
     return scores
