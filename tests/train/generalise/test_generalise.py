@@ -38,7 +38,7 @@ def content_of(*args: object, **kwargs: object) -> dict:
 
 
 def scores_of(out: Path) -> dict:
-    """The baseline's, to nine digits: of one training run twice, the weighted F has differed in the eleventh."""
+    """The baseline's, to nine digits: of one training run twice, the weighted F differed in the eleventh."""
     text = json.dumps(content_of(out, BASELINE)["scores"])
     scores: dict = json.loads(text, parse_float=lambda number: round(float(number), 9))
     return scores
