@@ -3,11 +3,12 @@
 python scripts/bench_peers.py [--bundle pranet-if] [--clip VIDEO] [--seconds 4] [--rounds 5] [-o docs/results]
 
 All run on the same clip and the same cores, in turns within one run, since machines differ by four times and
-drift by a fifth: quote the ratios. The peers, each with its library's default options, as a user writes them:
+drift by a fifth: quote the ratios. The peers, each with its library's default options, as a user writes them;
+one that fails is named:
 
 - PyTorch: the bundle's weights, eager, FP32.
 - ONNX Runtime: the bundle's ONNX, FP32 and INT8, processor provider.
-- OpenCV DNN: the bundle's FP32 ONNX; OpenCV 5 does not take the INT8 one. A peer that fails is named.
+- OpenCV DNN: the bundle's FP32 ONNX; OpenCV 5 does not take the INT8 one.
 
 End to end, each network runs in two loops:
 

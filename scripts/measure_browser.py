@@ -235,7 +235,7 @@ def in_turns(seconds: float, count: int, priorities: Sequence[str | None]) -> It
     """Nobody and eight viewers in turns, at RATE and at SHARE of what the engine does."""
     with open_live_engine(EngineRecipe("pranet-if")) as engine:
         most = capacity(engine)
-    for rate in [rate for rate in (RATE, SHARE * most) for _ in range(count)]:
+    for rate in (RATE,) * count + (SHARE * most,) * count:
         paced: dict[str, Any] = {"capacity": round(most, 1), "rate": round(rate, 1)}
         yield {"viewers": "nobody", **paced, **served(rate, seconds)}
         for priority in priorities:

@@ -32,8 +32,8 @@ The picture shows the engine alone, at several input sizes and precisions (`pyth
 --measure`); bars reach from the slowest to the fastest round. Published networks have their authors' figures,
 which are for GPUs."""
 LIVE = """\
-Memory, faults and the RTSP session depend on the network's size and not on its weights. They were measured
-with earlier weights of the same size."""
+Memory and the RTSP session depend on the network's size and not on its weights. They were measured with
+earlier weights of the same size."""
 
 
 def page() -> str:
@@ -91,12 +91,7 @@ def _kvasir(bundle: str) -> str:
 
 def _outlined(bundle: str) -> str:
     free = accuracy.scored(bundle, "normal-test")["outlines"]["operating"]["polyp_free"]
-    return _rate(accuracy.Rate(free["outlined"], free["total"]))
-
-
-def _rate(rate: accuracy.Rate) -> str:
-    """Without its total."""
-    return str(rate).removesuffix(f" of {rate.total}")
+    return accuracy.Rate(free["outlined"], free["total"]).share
 
 
 ACCURACY: dict[str, Callable[[str], str]] = {
@@ -104,9 +99,9 @@ ACCURACY: dict[str, Callable[[str], str]] = {
     "Dice on CVC-612's unseen sequences": lambda bundle: (
         f"{accuracy.scored(bundle, 'cvc-sequence-test')['macro_dice']:.3f}"
     ),
-    "polyps found of 420": lambda bundle: _rate(accuracy.found(bundle)),
+    "polyps found of 420": lambda bundle: accuracy.found(bundle).share,
     "polyp-free frames outlined of 203": _outlined,
-    "frames/s alone, AMD EPYC": speed.network_alone,
+    "network's frames/s, AMD EPYC": speed.network_alone,
 }
 
 

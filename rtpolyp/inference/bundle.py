@@ -33,8 +33,10 @@ class Bundle:
         Raises BackendError when the bundle has no such file.
         """
         if role not in self.spec.files:
+            others = f"; {DEFAULT_BUNDLE} has its weights" if role == WEIGHTS else ""
             raise BackendError(
                 f"{self.folder}: no {role} model in this bundle; it has {', '.join(sorted(self.spec.files))}"
+                f"{others}"
             )
         return self.folder / self.spec.files[role]
 

@@ -140,6 +140,7 @@ def _texture(rng: np.random.Generator, polyp: Map, crease: Map, look: PolypLook)
     mottle = _octaves(rng, TEXTURE, (6, 10), 5)
     grain = _octaves(rng, TEXTURE, (160, 265), 2)
     pits = _octaves(rng, TEXTURE, (110, 182), 2)
+    # at the network's size fainter than the dark lines of three in four polyp-free frames of HyperKvasir
     vessels = _vessels(rng) * (1 - 0.8 * polyp)
     redness = 0.10 + 0.07 * mottle + 0.05 * grain + 0.30 * vessels
     redness += polyp * (look.redness + look.pattern * pits)

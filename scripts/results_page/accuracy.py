@@ -7,7 +7,7 @@ from typing import Any
 
 from rtpolyp.inference.bundle import load_bundle
 from rtpolyp.measure.statistics import Interval, clopper_pearson
-from scripts.results_page.reports import RESULTS, against, interval, percent, read, table, weights
+from scripts.results_page.reports import RESULTS, against, interval, percent, read, share, table, weights
 
 __all__ = [
     "PARTS", "Rate", "accuracy", "crops", "degraded", "found", "of_part", "pixels", "scored", "travel",
@@ -37,6 +37,11 @@ class Rate:
     def interval(self) -> Interval:
         """Clopper and Pearson's 95 % interval."""
         return clopper_pearson(self.count, self.total)
+
+    @property
+    def share(self) -> str:
+        """Without the total: `12.0 % [8.0, 17.0]`."""
+        return share(self.count, self.total, self.interval)
 
     def __str__(self) -> str:
         return percent(self.count, self.total, self.interval)

@@ -7,7 +7,7 @@ from typing import Any
 
 from rtpolyp.inference.bundle import load_bundle
 
-__all__ = ["RESULTS", "against", "interval", "percent", "read", "table", "weights"]
+__all__ = ["RESULTS", "against", "interval", "percent", "read", "share", "table", "weights"]
 
 RESULTS = Path(__file__).resolve().parents[2] / "docs" / "results"
 
@@ -30,9 +30,14 @@ def interval(low_high: Sequence[float] | None, scale: float = 1, digits: int = 3
     return f" [{low}, {high}]"
 
 
+def share(part: int, total: int, low_high: Sequence[float]) -> str:
+    """`12.0 % [8.0, 17.0]`."""
+    return f"{100 * part / total:.1f} %{interval(low_high, 100, 1)}"
+
+
 def percent(part: int, total: int, low_high: Sequence[float]) -> str:
     """`12.0 % [8.0, 17.0] of 200`."""
-    return f"{100 * part / total:.1f} %{interval(low_high, 100, 1)} of {total}"
+    return f"{share(part, total, low_high)} of {total}"
 
 
 def weights(report: Mapping[str, Any], bundle: str) -> str:

@@ -6,7 +6,7 @@ from rtpolyp.inference.bundle import known_bundles
 from scripts.results_page.reports import RESULTS, interval, read, table, weights
 
 __all__ = [
-    "before_and_after", "flicker", "live", "longest_gap", "network_alone", "peers", "real_video", "speed",
+    "before_and_after", "flicker", "live", "network_alone", "peers", "real_video", "speed",
 ]  # fmt: skip
 
 
@@ -114,7 +114,7 @@ def _loops(name: str, ratios: dict[str, float]) -> str:
     return ", ".join(found) or "–"
 
 
-def longest_gap() -> float:
+def _longest_gap() -> float:
     """Milliseconds between two pictures, the longest under any injected fault."""
     return max(row["gap_max_ms"] for row in read("faults.json")["rows"] if row["gap_max_ms"] is not None)
 
@@ -126,7 +126,7 @@ def live() -> list[str]:
         f"{len(faults['rows']) - 1} faults were injected: an engine that raises, hangs, answers garbage, "
         "runs out of memory or is killed, a stalled decoder, an unplugged camera, corrupt packets, a full "
         f"disk and signals. The gap between two displayed pictures stayed within "
-        f"**{longest_gap():.1f} ms** at "
+        f"**{_longest_gap():.1f} ms** at "
         f"{faults['frame_rate']:.0f} frames/s, where two intervals are {faults['limit_ms']:.0f} ms "
         "([each fault](results/faults.md)).",
         "",

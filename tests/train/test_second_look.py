@@ -222,14 +222,18 @@ def test_a_position_box_tells_nothing(clinic):
     assert all(view.masks.any(axis=(1, 2)).tolist() == has_polyp.tolist() for view in views)
 
 
-def test_the_command_writes_a_checkpoint_that_has_seen_the_frames(
-    checkpoint, clinic, tmp_path, capsys, monkeypatch
-):
+@pytest.fixture
+def free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Frames without a polyp; of all that a network outlines, every second thing counts as a polyp."""
     kinds = iter([True, False] * 5000)
     monkeypatch.setattr("train.second_look.fit._iou", lambda *_: 0.9 if next(kinds) else 0.0)
-    free = write_polyps(tmp_path / "free", train=3, val=1, polyp_free=3, seed=1)
+    folder = write_polyps(tmp_path / "free", train=3, val=1, polyp_free=3, seed=1)
     for part in ("train", "val"):
-        (free / "splits" / f"half_{part}.txt").rename(free / "splits" / f"negatives_{part}.txt")
+        (folder / "splits" / f"half_{part}.txt").rename(folder / "splits" / f"negatives_{part}.txt")
+    return folder
+
+
+def test_the_command_writes_a_checkpoint_that_has_seen_the_frames(checkpoint, clinic, free, tmp_path, capsys):
     base = load_checkpoint(checkpoint)
     known = TrainingFile("free:negatives", "train1.jpg", sha256_of(free / "images" / "train1.jpg"))
     save_checkpoint(checkpoint, replace(base, files=(*base.files, known)))
@@ -264,13 +268,8 @@ def test_other_networks_have_none(redness_checkpoint, mini_source, tmp_path, cap
     assert "redness has no second look. Give a checkpoint of pranet-if" in capsys.readouterr().err
 
 
-def test_beside_another_network_it_looks_at_what_both_outline(checkpoint, clinic, tmp_path, monkeypatch):
+def test_beside_another_network_it_looks_at_what_both_outline(checkpoint, clinic, free, tmp_path):
     """Frames that the other alone knows stay new to the first, whose features the second look reads."""
-    kinds = iter([True, False] * 5000)
-    monkeypatch.setattr("train.second_look.fit._iou", lambda *_: 0.9 if next(kinds) else 0.0)
-    free = write_polyps(tmp_path / "free", train=2, val=1, polyp_free=2, seed=1)
-    for part in ("train", "val"):
-        (free / "splits" / f"half_{part}.txt").rename(free / "splits" / f"negatives_{part}.txt")
     base = load_checkpoint(checkpoint)
     known = TrainingFile("free:negatives", "train1.jpg", sha256_of(free / "images" / "train1.jpg"))
     other, out = tmp_path / "other.pt", tmp_path / "both.pt"

@@ -34,10 +34,6 @@ class Ensemble(LooksTwice):
         """That of the first member."""
         return encoder_of(self.first)
 
-    def members(self) -> list[LooksTwice]:
-        """All networks, the first one first."""
-        return [self.first, *(cast(LooksTwice, other) for other in self.others)]
-
     def evidence_channels(self) -> list[int]:
         """Those of the first member."""
         return self.first.evidence_channels()
@@ -45,17 +41,22 @@ class Ensemble(LooksTwice):
     def evidence(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """See the base class; the features are the first member's."""
         total, features = self.first.evidence(images)
-        for other in self.members()[1:]:
+        for other in self._others():
             total = total + other.evidence(images)[0]
-        return total / len(self.members()), features
+        return total / (1 + len(self.others)), features
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Normalised RGB `images: (N, 3, H, W) float32` → logits (N, 1, H, W) at input size."""
         if self.training:
-            raise InputError("an ensemble is not trained. Train its members, and join them")
+            raise InputError(
+                "an ensemble is not trained. Train its members; train.second_look --beside joins them"
+            )
         return self.looked(images)
 
     def fold(self) -> None:
         """As each member does."""
-        for member in self.members():
+        for member in (self.first, *self._others()):
             member.fold()
+
+    def _others(self) -> list[LooksTwice]:
+        return cast(list[LooksTwice], list(self.others))

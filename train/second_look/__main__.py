@@ -23,6 +23,7 @@ from train.command_line import run_program
 from train.data import load_frames, parse_source
 from train.initial import load_initial
 from train.leaks import check_unseen
+from train.networks.ensemble import Ensemble
 from train.networks.second_look import LooksTwice
 from train.second_look.beside import joined as joined_with
 from train.second_look.fit import EVERY, Fit, Outlines, fit, folds_of, joined, outlines_of
@@ -64,15 +65,16 @@ def main(
     """
     first = load_initial(checkpoint)
     base = joined_with({checkpoint: first, beside: load_initial(beside)}) if beside else first
-    network, alone = load_network(base), load_network(first)
-    if not isinstance(network, LooksTwice) or not isinstance(alone, LooksTwice):
+    network = load_network(base)
+    if not isinstance(network, LooksTwice):
         raise InputError(f"{checkpoint}: {base.spec.name} has no second look. Give a checkpoint of pranet-if")
     sources = [parse_source(text) for text in data]
     check_unseen(sources, base.seen, checkpoint)
     frames = load_frames(sources, "val", size, picture_crop=base.recipe.picture_crop)
     folds = folds_of([f"{source.name} {pair.group}" for source in sources for pair in source.pairs("val")])
     unseen = unseen_of(first, sources, size)
-    # on frames new to the first, what it outlines by itself: another may know them
+    # on frames new to the first member, what it outlines by itself: the other may know them
+    alone = network.first if isinstance(network, Ensemble) else network
     parts = (network, frames, folds), (alone, unseen, np.full(len(unseen), EVERY))
     outlines = joined(
         [outlines_of(who, base, view, fold) for who, part, fold in parts for view in views_of(part)]
