@@ -27,7 +27,7 @@ from train.recipe import Recipe
 from train.second_look.__main__ import app
 from train.second_look.fit import EVERY, FOLDS, Look, Outlines, _means, fit, folds_of, outlines_of
 from train.second_look.point import choose
-from train.second_look.views import views_of
+from train.second_look.views import held_out_of, views_of
 
 
 @pytest.fixture(autouse=True)
@@ -220,6 +220,19 @@ def test_a_position_box_tells_nothing(clinic):
     painted = (views[4].images.max(axis=3) == 0).mean(axis=(1, 2)) > 0.03  # some smaller than real ones
     assert painted[has_polyp].mean() > 0.8  # none where it would hide the polyp
     assert all(view.masks.any(axis=(1, 2)).tolist() == has_polyp.tolist() for view in views)
+
+
+def test_crops_join_where_few_frames_are_without_a_polyp(checkpoint, clinic, monkeypatch):
+    base, source = load_checkpoint(checkpoint), parse_source(f"{clinic}:half")
+    frames, groups = held_out_of(base, [source], 64)
+    has_polyp = frames.masks.any(axis=(1, 2))
+    assert np.count_nonzero(has_polyp) == 19
+    assert len(frames) == len(groups) == len(frames.files) == len(frames.source_index) == 24 + 19
+    shown = dict(zip(frames.files[:24], groups[:24], strict=True))
+    assert not has_polyp[24:].any()
+    assert all(shown[file] == group for file, group in zip(frames.files[24:], groups[24:], strict=True))
+    monkeypatch.setattr("train.second_look.views.ENOUGH_FRAMES", 5)
+    assert len(held_out_of(base, [source], 64)[0]) == 24
 
 
 @pytest.fixture

@@ -19,7 +19,17 @@ from train.export.degrade import as_recorded
 from train.export.heldout import HeldOut, dice_per_frame, probabilities
 from train.export.operating_point import PLAIN, OperatingPoint, Outcome, choose_operating_point, outcome_at
 
-__all__ = ["check_cost", "judge", "mean_dice", "point_on", "predict_all", "seen_by", "views_of"]
+__all__ = [
+    "ENOUGH_FRAMES",
+    "MOST_CROPS",
+    "check_cost",
+    "judge",
+    "mean_dice",
+    "point_on",
+    "predict_all",
+    "seen_by",
+    "views_of",
+]
 
 Pictures: TypeAlias = tuple[np.ndarray, np.ndarray]  # frames and polyp-free crops, (F, H, W, 3) uint8 BGR
 Judged: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # as choose_operating_point takes it

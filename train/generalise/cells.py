@@ -1,7 +1,8 @@
 """One training of the protocol: a fold, a recipe and a seed; trained, scored and written down.
 
 A cell is a run folder of `train.loop.fit` that also holds `frames.csv`, a row for each scored frame, and
-`cell.json`, written last. What is interrupted goes on, what is finished is left alone.
+`cell.json`, written last; with a second look, `looked.pt` is what was scored. What is interrupted goes on,
+what is finished is left alone.
 """
 
 import logging
@@ -17,7 +18,8 @@ from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.report import to_dict, write_csv
 from rtpolyp.settings import Settings
 from rtpolyp.spec import sha256_of
-from train.checkpoint import load_checkpoint
+from train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from train.data import Source
 from train.experiment.files import replace_file
 from train.experiment.finished import has_finished, read_finished
 from train.experiment.frames import FrameStore
@@ -26,21 +28,24 @@ from train.experiment.torch_engine import engine_of
 from train.experiment.training import Machine, recipe_as_json, training_seconds
 from train.export.heldout import load_held_out
 from train.export.judgement import point_on, seen_by, views_of
+from train.export.operating_point import OperatingPoint
 from train.generalise.branches import train_branches
 from train.generalise.hospitals import Fold
-from train.generalise.ingredients import BASELINE
+from train.generalise.ingredients import BASELINE, Ingredient
 from train.generalise.mining import mine
 from train.hard_crops import write_hard_crops
 from train.loop import Options, fit
 from train.networks import NetworkSpec
 from train.optimisation import Numerics
 from train.recipe import Recipe
+from train.second_look.look import look_twice
 
 __all__ = ["Cell", "is_finished", "is_ready", "read_cells", "run_cell"]
 
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
+LOOKED = "looked.pt"  # the network of best.pt with its second look
 CROPS = 400  # polyp-free crops of the left-out hospital's frames
 
 
@@ -55,9 +60,8 @@ class Cell:
     spec: NetworkSpec
     recipe: Recipe  # with the cell's seed
     start: Start
-    mines: bool = False
+    arm: Ingredient  # what is added to the baseline; its changes are in the recipe
     teachers: tuple[str, ...] = ()  # labels of cells of the same fold and seed
-    branches: bool = False
 
     @property
     def name(self) -> str:
@@ -67,8 +71,13 @@ class Cell:
     @property
     def needs(self) -> tuple[str, ...]:
         """Paths of the cells that must be finished before this one begins."""
-        labels = (*self.teachers, *([BASELINE] if self.mines or self.branches else []))
+        labels = (*self.teachers, *([BASELINE] if self.arm.mines or self.arm.branches else []))
         return tuple(map(self.path_of, labels))
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What it trains on, and chooses its checkpoint by."""
+        return self.fold.chosen_on if self.arm.normal else self.fold.sources
 
     def path_of(self, label: str) -> str:
         """The folder of another recipe's cell of this fold and seed."""
@@ -85,14 +94,12 @@ def run_cell(
     folder = out / cell.name
     teachers = _teachers(cell, out)
     _train(cell, out, machine, store, numerics)
-    checkpoint = load_checkpoint(folder / "best.pt")
-    side, crops_frames = checkpoint.recipe.sizes[-1][0], checkpoint.recipe.picture_crop
+    checkpoint, point = _scored(cell, folder, machine.device)
+    crops_frames = checkpoint.recipe.picture_crop
     scored = cell.fold.scored(cell.parts)
     with_polyp = [pair for pair in scored if read_pair(pair)[1].any()]
     crops = polyp_free_crops(with_polyp, min(CROPS, 2 * len(with_polyp)))  # the same in every recipe
     with engine_of(checkpoint, machine.device) as engine:
-        held_out = load_held_out(cell.fold.sources, (side, side), picture_crop=crops_frames)
-        point = point_on(seen_by(engine, views_of(held_out, (side, side), seed=0), held_out))
         settings = Settings(**asdict(point))
         evaluation = evaluate_engine(engine, scored, settings, crop="auto" if crops_frames else "off")
         crop_scores = evaluate_crops(engine, crops, settings)
@@ -112,7 +119,7 @@ def run_cell(
         "scored_step": checkpoint.step,
         "validation_dice": checkpoint.best_dice,
         "training_seconds": sum(training_seconds(file.parent) for file in folder.rglob("train.csv")),
-        "checkpoint_sha256": sha256_of(folder / "best.pt"),
+        "checkpoint_sha256": sha256_of(folder / (LOOKED if cell.arm.looks else "best.pt")),
         "scores": to_dict(evaluation, crops=crop_scores),
     }
     replace_file(folder / "cell.json", partial(write_json, content))
@@ -136,12 +143,26 @@ def read_cells(out: Path, stage: str) -> list[tuple[Path, dict[str, Any]]]:
 
 def _settings(cell: Cell) -> dict[str, Any]:
     """What decides the scores beside the names in the cell's path, as JSON."""
-    return {"network": asdict(cell.spec), "recipe": recipe_as_json(cell.recipe)}
+    added = [name for name, is_added in vars(cell.arm).items() if is_added is True]
+    return {"network": asdict(cell.spec), "recipe": recipe_as_json(cell.recipe), "added": added}
+
+
+def _scored(cell: Cell, folder: Path, device: str) -> tuple[Checkpoint, OperatingPoint]:
+    """What is scored, at which point: both are chosen on the val parts of the other hospitals."""
+    checkpoint = load_checkpoint(folder / "best.pt")
+    side, sources = checkpoint.recipe.sizes[-1][0], cell.fold.chosen_on
+    if cell.arm.looks:
+        looked = look_twice(checkpoint, sources, side, cell.name)
+        save_checkpoint(folder / LOOKED, looked.checkpoint)
+        return looked.checkpoint, looked.left_out.point
+    held_out = load_held_out(sources, (side, side), picture_crop=checkpoint.recipe.picture_crop)
+    with engine_of(checkpoint, device) as engine:
+        return checkpoint, point_on(seen_by(engine, views_of(held_out, (side, side), seed=0), held_out))
 
 
 def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics: Numerics | None) -> None:
     """Leave best.pt in the cell's folder."""
-    sources, folder = cell.fold.sources, out / cell.name
+    sources, folder = cell.sources, out / cell.name
 
     def train(recipe: Recipe, where: Path, **begins: Any) -> None:
         fit(
@@ -151,7 +172,7 @@ def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics:
             where,
             Options(
                 teachers=list(map(str, _teachers(cell, out))),
-                hard_crops=_hard_crops(cell, out, machine) if cell.mines else None,
+                hard_crops=_hard_crops(cell, out, machine) if cell.arm.mines else None,
                 load=store.load,
                 resume=True,
                 numerics=numerics,
@@ -160,7 +181,7 @@ def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics:
             ),
         )
 
-    if cell.branches:
+    if cell.arm.branches:
         begins = str(out / cell.path_of(BASELINE) / "best.pt")
         held_out_at = partial(store.load, sources, "val", picture_crop=cell.recipe.picture_crop)
         train_branches(cell.recipe, folder, partial(train, init=begins), held_out_at)
@@ -179,5 +200,5 @@ def _hard_crops(cell: Cell, out: Path, machine: Machine) -> Path:
         checkpoint = load_checkpoint(file.with_name("best.pt"))
         log.info("mining hard crops for %s", cell.name)
         with engine_of(checkpoint, machine.device) as engine:
-            write_hard_crops(mine(engine, cell.fold.sources, cell.recipe.seed), file)
+            write_hard_crops(mine(engine, cell.sources, cell.recipe.seed), file)
     return file

@@ -23,13 +23,11 @@ def _of_polypgen(family: str) -> tuple[tuple[str, str, str], ...]:
     return tuple(("extra/polypgen", split, family) for split in ("polypgen", "negatives"))
 
 
+NORMAL = "extra/hyperkvasir-negatives"  # frames without a polyp, of Kvasir's hospital
 # hospital → its data sets: folder below the data, split, and family of its file names (extra/groups.csv)
-# where several hospitals share a folder. HyperKvasir's frames without a polyp come from Kvasir's hospital.
+# where several hospitals share a folder
 HOSPITALS = {
-    "kvasir-seg": (
-        ("kvasir-seg", "paper80-10-10", ""),
-        ("extra/hyperkvasir-negatives", "hyperkvasir-negatives", ""),
-    ),
+    "kvasir-seg": (("kvasir-seg", "paper80-10-10", ""), (NORMAL, "hyperkvasir-negatives", "")),
     "cvc-612": (("cvc-612", "sequence80-10-10", ""),),
     "bkai": (("extra/bkai-neopolyp", "bkai-neopolyp", "bkai"),),
     "polypgen-C3": (("extra/polypgen", "polypgen", "polypgen-C3"),),
@@ -62,7 +60,13 @@ class Fold:
 
     left_out: str  # key of HOSPITALS, or "" where none is
     sources: tuple[Source, ...]  # to train and to choose on
+    normal: tuple[Source, ...]  # NORMAL, unless left out: to choose on, and for some recipes to train on
     held_out: tuple[Source, ...]  # the hospital left out
+
+    @property
+    def chosen_on(self) -> tuple[Source, ...]:
+        """What an operating point is chosen on."""
+        return (*self.sources, *self.normal)
 
     def scored(self, parts: Sequence[str]) -> list[Pair]:
         """The left-out hospital's frames of these parts."""
@@ -80,7 +84,9 @@ def fold_of(left_out: str, data: Path, *, unseal: bool = False) -> Fold:
         raise InputError(f"fold {SEALED}: sealed while recipes are chosen. Score it once: full --unseal")
     kept = [name for name in HOSPITALS if name not in (left_out, SEALED)]
     sources = tuple(source for name in kept for source in _sources(name, data))
-    return Fold(left_out, sources, _sources(left_out, data) if left_out else ())
+    normal = tuple(source for source in sources if source.folder == (data / NORMAL).resolve())
+    others = tuple(source for source in sources if source not in normal)
+    return Fold(left_out, others, normal, _sources(left_out, data) if left_out else ())
 
 
 def _sources(hospital: str, data: Path) -> tuple[Source, ...]:

@@ -1,10 +1,11 @@
 """What may be added to the baseline, each a change of the recipe that can be tried alone.
 
 The baseline is the recipe of the first shipped network (`train.recipe.OURS`: sources by the square root of
-their frames, 9 % polyp-free crops). Several changes of one field exclude each other.
+their frames, 9 % polyp-free crops), without the normal frames of Kvasir's hospital. Several changes of one
+field exclude each other.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from rtpolyp.checks import known_names
@@ -23,7 +24,11 @@ class Ingredient:
     mines: bool = False  # trains on crops that the baseline's network of the same fold and seed fell for
     is_taught: bool = False  # learns from networks of the same fold and seed
     branches: bool = False  # the mean of BRANCHES, which begin with that network of the baseline's
+    normal: bool = False  # trains on the fold's normal frames, too
+    looks: bool = False  # has a second look at what the network outlines, once that is trained
 
+
+FLAGS = tuple(one.name for one in fields(Ingredient) if one.name != "changes")
 
 SECOND_TRAINING = {
     "interlace": 0.15, "noise": 0.35, "blur": 0.3, "jpeg": 0.3, "hue_degrees": 12.0,
@@ -54,13 +59,14 @@ INGREDIENTS = {
     "structure-loss": Ingredient({"loss": "structure"}),
     "second-training": Ingredient(SECOND_TRAINING),  # what the shipped network's second one changed
     "branches": Ingredient(branches=True),  # twice the baseline's steps, its own included
-    "negatives-10": Ingredient({"polyp_free_frames": 0.1}),
-    "negatives-20": Ingredient({"polyp_free_frames": 0.2}),
-    "negatives-30": Ingredient({"polyp_free_frames": 0.3}),
-    "onto-negatives": Ingredient(ONTO_NEGATIVES),
-    "patches": Ingredient(NEGATIVES | {"patches": 0.15}),
-    "boxes": Ingredient(BOXES),
-    "quiet": Ingredient(ONTO_NEGATIVES | BOXES),  # as `quiet` was trained, see docs/training.md
+    "negatives-10": Ingredient({"polyp_free_frames": 0.1}, normal=True),
+    "negatives-20": Ingredient({"polyp_free_frames": 0.2}, normal=True),
+    "negatives-30": Ingredient({"polyp_free_frames": 0.3}, normal=True),
+    "onto-negatives": Ingredient(ONTO_NEGATIVES, normal=True),
+    "patches": Ingredient(NEGATIVES | {"patches": 0.15}, normal=True),
+    "boxes": Ingredient(BOXES, normal=True),
+    "quiet": Ingredient(ONTO_NEGATIVES | BOXES, normal=True),  # as `quiet` was, see docs/training.md
+    "second-look": Ingredient(looks=True),
 }
 
 
@@ -77,9 +83,4 @@ def combined(names: list[str]) -> Ingredient:
     """All of them at once; of two that change one field, the later decides."""
     parts = [ingredient(name) for name in names]
     changes = {key: value for part in parts for key, value in part.changes.items()}
-    return Ingredient(
-        changes,
-        any(part.mines for part in parts),
-        any(part.is_taught for part in parts),
-        any(part.branches for part in parts),
-    )
+    return Ingredient(changes, **{name: any(getattr(part, name) for part in parts) for name in FLAGS})

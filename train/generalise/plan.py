@@ -54,9 +54,8 @@ class Setup:
                         self.spec,
                         shared.changed(**arm.changes, seed=seed),
                         self.start,
-                        arm.mines,
+                        arm,
                         self.teachers if arm.is_taught else (),
-                        arm.branches,
                     )
 
 

@@ -9,26 +9,21 @@ validation frames, each judged by a second look that was fitted to other groups;
 keeps it.
 """
 
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from cyclopts import Parameter
 
-from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
-from train.checkpoint import SECOND_LOOK, load_network, save_checkpoint
+from train.checkpoint import save_checkpoint
 from train.command_line import run_program
-from train.data import load_frames, parse_source
+from train.data import parse_source
 from train.initial import load_initial
-from train.leaks import check_unseen
-from train.networks.ensemble import Ensemble
-from train.networks.second_look import LooksTwice
-from train.second_look.beside import joined as joined_with
-from train.second_look.fit import EVERY, Fit, Outlines, fit, folds_of, joined, outlines_of
-from train.second_look.point import LeftOut, choose
-from train.second_look.views import unseen_of, views_of
+from train.second_look.beside import joined
+from train.second_look.fit import EVERY, Fit, Outlines
+from train.second_look.look import look_twice
+from train.second_look.point import LeftOut
 
 KEPT = 0.95  # of the polyps' outlines, in the printed figures
 
@@ -64,33 +59,11 @@ def main(
         second look reads the features of the first.
     """
     first = load_initial(checkpoint)
-    base = joined_with({checkpoint: first, beside: load_initial(beside)}) if beside else first
-    network = load_network(base)
-    if not isinstance(network, LooksTwice):
-        raise InputError(f"{checkpoint}: {base.spec.name} has no second look. Give a checkpoint of pranet-if")
-    sources = [parse_source(text) for text in data]
-    check_unseen(sources, base.seen, checkpoint)
-    frames = load_frames(sources, "val", size, picture_crop=base.recipe.picture_crop)
-    folds = folds_of([f"{source.name} {pair.group}" for source in sources for pair in source.pairs("val")])
-    unseen = unseen_of(first, sources, size)
-    # on frames new to the first member, what it outlines by itself: the other may know them
-    alone = network.first if isinstance(network, Ensemble) else network
-    parts = (network, frames, folds), (alone, unseen, np.full(len(unseen), EVERY))
-    outlines = joined(
-        [outlines_of(who, base, view, fold) for who, part, fold in parts for view in views_of(part)]
-    )
-    fitted = fit(outlines)
-    print(_described(outlines, fitted), flush=True)
-    look = network.add_second_look().eval()
-    left_out = choose(network, base, frames, folds, fitted.left_out)
-    print(_chosen(left_out))
-    look.put(fitted.whole.first, fitted.whole.last)
-    told = {"sources": list(frames.sources), "size": size}
-    told |= {"point": asdict(left_out.point), "outcomes": left_out.outcomes}
-    weights = {SECOND_LOOK + name: weight for name, weight in look.state_dict().items()}
-    looked_at = (*frames.files, *unseen.files)
-    looked = replace(base, ema=base.ema | weights, looked_at=looked_at, second_look=told)
-    save_checkpoint(out, replace(looked, model=None, optimiser=None, scaler=None))
+    base = joined({checkpoint: first, beside: load_initial(beside)}) if beside else first
+    looked = look_twice(base, [parse_source(text) for text in data], size, checkpoint, first)
+    print(_described(looked.outlines, looked.fitted))
+    print(_chosen(looked.left_out))
+    save_checkpoint(out, looked.checkpoint)
 
 
 def _described(outlines: Outlines, fitted: Fit) -> str:

@@ -6,16 +6,45 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from rtpolyp.imaging.preprocess import resize_frame
+from rtpolyp.measure.crops import crop_images, polyp_free_crops
 from train.augmentation.boxes import cover, draw_boxes, uncover
 from train.checkpoint import Checkpoint
 from train.data import Frames, Source, load_frames
 from train.export.degrade import as_recorded
+from train.export.judgement import ENOUGH_FRAMES, MOST_CROPS
 from train.position_box import find_box
 
-__all__ = ["recorded", "unseen_of", "views_of"]
+__all__ = ["held_out_of", "recorded", "unseen_of", "views_of"]
 
 SEED = 0  # of the recorded frames' noise and of the painted boxes
 NO_BOX = (0.0, 0.0, 0.0, 0.0)
+
+
+def held_out_of(base: Checkpoint, sources: Sequence[Source], size: int) -> tuple[Frames, list[str]]:
+    """The val parts' frames, and the group of each.
+
+    Where fewer than ENOUGH_FRAMES are without a polyp, polyp-free crops of the others come after them, as
+    when an operating point is chosen at the export.
+    """
+    frames = load_frames(sources, "val", size, picture_crop=base.recipe.picture_crop)
+    pairs = [(source, pair) for source in sources for pair in source.pairs("val")]
+    groups = [f"{source.name} {pair.group}" for source, pair in pairs]
+    has_polyp = np.asarray(frames.masks.any(axis=(1, 2)))
+    if not has_polyp.any() or np.count_nonzero(~has_polyp) >= ENOUGH_FRAMES:
+        return frames, groups
+    shown = {pair: place for place, (_, pair) in enumerate(pairs) if has_polyp[place]}
+    crops = polyp_free_crops(list(shown), min(MOST_CROPS, len(shown)))
+    places = [shown[crop.pair] for crop in crops]
+    images = [resize_frame(image, (size, size))[..., ::-1] for _, image in crop_images(crops)]
+    more = replace(
+        frames,
+        images=np.concatenate([frames.images, np.stack(images)]),
+        masks=np.concatenate([frames.masks, np.zeros((len(crops), size, size), np.uint8)]),
+        source_index=np.concatenate([frames.source_index, frames.source_index[places]]),
+        files=(*frames.files, *(frames.files[place] for place in places)),
+    )
+    return more, [*groups, *(groups[place] for place in places)]
 
 
 def unseen_of(base: Checkpoint, sources: Sequence[Source], size: int) -> Frames:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from rtpolyp.spec import sha256_of
 from tests.train import tiny_encoder
 from tests.train.generalise.conftest import SCREENED, generalise
 from train.checkpoint import load_checkpoint
@@ -82,7 +83,40 @@ def test_cells_train_on_the_same_frames_and_none_of_the_left_out_hospital(screen
         assert len({checkpoint.files for checkpoint in checkpoints}) == 1
         names = [file.name for file in checkpoints[0].seen]
         assert not any(name.startswith((fold, "polypgen-olcv")) for name in names)
-        assert len(names) == 4 * 7  # five hospitals, two of them with frames without a polyp
+        assert len(names) == 4 * 6  # five hospitals, one of them with frames without a polyp
+
+
+def test_normal_frames_are_trained_on_where_a_recipe_asks_for_them_alone(hospitals, tmp_path):
+    out = tmp_path / "out"
+    assert generalise("screen", hospitals, out, ingredient=("boxes",), fold=("bkai",)) == 0
+    seen = {
+        label: [file.name for file in load_checkpoint(cell_of(out, label) / "best.pt").seen]
+        for label in (BASELINE, "boxes")
+    }
+    normal = [f"kvasir-seg-hyperkvasir-negatives-train{index}.jpg" for index in range(4)]
+    assert sorted(seen["boxes"]) == sorted([*seen[BASELINE], *normal])
+    assert content_of(out, "boxes")["added"] == ["normal"]
+
+
+def test_a_second_look_leaves_the_mask_and_is_fitted_without_the_left_out_hospital(
+    hospitals, tmp_path, monkeypatch
+):
+    kinds = iter([0.9, 0.0] * 5000)  # every second outline counts as a polyp: the network errs too seldom
+    monkeypatch.setattr("train.second_look.fit._iou", lambda *_: next(kinds))
+    out = tmp_path / "out"
+    options = {"net": "pranet-if", "steps": 30, "ingredient": ("second-look",), "fold": ("bkai",), "seeds": 1}
+    assert generalise("full", hospitals, out, **options) == 0
+    plain, final = (rows(cell_of(out, label, stage="full") / "frames.csv") for label in (BASELINE, "final"))
+    before, after = ([float(frame["dice"]) for frame in of] for of in (plain, final))
+    assert after == pytest.approx(before, abs=0.02)  # masks at 0.5 differ by resizing alone
+    looked = load_checkpoint(cell_of(out, "final", stage="full") / "looked.pt")
+    names = {file.name for file in looked.looked_at}
+    assert "kvasir-seg-hyperkvasir-negatives-train0.jpg" in names  # new to the network
+    assert "kvasir-seg-paper80-10-10-train0.jpg" not in names
+    assert not any(name.startswith(("bkai", "polypgen-olcv")) for name in names)
+    cell = content_of(out, "final", stage="full")
+    assert cell["scores"]["settings"] == looked.second_look["point"]
+    assert cell["checkpoint_sha256"] == sha256_of(cell_of(out, "final", stage="full") / "looked.pt")
 
 
 def test_hard_crops_are_of_the_folds_own_frames(screened):

@@ -8,9 +8,12 @@ from train.generalise.hospitals import HOSPITALS, SEALED, fold_of
 @pytest.mark.parametrize("left_out", HOSPITALS)
 def test_no_fold_trains_on_what_it_leaves_out_or_on_the_sealed_one(left_out, hospitals):
     fold = fold_of(left_out, hospitals, unseal=True)
-    seen = {pair.name for source in fold.sources for part in ("train", "val") for pair in source.pairs(part)}
+    sources, parts = fold.chosen_on, ("train", "val")
+    seen = {pair.name for source in sources for part in parts for pair in source.pairs(part)}
     shown = {hospital for hospital in HOSPITALS if any(name.startswith(f"{hospital}-") for name in seen)}
     assert shown == HOSPITALS.keys() - {left_out, SEALED}
+    assert [source.split for source in fold.normal] == ["hyperkvasir-negatives"] * (left_out != "kvasir-seg")
+    assert not set(fold.sources) & set(fold.normal)
     scored = fold.scored(("train", "val", "test"))
     assert all(pair.name.startswith(f"{left_out}-") for pair in scored)
     assert len(scored) == 8 * len(HOSPITALS[left_out])
@@ -45,7 +48,7 @@ def test_the_real_hospitals_have_their_frames_and_share_none(data_dir):
     parts = ("train", "val", "test")
     counts: dict[str, int] = {}
     owner: dict[str, str] = {}  # two hospitals hold pictures twice, within one part
-    for source in (*fold.sources, *fold.held_out):
+    for source in (*fold.chosen_on, *fold.held_out):
         hospital = source.name.split(":")[0]
         for pair in (pair for part in parts for pair in source.pairs(part)):
             counts[hospital] = counts.get(hospital, 0) + 1
