@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from rtpolyp.errors import InputError
+from rtpolyp.imaging.picture import Crop
 from rtpolyp.measure.crops import evaluate_crops, polyp_free_crops
-from rtpolyp.measure.evaluation import evaluate_engine, read_pair
+from rtpolyp.measure.evaluation import Evaluation, evaluate_engine, read_pair
 from rtpolyp.measure.figure_files import write_json
 from rtpolyp.measure.report import to_dict, write_csv
 from rtpolyp.settings import Settings
@@ -40,12 +41,13 @@ from train.optimisation import Numerics
 from train.recipe import Recipe
 from train.second_look.look import look_twice
 
-__all__ = ["Cell", "is_finished", "is_ready", "read_cells", "run_cell"]
+__all__ = ["WITHOUT_LOOK", "Cell", "is_finished", "is_ready", "read_cells", "run_cell"]
 
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
 LOOKED = "looked.pt"  # the network of best.pt with its second look
+WITHOUT_LOOK = "without_second_look"  # the scores of best.pt beside those of LOOKED
 CROPS = 400  # polyp-free crops of the left-out hospital's frames
 
 
@@ -94,17 +96,14 @@ def run_cell(
     folder = out / cell.name
     teachers = _teachers(cell, out)
     _train(cell, out, machine, store, numerics)
-    checkpoint, point = _scored(cell, folder, machine.device)
-    crops_frames = checkpoint.recipe.picture_crop
-    scored = cell.fold.scored(cell.parts)
-    with_polyp = [pair for pair in scored if read_pair(pair)[1].any()]
-    crops = polyp_free_crops(with_polyp, min(CROPS, 2 * len(with_polyp)))  # the same in every recipe
-    with engine_of(checkpoint, machine.device) as engine:
-        settings = Settings(**asdict(point))
-        evaluation = evaluate_engine(engine, scored, settings, crop="auto" if crops_frames else "off")
-        crop_scores = evaluate_crops(engine, crops, settings)
-    if evaluation.seen:
-        raise InputError(f"{cell.name}: {evaluation.seen} frames to score were trained on. Check the splits")
+    checkpoint = load_checkpoint(folder / "best.pt")
+    evaluation, scores = _score(cell, checkpoint, _point_of(cell, checkpoint, machine.device), machine.device)
+    before: dict[str, Any] = {}
+    if cell.arm.looks:
+        before = {WITHOUT_LOOK: scores}
+        looked = look_twice(checkpoint, cell.fold.chosen_on, _side(checkpoint), cell.name)
+        save_checkpoint(folder / LOOKED, looked.checkpoint)
+        evaluation, scores = _score(cell, looked.checkpoint, looked.left_out.point, machine.device)
     replace_file(folder / "frames.csv", partial(write_csv, evaluation))
     content = {
         "schema": SCHEMA,
@@ -120,7 +119,8 @@ def run_cell(
         "validation_dice": checkpoint.best_dice,
         "training_seconds": sum(training_seconds(file.parent) for file in folder.rglob("train.csv")),
         "checkpoint_sha256": sha256_of(folder / (LOOKED if cell.arm.looks else "best.pt")),
-        "scores": to_dict(evaluation, crops=crop_scores),
+        "scores": scores,
+        **before,
     }
     replace_file(folder / "cell.json", partial(write_json, content))
     return checkpoint.numerics
@@ -147,17 +147,32 @@ def _settings(cell: Cell) -> dict[str, Any]:
     return {"network": asdict(cell.spec), "recipe": recipe_as_json(cell.recipe), "added": added}
 
 
-def _scored(cell: Cell, folder: Path, device: str) -> tuple[Checkpoint, OperatingPoint]:
-    """What is scored, at which point: both are chosen on the val parts of the other hospitals."""
-    checkpoint = load_checkpoint(folder / "best.pt")
-    side, sources = checkpoint.recipe.sizes[-1][0], cell.fold.chosen_on
-    if cell.arm.looks:
-        looked = look_twice(checkpoint, sources, side, cell.name)
-        save_checkpoint(folder / LOOKED, looked.checkpoint)
-        return looked.checkpoint, looked.left_out.point
-    held_out = load_held_out(sources, (side, side), picture_crop=checkpoint.recipe.picture_crop)
+def _side(checkpoint: Checkpoint) -> int:
+    return checkpoint.recipe.sizes[-1][0]
+
+
+def _point_of(cell: Cell, checkpoint: Checkpoint, device: str) -> OperatingPoint:
+    """The point that the export would choose, on the val parts of the other hospitals."""
+    size = (_side(checkpoint), _side(checkpoint))
+    held_out = load_held_out(cell.fold.chosen_on, size, picture_crop=checkpoint.recipe.picture_crop)
     with engine_of(checkpoint, device) as engine:
-        return checkpoint, point_on(seen_by(engine, views_of(held_out, (side, side), seed=0), held_out))
+        return point_on(seen_by(engine, views_of(held_out, size, seed=0), held_out))
+
+
+def _score(
+    cell: Cell, checkpoint: Checkpoint, point: OperatingPoint, device: str
+) -> tuple[Evaluation, dict[str, Any]]:
+    """On the hospital that was left out: each frame, and all figures as JSON."""
+    scored, settings = cell.fold.scored(cell.parts), Settings(**asdict(point))
+    with_polyp = [pair for pair in scored if read_pair(pair)[1].any()]
+    crops = polyp_free_crops(with_polyp, min(CROPS, 2 * len(with_polyp)))  # the same in every recipe
+    with engine_of(checkpoint, device) as engine:
+        crop: Crop = "auto" if checkpoint.recipe.picture_crop else "off"
+        evaluation = evaluate_engine(engine, scored, settings, crop=crop)
+        crop_scores = evaluate_crops(engine, crops, settings)
+    if evaluation.seen:
+        raise InputError(f"{cell.name}: {evaluation.seen} frames to score were trained on. Check the splits")
+    return evaluation, to_dict(evaluation, crops=crop_scores)
 
 
 def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics: Numerics | None) -> None:

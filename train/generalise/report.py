@@ -15,11 +15,12 @@ __all__ = ["as_csv", "as_markdown", "write_report"]
 
 HEADINGS = (
     "recipe", "left out", "frames", "seeds", "Dice at 0.5", "at operating point", "gain at 0.5 [95 %]",
-    "polyps found", "outlined polyp-free at 0.5", "at operating point",
+    "polyps found", "outlined polyp-free at 0.5", "at operating point", "of these whole frames",
 )  # fmt: skip
 CSV_HEADINGS = (
     "stage", "recipe", "left_out", "frames", "seeds", "dice", "dice_operating", "gain", "gain_low",
-    "gain_high", "found", "polyps", "outlined_half", "outlined_operating", "polyp_free", "verdict",
+    "gain_high", "found", "polyps", "outlined_half", "outlined_operating", "polyp_free",
+    "outlined_frames", "frames_without", "verdict",
 )  # fmt: skip
 TITLES = {"screen": "Screening: short trainings, one seed", "full": "Full protocol"}
 NOTES = f"""\
@@ -28,9 +29,9 @@ and operating point. Screening scores the left-out hospital's train and val part
 its frames; {SEALED}, the sealed one, is trained on by no row and is in no mean. Dice is per image at
 ground-truth size, mean over frames with a polyp; the gain is paired by frame with the baseline of the same
 seed and fold, its interval a bootstrap by group, seeds resampled first. A polyp is found when an outline
-meets it with IoU ≥ 0.3. Polyp-free are frames without a polyp and crops of the left-out hospital's frames,
-the same for all recipes. Rates carry exact (Clopper–Pearson) 95 % intervals; crops of one frame resemble
-each other and seeds share frames, so these are too narrow.
+meets it with IoU ≥ 0.3. Polyp-free are whole frames without a polyp, where the left-out hospital has any,
+and crops of its other frames, the same for all recipes. Rates carry exact (Clopper–Pearson) 95 % intervals;
+crops of one frame resemble each other and seeds share frames, so these are too narrow.
 
 An ingredient is kept when it gains {GAIN} Dice at 0.5 on every screened fold, or when it leaves at most
 {QUIETER:.0%} of the baseline's outlines on polyp-free pictures (operating point, folds pooled) and loses less
@@ -55,7 +56,7 @@ def as_markdown(arms: Sequence[Arm]) -> str:
         of_stage = [arm for arm in arms if arm.stage == stage]
         if not of_stage:
             continue
-        rows = [_joined(HEADINGS), _joined(["---"] * 2 + ["---:"] * 8)]
+        rows = [_joined(HEADINGS), _joined(["---"] * 2 + ["---:"] * 9)]
         for arm in of_stage:
             rows += [_row(arm.label, fold, score) for fold, score in arm.folds.items()]
             rows += [_macro(arm)] if arm.open_folds else []
@@ -80,7 +81,7 @@ def as_csv(arms: Sequence[Arm]) -> str:
                     arm.stage, arm.label, fold, score.frames, " ".join(map(str, score.seeds)),
                     f"{score.dice:.6g}", f"{score.dice_operating:.6g}", *gain, score.found.part,
                     score.found.whole, score.outlined_half.part, score.outlined.part, score.outlined.whole,
-                    _verdict(arm, arms),
+                    score.outlined_frames.part, score.outlined_frames.whole, _verdict(arm, arms),
                 ]
             )  # fmt: skip
     return stream.getvalue()
@@ -96,7 +97,7 @@ def _row(label: str, fold: str, score: FoldScore) -> str:
             f"{score.dice:.3f}",
             f"{score.dice_operating:.3f}",
             _gain(score),
-            *map(_rate, (score.found, score.outlined_half, score.outlined)),
+            *map(_rate, (score.found, score.outlined_half, score.outlined, score.outlined_frames)),
         ]
     )
 
@@ -105,7 +106,7 @@ def _macro(arm: Arm) -> str:
     scores = arm.open_folds.values()
     counts = (
         sum((getattr(score, name) for score in scores), Count(0, 0))
-        for name in ("found", "outlined_half", "outlined")
+        for name in ("found", "outlined_half", "outlined", "outlined_frames")
     )
     means = f"**{arm.macro_dice:.3f}**", f"**{arm.macro_dice_operating:.3f}**"
     gains = [score.gain.difference for score in scores if score.gain]
@@ -123,6 +124,8 @@ def _gain(score: FoldScore) -> str:
 
 
 def _rate(count: Count) -> str:
+    if not count.whole:
+        return "–"
     low, high = clopper_pearson(count.part, count.whole)
     return f"{count.part} of {count.whole} ({count.rate:.1%}, {low:.1%}–{high:.1%})"
 

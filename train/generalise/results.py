@@ -2,12 +2,13 @@
 
 import statistics
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rtpolyp.measure.comparison import Comparison, compare, read_figures
-from train.generalise.cells import read_cells
+from train.generalise.cells import WITHOUT_LOOK, read_cells
 from train.generalise.hospitals import HOSPITALS, SEALED
 from train.generalise.ingredients import BASELINE
 from train.generalise.plan import SCREEN_FOLDS
@@ -46,6 +47,7 @@ class FoldScore:
     found: Count  # polyps at the operating point
     outlined_half: Count  # polyp-free frames and crops with an outline, at 0.5
     outlined: Count  # at the operating point
+    outlined_frames: Count  # the whole frames of these
     gain: Comparison | None  # in Dice at 0.5 against the baseline, by seeds that both have
 
 
@@ -81,7 +83,11 @@ def read_arms(out: Path) -> list[Arm]:
             lambda: defaultdict(list)
         )
         for file, cell in read_cells(out, stage):
-            cells[cell["label"]][cell["fold"]].append((file, cell))
+            label, fold = cell["label"], cell["fold"]
+            cells[label][fold].append((file, cell))
+            if WITHOUT_LOOK in cell:
+                before = {**cell, "scores": cell[WITHOUT_LOOK]}
+                cells[f"{label} without its second look"][fold].append((file, before))
         for label in sorted(cells, key=lambda name: name != BASELINE):
             of_label, baseline = cells[label], cells[BASELINE]
             folds = {
@@ -126,23 +132,24 @@ def _score(
         statistics.mean(of["at_half"]["dice"] for of in figures),
         statistics.mean(of["operating"]["dice"] for of in figures),
         sum((Count(of["found"], of["polyps"]) for of in outlines), Count(0, 0)),
-        _outlined(cells, "at_half"),
-        _outlined(cells, "operating"),
+        _outlined_frames(cells, "at_half") + _outlined_crops(cells, "at_half"),
+        _outlined_frames(cells, "operating") + _outlined_crops(cells, "operating"),
+        _outlined_frames(cells, "operating"),
         _gain(cells, baseline),
     )
 
 
-def _outlined(cells: list[tuple[Path, dict[str, Any]]], key: str) -> Count:
-    """Polyp-free frames and crops together."""
-    total = Count(0, 0)
-    for _, cell in cells:
-        for rate in (
-            cell["scores"]["outlines"][key]["polyp_free"],
-            cell["scores"]["polyp_free_crops"][key]["all"],
-        ):
-            if rate:
-                total += Count(rate["outlined"], rate["total"])
-    return total
+def _outlined_frames(cells: list[tuple[Path, dict[str, Any]]], key: str) -> Count:
+    return _counted(cell["scores"]["outlines"][key]["polyp_free"] for _, cell in cells)
+
+
+def _outlined_crops(cells: list[tuple[Path, dict[str, Any]]], key: str) -> Count:
+    return _counted(cell["scores"]["polyp_free_crops"][key]["all"] for _, cell in cells)
+
+
+def _counted(rates: Iterable[dict[str, Any] | None]) -> Count:
+    """The sum of rates, of which None is one of no pictures."""
+    return sum((Count(rate["outlined"], rate["total"]) for rate in rates if rate), Count(0, 0))
 
 
 def _gain(

@@ -115,6 +115,12 @@ def test_a_second_look_leaves_the_mask_and_is_fitted_without_the_left_out_hospit
     assert "kvasir-seg-paper80-10-10-train0.jpg" not in names
     assert not any(name.startswith(("bkai", "polypgen-olcv")) for name in names)
     cell = content_of(out, "final", stage="full")
+    assert (
+        cell["without_second_look"]["figures"]["at_half"]
+        == content_of(out, BASELINE, stage="full")["scores"]["figures"]["at_half"]
+    )
+    recipes = [row["recipe"] for row in rows(out / "table.csv")]
+    assert recipes == [BASELINE, "final", "final without its second look"]
     assert cell["scores"]["settings"] == looked.second_look["point"]
     assert cell["checkpoint_sha256"] == sha256_of(cell_of(out, "final", stage="full") / "looked.pt")
 

@@ -7,7 +7,9 @@ from train.generalise.results import Arm, Count, FoldScore, kept, verdict
 
 def arm(label: str, dice: tuple[float, ...], outlined: tuple[int, ...], folds=("cvc-612", "bkai")) -> Arm:
     scores = {
-        fold: FoldScore((0,), 100, one, one, Count(90, 100), Count(2 * part, 200), Count(part, 200), None)
+        fold: FoldScore(
+            (0,), 100, one, one, Count(90, 100), Count(2 * part, 200), Count(part, 200), Count(0, 0), None
+        )
         for fold, one, part in zip(folds, dice, outlined, strict=True)
     }
     return Arm("screen", label, scores)
