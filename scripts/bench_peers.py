@@ -45,6 +45,7 @@ from rtpolyp.errors import RtpolypError
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, Bundle, load_bundle
 from rtpolyp.measure.benchmark.machine import this_machine
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
 from rtpolyp.run import run_file
@@ -281,7 +282,7 @@ def main(
     print_report(report)
     output.mkdir(parents=True, exist_ok=True)
     path = output / f"peers-{loaded.spec.name}-{machine.processor.lower().replace(' ', '-')}.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    write_text(json.dumps(report, indent=1) + "\n", path)
     print(f"wrote {path}")
 
 

@@ -60,7 +60,7 @@ class Evidence:
         assert isinstance(network, PraNetIF)
         sources = [parse_source(str(data / text)) for text in SOURCES]
         frames, unseen = load_frames(sources, "val", side), unseen_of(base, sources, side)
-        groups = [f"{source.name} {pair.group}" for source in sources for pair in source.pairs("val")]
+        groups = [f"{source.folder} {pair.group}" for source in sources for pair in source.pairs("val")]
         self.folds, self.source = folds_of(groups), frames.source_index
         self.groups = np.unique(groups, return_inverse=True)[1]
         views, more = (
@@ -141,9 +141,15 @@ def score(evidence: Evidence, variant: str) -> tuple[NDArray[np.float64], NDArra
     of_groups = np.array([evidence.kept(by_groups, everywhere, one) for one in times])
     of_sources = []
     for source in WITH_POLYPS:  # the normal frames decide what is kept, so no look may know them
-        logits = evidence.logits(variant, ~np.isin(evidence.source, (source, NORMAL)))
+        same = [place for place, text in enumerate(SOURCES) if _folder(text) == _folder(SOURCES[source])]
+        logits = evidence.logits(variant, ~np.isin(evidence.source, (*same, NORMAL)))
         of_sources.append([evidence.kept(logits, evidence.source == source, one) for one in times])
     return of_groups, np.mean(of_sources, axis=0)
+
+
+def _folder(text: str) -> str:
+    """Of DIR:SPLIT; one folder's splits are one hospital's."""
+    return text.partition(":")[0]
 
 
 def _figures(shares: NDArray[np.float64], whole: NDArray[np.float64]) -> dict[str, Any]:

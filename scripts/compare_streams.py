@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import cv2  # noqa: F401 – before av, always
 
 from rtpolyp.errors import RtpolypError
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.video.source import open_source
 from rtpolyp.video.video_sink import VideoSink
 
@@ -216,7 +217,7 @@ def write_result(rows: list[str], skipped: int) -> None:
         f"of the clip, times within {near:.1f} ms, the sound's begin and end within {sound_near:.0f} ms.\n\n"
         "| container | video | frames/s | sound | recording |\n|---|---|---|---|---|\n"
     )
-    RESULT.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+    write_text(head + "\n".join(rows) + "\n", RESULT)
 
 
 if __name__ == "__main__":

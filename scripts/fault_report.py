@@ -32,6 +32,7 @@ from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.session import run_session
 from rtpolyp.measure.benchmark.conditions import Watch
 from rtpolyp.measure.benchmark.machine import this_machine
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import settings_for
@@ -225,10 +226,10 @@ def main(
                 rows.append(run(name, played, Path(folder)))
             print(table(rows[-1:]).splitlines()[-1], *broken_promises(rows[-1]))
     report = {"frame_rate": float(RATE), "limit_ms": LIMIT_MS, "machine": dataclasses.asdict(this_machine())}
-    output.write_text(json.dumps({**report, "rows": rows}, indent=1) + "\n")
+    write_text(json.dumps({**report, "rows": rows}, indent=1) + "\n", output)
     command = f"`python scripts/fault_report.py`, {RATE} frames/s"
     heading = f"# Injected faults\n\n{command}; at most {LIMIT_MS:.0f} ms are promised.\n\n"
-    output.with_suffix(".md").write_text(heading + table(rows))
+    write_text(heading + table(rows), output.with_suffix(".md"))
     return int(any(broken_promises(row) for row in rows))
 
 

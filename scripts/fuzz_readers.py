@@ -22,6 +22,7 @@ import cv2  # noqa: F401 – before av, always
 from cyclopts import Parameter
 
 from rtpolyp.errors import RtpolypError
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.terminal.command_line import make_app
 from scripts.fuzz.damage import damaged, mutated
 from scripts.fuzz.readers import CASES, Reader
@@ -98,7 +99,7 @@ def main(
     for failure in failures:
         print(f"{failure['reader']}: {failure['found']}")
     if out is not None:
-        out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        write_text(json.dumps(report, indent=1) + "\n", out)
     return 1 if failures else 0
 
 

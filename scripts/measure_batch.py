@@ -31,6 +31,7 @@ from rtpolyp.batch.run import Workers, run_batch
 from rtpolyp.batch.schedule import Progress
 from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.measure.benchmark.machine import this_machine
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.phantom import render_phantom
 from rtpolyp.run import run_file
 from rtpolyp.terminal.command_line import run_app
@@ -208,7 +209,7 @@ def main(
     text = json.dumps(report, indent=1)
     print(text)
     if output is not None:
-        output.write_text(text + "\n", encoding="utf-8")
+        write_text(text + "\n", output)
     wrong = [
         results[name][kind]
         for name in ("interrupted and resumed", "one node killed half-way")

@@ -45,6 +45,7 @@ from rtpolyp.live.live_options import LiveOptions
 from rtpolyp.live.telemetry import Telemetry, Time
 from rtpolyp.live_run import open_live_engine
 from rtpolyp.measure.benchmark.machine import this_machine
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import settings_for
 from rtpolyp.spec import EngineSpec
@@ -281,7 +282,7 @@ def main(
     }
 
     def write() -> None:  # each figure at once: whoever is interrupted keeps those before
-        output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write_text(json.dumps(result, indent=1) + "\n", output)
 
     for way in ("webrtc", "mjpeg"):
         result["latency"][way] = latency(way, seconds)

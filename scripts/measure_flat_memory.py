@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from rtpolyp.inference.isolated.engine import EngineRecipe
 from rtpolyp.inference.local_engine import SlotEngine
 from rtpolyp.measure.benchmark.machine import this_machine
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.run import FileSummary, run_file
 from rtpolyp.spec import EngineSpec
 from rtpolyp.terminal.command_line import run_app
@@ -162,7 +163,7 @@ def main(
         with ThreadPoolExecutor(len(tasks)) as pool:  # each waits for a process of its own
             report = dict(zip(tasks, pool.map(lambda task: compare(*task), tasks.values()), strict=True))
     machine = dataclasses.asdict(this_machine())
-    output.write_text(json.dumps({"size": SIZE, "machine": machine, **report}, indent=1) + "\n")
+    write_text(json.dumps({"size": SIZE, "machine": machine, **report}, indent=1) + "\n", output)
     return int(any(one["growth_mib"] > LIMIT_MIB for one in report.values()))
 
 

@@ -38,6 +38,7 @@ from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE, load_bundle
 from rtpolyp.inference.engine import Prediction
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.pipeline import SegmentedFrame, draw, settings_for
 from rtpolyp.run import run_file
@@ -288,7 +289,7 @@ def measure_speed(
     text = json.dumps(report, indent=1)
     print(text)
     output.mkdir(parents=True, exist_ok=True)
-    (output / "speed.json").write_text(text + "\n")
+    write_text(text + "\n", (output / "speed.json"))
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.measure.video_evaluation import observe, untracked
 from rtpolyp.measure.video_score import score_video, to_dict
 from rtpolyp.measure.video_truth import Known, Truth, box_truth, mask_truth, read_sequences
@@ -90,7 +91,7 @@ def main(
     text = json.dumps(report, indent=1)
     print(text)
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text + "\n")
+    write_text(text + "\n", output)
 
 
 if __name__ == "__main__":

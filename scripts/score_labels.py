@@ -22,6 +22,7 @@ from rtpolyp.imaging.mask_file import read_mask
 from rtpolyp.inference import open_engine
 from rtpolyp.labels import FORMATS, Labels, export_labels, read_mask_folder, read_run
 from rtpolyp.labels.pictures import copy_pictures, write_frames
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.run import run_file
 from rtpolyp.terminal.command_line import make_app, run_app
 from rtpolyp.video.outputs import Outputs
@@ -125,7 +126,7 @@ def main(
             for name, run in runs.items():
                 report[form][name] = score_clip(data / "videos" / name, run, form)
             print(form, json.dumps(report[form], indent=1))
-    output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_text(json.dumps(report, indent=1) + "\n", output)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from rtpolyp.imaging.image_file import read_image
 from rtpolyp.inference import Engine, open_engine
 from rtpolyp.inference.bundle import DEFAULT_BUNDLE
 from rtpolyp.measure.dataset import load_pairs
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.measure.video_evaluation import Observation, observe, untracked
 from rtpolyp.measure.video_score import VideoScore, score_video, to_dict
 from rtpolyp.measure.video_truth import Known, Polyps, Truth, no_polyps, regions
@@ -146,7 +147,7 @@ def main(
             "smoothing delay ms": round(TemporalSmoother().delay_ms, 1),
         }
         for report in scores(network, shown):
-            output.write_text(json.dumps(header | report, indent=1) + "\n")
+            write_text(json.dumps(header | report, indent=1) + "\n", output)
             print(f"{report['tracked']['seconds']:.0f} s: {report['tracked over alone']}", flush=True)
 
 

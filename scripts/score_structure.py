@@ -22,6 +22,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.inference import open_engine
 from rtpolyp.measure.dataset import load_pairs
 from rtpolyp.measure.evaluation import predict, read_pair
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.measure.metrics import threshold_rates
 from rtpolyp.measure.structure import e_measure, s_measure, stretch, weighted_f
 from rtpolyp.terminal.command_line import make_app, run_app
@@ -91,7 +92,7 @@ def main(
             "largest difference of a frame": float(f"{max(apart):.3g}"),
         }
     print(json.dumps(report, indent=1))
-    output.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_text(json.dumps(report, indent=1) + "\n", output)
 
 
 if __name__ == "__main__":

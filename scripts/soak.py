@@ -35,6 +35,7 @@ from rtpolyp.live.live_options import LiveOptions, LiveSummary
 from rtpolyp.live.session import run_session
 from rtpolyp.measure.benchmark.conditions import Watch
 from rtpolyp.measure.benchmark.machine import this_machine
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.measure.statistics import percentile
 from rtpolyp.pipeline import settings_for
 from rtpolyp.terminal.command_line import make_app, run_app
@@ -282,7 +283,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         report = soak(minutes, Path(folder))
     report = {"machine": dataclasses.asdict(this_machine()), **report, "broken": broken_promises(report)}
-    output.write_text(json.dumps(report, indent=1) + "\n")
+    write_text(json.dumps(report, indent=1) + "\n", output)
     print(json.dumps(report, indent=1))
     return int(bool(report["broken"]))
 

@@ -32,6 +32,7 @@ import psutil
 from cyclopts import App, Parameter
 
 from rtpolyp.measure.benchmark.machine import this_machine
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.terminal.command_line import run_app
 from scripts.hostile.server import KINDS, HostileServer
@@ -263,8 +264,8 @@ def main(
         *others(output, {row["protocol"] for row in rows}),
         {**part, "turned": rows, "first_byte": first},
     ]
-    output.write_text(json.dumps(parts, indent=1) + "\n")
-    output.with_suffix(".md").write_text("# Hostile senders\n" + "".join(map(page, parts)))
+    write_text(json.dumps(parts, indent=1) + "\n", output)
+    write_text("# Hostile senders\n" + "".join(map(page, parts)), output.with_suffix(".md"))
     print(*broken, sep="\n")
     return int(bool(broken))
 

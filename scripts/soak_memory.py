@@ -22,6 +22,7 @@ from cyclopts import Parameter
 
 from rtpolyp.errors import InputError
 from rtpolyp.inference.processor import this_processor
+from rtpolyp.measure.figure_files import write_text
 from rtpolyp.phantom_clip import render_clip
 from rtpolyp.terminal.command_line import make_app, run_app
 
@@ -113,7 +114,7 @@ def main(
         "rss_each_30_s_mib": [round(value, 1) for value in samples[::30]],
     }
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(report, indent=1) + "\n")
+    write_text(json.dumps(report, indent=1) + "\n", output)
     print(json.dumps(report, indent=1))
     return int(peak - after_a_minute > GROWTH_LIMIT_MIB or peak > PEAK_LIMIT_MIB)
 

@@ -18,7 +18,7 @@ from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
 from train.checkpoint import Checkpoint, load_network, save_checkpoint
 from train.command_line import run_program
-from train.data import Frames, load_frames, parse_source
+from train.data import Frames, check_size, load_frames, parse_source
 from train.initial import as_deep_as, load_initial
 from train.leaks import check_unseen
 from train.validate import Validation, validate
@@ -27,7 +27,6 @@ __all__ = ["mean_of", "score"]
 
 BATCH = 16  # validation frames at a time
 CPU = torch.device("cpu")
-STRIDE = 32  # of every encoder
 
 app = make_app("python -m train.average", __doc__)
 
@@ -55,8 +54,9 @@ def main(
     size
         Side of the frames in pixels, a multiple of 32.
     """
-    if size < STRIDE or size % STRIDE:
-        raise InputError(f"--size {size}: not a multiple of {STRIDE}. Give e.g. 256 or 288")
+    check_size(size)
+    if len(set(checkpoint)) < len(checkpoint):
+        raise InputError("a checkpoint is given twice and would count once. Give a copy of it another name")
     loaded = [load_initial(text) for text in checkpoint]
     members = {text: as_deep_as(loaded[0], one) for text, one in zip(checkpoint, loaded, strict=True)}
     mean = mean_of(members)

@@ -23,7 +23,18 @@ from rtpolyp.measure.mask_check import classes_in, say_classes
 from rtpolyp.spec import sha256_of
 from train.progress import counted
 
-__all__ = ["Frames", "Source", "TrainingFile", "load_frames", "parse_source", "resized"]
+__all__ = [
+    "Frames",
+    "Source",
+    "TrainingFile",
+    "check_names",
+    "check_size",
+    "load_frames",
+    "parse_source",
+    "resized",
+]
+
+STRIDE = 32  # of every encoder
 
 
 @dataclass(frozen=True)
@@ -93,6 +104,19 @@ def parse_source(text: str) -> Source:
     raise InputError(f"{folder}: {problem}; {_choices(folder, split)}")
 
 
+def check_names(sources: Sequence[Source]) -> None:
+    """Raise InputError where two sources share a name."""
+    names = [source.name for source in sources]
+    if len(set(names)) < len(names):
+        raise InputError(f"{', '.join(names)}: two sources share a name. Give each once, rename a folder")
+
+
+def check_size(side: int) -> None:
+    """Raise InputError for a side in pixels that the encoders cannot halve five times."""
+    if side < STRIDE or side % STRIDE:
+        raise InputError(f"--size {side}: not a multiple of {STRIDE}. Give e.g. 256 or 288")
+
+
 def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop: bool = False) -> Frames:
     """Decode `part` ("train" or "val") of all sources to squares of `side` pixels.
 
@@ -100,9 +124,8 @@ def load_frames(sources: Sequence[Source], part: str, side: int, *, picture_crop
     without a mask, a mask of another size, what cannot be decoded, a polyp in a source of polyp-free frames,
     and a source that is given twice.
     """
+    check_names(sources)
     names = tuple(source.name for source in sources)
-    if len(set(names)) < len(names):
-        raise InputError(f"{', '.join(names)}: two sources share a name. Give each once, rename a folder")
     pairs = [(index, pair) for index, source in enumerate(sources) for pair in source.pairs(part)]
     crop: Crop = "auto" if picture_crop else "off"
     images = np.empty((len(pairs), side, side, 3), np.uint8)

@@ -84,7 +84,8 @@ def explain(network: nn.Module, batches: Iterable[torch.Tensor] = ()) -> Explana
 def load_images(sources: Sequence[Source], trained: Checkpoint) -> Iterator[torch.Tensor]:
     """The images of the sources' val parts as `trained` saw images last: batches for `explain`."""
     if sources:
-        frames = load_frames(sources, "val", trained.recipe.sizes[-1][0])
+        recipe = trained.recipe
+        frames = load_frames(sources, "val", recipe.final_size, picture_crop=recipe.picture_crop)
         for images in torch.from_numpy(frames.images).split(BATCH):
             yield normalise(images.permute(0, 3, 1, 2).float(), trained.mean, trained.std)
 

@@ -54,6 +54,7 @@ class Options:
     device: str = "cpu"
     precision: str | None = None  # float32, bfloat16 or float16; None: the fastest
     numerics: Numerics | None = None  # None: measured, within `precision`
+    agree: Callable[[Numerics], Numerics] = lambda measured: measured  # takes a measurement, gives what holds
     compiles: bool = False  # run the network through `torch.compile`
 
 
@@ -99,8 +100,11 @@ def fit(
     if resumed:
         _check_same(resumed, folder, lessons, kept)
     known = resumed.numerics if resumed else options.numerics
-    measured = None if known else world.on_first(fastest_numerics, network, share, where, options.precision)
-    numerics = known or cast(Numerics, world.agree(measured))
+
+    def measure() -> Numerics:
+        return options.agree(fastest_numerics(network, share, where, options.precision))
+
+    numerics = known or cast(Numerics, world.agree(world.on_first(measure)))
     log.info("training with %s", numerics)
     batches = Batches(kept, recipe, where, hard)
     before = [initial, *taught_by] if initial else taught_by
@@ -116,6 +120,8 @@ def fit(
             world.on_first(run.start)
         run.train(signals, options.save_minutes)
         world.on_first(run.summarise)
+    if world.any(bool(signals)):  # one that came after the last step
+        raise KeyboardInterrupt
     return run.best
 
 

@@ -94,3 +94,9 @@ def test_other_networks_and_a_single_one_are_refused(member: Checkpoint):
         mean_of({"a": member, "b": replace(member, spec=NetworkSpec("unet"))})
     with pytest.raises(InputError, match="one checkpoint has no mean"):
         mean_of({"a": member})
+
+
+def test_a_checkpoint_that_is_given_twice_is_refused(redness_checkpoint: Path, tmp_path: Path, capsys):
+    twice = [str(redness_checkpoint)] * 2
+    assert run_command_line(app, [*twice, "--data", "x", "-o", str(tmp_path / "mean.pt")]) == 2
+    assert "a checkpoint is given twice and would count once" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """The second look: what it leaves alone, what it lowers, what it is fitted to, and the command."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -293,3 +294,34 @@ def test_beside_another_network_it_looks_at_what_both_outline(checkpoint, clinic
     assert both.spec.encoder == "tiny+tiny"
     assert load_network(both).second_look is not None
     assert "train1.jpg" in {file.name for file in both.looked_at}
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--size", "0"], "--size 0: not a multiple of 32. Give e.g. 256 or 288"),
+        (["--size", "100"], "--size 100: not a multiple of 32"),
+        (["--beside", "{}"], "is the first checkpoint itself. Give another one"),
+    ],
+)
+def test_what_cannot_work_is_one_line(checkpoint, clinic, tmp_path, capsys, options, line):
+    given = [option.format(checkpoint) for option in options]
+    command = [str(checkpoint), "--data", f"{clinic}:half", "-o", str(tmp_path / "looked.pt"), *given]
+    assert run_command_line(app, command) == 2
+    error = capsys.readouterr().err
+    assert line in error
+    assert error.count("\n") == 1
+
+
+def test_a_group_of_two_splits_of_a_folder_has_one_fold(checkpoint, clinic, free, tmp_path):
+    """PolypGen's groups have frames with a polyp in one split and frames without in another."""
+    folder = shutil.copytree(clinic, tmp_path / "clinic")
+    for name in ("images", "masks"):
+        for file in (free / name).glob("val0.*"):
+            file.rename(folder / name / f"free{file.suffix}")
+    for part in ("train", "val"):
+        (folder / "splits" / f"negatives_{part}.txt").write_text("free\n")
+    (folder / "groups.csv").write_text("stem,family,group\nval0,,patient\nfree,,patient\n")
+    sources = [parse_source(f"{folder}:{split}") for split in ("half", "negatives")]
+    _, groups = held_out_of(load_checkpoint(checkpoint), sources, 64)
+    assert groups[0] == groups[24] != groups[1]

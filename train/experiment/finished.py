@@ -30,6 +30,8 @@ def read_finished(folder: Path, pattern: str, schema: int) -> list[tuple[Path, d
 def _changes(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
     """What differs, in words; of groups of settings, their own."""
     for key, new in given.items():
+        if key not in stored and not new:
+            continue  # a setting that came later, and is off
         old = stored.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
             # a setting that came later did not exist, so it was not another one

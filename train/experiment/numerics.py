@@ -5,18 +5,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rtpolyp.errors import InputError
-from train.experiment.files import replace_text
+from train.experiment.files import held, replace_text
 from train.optimisation import Numerics
 
-__all__ = ["keep_numerics", "kept_numerics"]
+__all__ = ["agree_on", "kept_numerics"]
+
+FILE = "numerics.json"
 
 
 def kept_numerics(folder: Path, precision: str | None) -> Numerics | None:
-    """What the first cell of a folder measured; None before.
+    """What the cells of a folder have agreed on; None before the first of them.
 
     Raises InputError for a broken file, and where the precision is another one.
     """
-    file = folder / "numerics.json"
+    file = folder / FILE
     if not file.is_file():
         return None
     try:
@@ -30,6 +32,13 @@ def kept_numerics(folder: Path, precision: str | None) -> Numerics | None:
     return numerics
 
 
-def keep_numerics(numerics: Numerics, folder: Path) -> None:
-    """Write them down for the next cell. Raises OutputError where the folder cannot be written."""
-    replace_text(folder / "numerics.json", json.dumps(asdict(numerics)) + "\n")
+def agree_on(numerics: Numerics, folder: Path) -> Numerics:
+    """What the cells of a folder have agreed on: these numerics, unless another worker was first.
+
+    Raises OutputError where the folder cannot be written, and InputError for a broken file.
+    """
+    with held(folder / f"{FILE}.lock"):
+        kept = kept_numerics(folder, None)
+        if kept is None:
+            replace_text(folder / FILE, json.dumps(asdict(numerics)) + "\n")
+        return kept or numerics

@@ -55,16 +55,17 @@ def work(queue: Queue[C], run: Callable[[C], None], budget_minutes: float | None
     failed: dict[str, RtpolypError] = {}
     with budget(budget_minutes) as is_spent:
         try:
-            while _run_next(queue, run, failed):
+            while not is_spent() and _run_next(queue, run, failed):
                 pass
         except KeyboardInterrupt:
             if not is_spent():
                 raise
-            log.info("budget spent, %d cells left; the same command goes on", len(queue.left()))
-            return
     if failed:
         raise RtpolypError("; ".join(f"{name}: {error}" for name, error in failed.items()))
-    if left := queue.left():
+    left = queue.left()
+    if is_spent():
+        log.info("budget spent, %d cells left; the same command goes on", len(left))
+    elif left:
         log.info(
             "%d cells left, all held by other workers, or waiting for these or for another processor",
             len(left),

@@ -2,7 +2,7 @@
 
     python -m train.export.appearance engines/pranet-if --data ../shared/data/kvasir-seg:paper80-10-10 …
 
-writes it into a bundle that has none, and leaves all the rest of the bundle as it is.
+writes it into the spec.json of a bundle that has none, and the model card, which lists that file, again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,6 +25,7 @@ from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_program
 from train.data import Source, parse_source
 from train.export.degrade import as_recorded
+from train.export.model_card import write_model_card
 
 app = make_app("python -m train.export.appearance", __doc__, help_format="plaintext")
 
@@ -60,6 +61,7 @@ def main(
     sources = [parse_source(text) for text in data]
     known = describe_sources(loaded, sources, seed)
     write_spec(replace(loaded.spec, appearance=known.to_dict()), loaded.folder / "spec.json")
+    write_model_card(loaded.folder)
     print(f"{bundle}: {sum(known.frames)} frames of {len(known.names)} sources, limit {known.limit:.2f}")
 
 

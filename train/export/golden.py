@@ -30,8 +30,8 @@ def main(folder: Path, /) -> None:
     """
     bundle = load_bundle(folder)
     golden = make_golden(bundle)
-    write_spec(replace(bundle.spec, golden=golden), folder / "spec.json")
-    write_model_card(folder)
+    write_spec(replace(bundle.spec, golden=golden), bundle.folder / "spec.json")
+    write_model_card(bundle.folder)
     print(f"{folder}: golden frame with masks in {', '.join(golden['masks'])}")
 
 

@@ -24,6 +24,7 @@ from train.data import Source
 from train.experiment.files import replace_file
 from train.experiment.finished import has_finished, read_finished
 from train.experiment.frames import FrameStore
+from train.experiment.numerics import agree_on, kept_numerics
 from train.experiment.start import Start
 from train.experiment.torch_engine import engine_of
 from train.experiment.training import Machine, recipe_as_json, training_seconds
@@ -37,7 +38,6 @@ from train.generalise.mining import mine
 from train.hard_crops import write_hard_crops
 from train.loop import Options, fit
 from train.networks import NetworkSpec
-from train.optimisation import Numerics
 from train.recipe import Recipe
 from train.second_look.look import look_twice
 
@@ -86,22 +86,20 @@ class Cell:
         return f"{self.stage}/{self.fold.left_out}/{label}/seed{self.recipe.seed}"
 
 
-def run_cell(
-    cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics: Numerics | None
-) -> Numerics:
-    """Train and score; return the numerics, which are measured where None is given.
+def run_cell(cell: Cell, out: Path, machine: Machine, store: FrameStore) -> None:
+    """Train and score, in the numerics that the cells of `out` agree on.
 
     Raises what `fit` raises: after a signal KeyboardInterrupt, and the same call goes on.
     """
     folder = out / cell.name
     teachers = _teachers(cell, out)
-    _train(cell, out, machine, store, numerics)
+    _train(cell, out, machine, store)
     checkpoint = load_checkpoint(folder / "best.pt")
     evaluation, scores = _score(cell, checkpoint, _point_of(cell, checkpoint, machine.device), machine.device)
     before: dict[str, Any] = {}
     if cell.arm.looks:
         before = {WITHOUT_LOOK: scores}
-        looked = look_twice(checkpoint, cell.fold.chosen_on, _side(checkpoint), cell.name)
+        looked = look_twice(checkpoint, cell.fold.chosen_on, checkpoint.recipe.final_size, cell.name)
         save_checkpoint(folder / LOOKED, looked.checkpoint)
         evaluation, scores = _score(cell, looked.checkpoint, looked.left_out.point, machine.device)
     replace_file(folder / "frames.csv", partial(write_csv, evaluation))
@@ -123,7 +121,6 @@ def run_cell(
         **before,
     }
     replace_file(folder / "cell.json", partial(write_json, content))
-    return checkpoint.numerics
 
 
 def is_finished(cell: Cell, out: Path) -> bool:
@@ -144,16 +141,19 @@ def read_cells(out: Path, stage: str) -> list[tuple[Path, dict[str, Any]]]:
 def _settings(cell: Cell) -> dict[str, Any]:
     """What decides the scores beside the names in the cell's path, as JSON."""
     added = [name for name, is_added in vars(cell.arm).items() if is_added is True]
-    return {"network": asdict(cell.spec), "recipe": recipe_as_json(cell.recipe), "added": added}
-
-
-def _side(checkpoint: Checkpoint) -> int:
-    return checkpoint.recipe.sizes[-1][0]
+    return {
+        "network": asdict(cell.spec),
+        "recipe": recipe_as_json(cell.recipe),
+        "added": added,
+        "taught_by": list(cell.teachers),
+        "random_init": cell.start.random,
+        "backbone_weights": cell.start.backbone_weights,
+    }
 
 
 def _point_of(cell: Cell, checkpoint: Checkpoint, device: str) -> OperatingPoint:
     """The point that the export would choose, on the val parts of the other hospitals."""
-    size = (_side(checkpoint), _side(checkpoint))
+    size = (checkpoint.recipe.final_size,) * 2
     held_out = load_held_out(cell.fold.chosen_on, size, picture_crop=checkpoint.recipe.picture_crop)
     with engine_of(checkpoint, device) as engine:
         return point_on(seen_by(engine, views_of(held_out, size, seed=0), held_out))
@@ -175,9 +175,10 @@ def _score(
     return evaluation, to_dict(evaluation, crops=crop_scores)
 
 
-def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics: Numerics | None) -> None:
+def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore) -> None:
     """Leave best.pt in the cell's folder."""
     sources, folder = cell.sources, out / cell.name
+    numerics = kept_numerics(out, machine.precision)
 
     def train(recipe: Recipe, where: Path, **begins: Any) -> None:
         fit(
@@ -191,6 +192,7 @@ def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics:
                 load=store.load,
                 resume=True,
                 numerics=numerics,
+                agree=partial(agree_on, folder=out),
                 **begins,
                 **vars(machine),
             ),
@@ -199,7 +201,8 @@ def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore, numerics:
     if cell.arm.branches:
         begins = str(out / cell.path_of(BASELINE) / "best.pt")
         held_out_at = partial(store.load, sources, "val", picture_crop=cell.recipe.picture_crop)
-        train_branches(cell.recipe, folder, partial(train, init=begins), held_out_at)
+        recipe = cell.recipe.for_frames(sum(len(source.pairs("train")) for source in sources))
+        train_branches(recipe, folder, partial(train, init=begins), held_out_at)
     else:
         train(cell.recipe, folder, pretrained=cell.start.pretrained(cell.spec, sources))
 

@@ -11,7 +11,7 @@ from train.generalise.cells import Cell
 from train.generalise.hospitals import HOSPITALS, SEALED, fold_of
 from train.generalise.ingredients import BASELINE, Ingredient, combined, ingredient
 from train.networks import NetworkSpec
-from train.recipe import recipe_for
+from train.recipe import Recipe, recipe_for
 
 __all__ = ["FULL_FOLDS", "SCREEN_FOLDS", "Setup", "full_cells", "screen_cells"]
 
@@ -42,21 +42,30 @@ class Setup:
         for fold in [fold_of(name, self.data, unseal=unseal) for name in folds]:
             for seed in range(shared.seed, shared.seed + seeds):
                 for label, arm in arms.items():
-                    if arm.is_taught and not self.teachers:
-                        raise InputError(
-                            f"{label}: learns from other cells. Name them: --teachers {BASELINE} …"
-                        )
+                    recipe = shared.changed(**arm.changes, seed=seed)
+                    self._check(label, arm, recipe)
                     yield Cell(
                         stage,
                         label,
                         fold,
                         parts,
                         self.spec,
-                        shared.changed(**arm.changes, seed=seed),
+                        recipe,
                         self.start,
                         arm,
                         self.teachers if arm.is_taught else (),
                     )
+
+    def _check(self, label: str, arm: Ingredient, recipe: Recipe) -> None:
+        """Raise InputError for what cannot work, which would show after hours of training."""
+        if arm.is_taught and not self.teachers:
+            raise InputError(f"{label}: learns from other cells. Name them: --teachers {BASELINE} …")
+        if arm.looks and self.spec.name != "pranet-if":
+            raise InputError(f"{label}: {self.spec.name} has no second look. Use --net pranet-if")
+        if arm.mines and recipe.picture_crop:
+            raise InputError(
+                f"{label}: hard crops are parts of whole frames. Leave out picture-crop, or hard-crops"
+            )
 
 
 def screen_cells(setup: Setup, names: Sequence[str], folds: Sequence[str]) -> list[Cell]:

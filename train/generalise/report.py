@@ -2,14 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from rtpolyp.errors import OutputError
 from rtpolyp.measure.statistics import clopper_pearson
+from train.experiment.files import replace_text
+from train.experiment.markdown import table
 from train.generalise.hospitals import SEALED
 from train.generalise.ingredients import BASELINE, INGREDIENTS
-from train.generalise.results import GAIN, QUIETER, STAGES, Arm, Count, FoldScore, verdict
+from train.generalise.results import GAIN, LOOKLESS, QUIETER, STAGES, Arm, Count, FoldScore, verdict
 
 __all__ = ["as_csv", "as_markdown", "write_report"]
 
@@ -41,12 +42,7 @@ than {GAIN} on each fold."""
 def write_report(arms: Sequence[Arm], out: Path) -> None:
     """Write `table.md` and `table.csv`. Raises OutputError when they cannot be written."""
     for name, text in (("table.md", as_markdown(arms)), ("table.csv", as_csv(arms))):
-        try:
-            (out / name).write_text(text, encoding="utf-8")
-        except OSError as exc:
-            raise OutputError(
-                f"{out / name}: cannot be written ({exc.strerror}). Free space or choose another -o"
-            ) from exc
+        replace_text(out / name, text)
 
 
 def as_markdown(arms: Sequence[Arm]) -> str:
@@ -56,11 +52,11 @@ def as_markdown(arms: Sequence[Arm]) -> str:
         of_stage = [arm for arm in arms if arm.stage == stage]
         if not of_stage:
             continue
-        rows = [_joined(HEADINGS), _joined(["---"] * 2 + ["---:"] * 9)]
+        rows = []
         for arm in of_stage:
             rows += [_row(arm.label, fold, score) for fold, score in arm.folds.items()]
             rows += [_macro(arm)] if arm.open_folds else []
-        parts += [f"## {TITLES[stage]}", "\n".join(rows)]
+        parts += [f"## {TITLES[stage]}", table(HEADINGS, rows, numbers=len(HEADINGS) - 2)]
     parts += _verdicts(arms)
     return "\n\n".join([*parts, NOTES]) + "\n"
 
@@ -87,22 +83,20 @@ def as_csv(arms: Sequence[Arm]) -> str:
     return stream.getvalue()
 
 
-def _row(label: str, fold: str, score: FoldScore) -> str:
-    return _joined(
-        [
-            label,
-            f"{fold} (sealed)" if fold == SEALED else fold,
-            str(score.frames),
-            str(len(score.seeds)),
-            f"{score.dice:.3f}",
-            f"{score.dice_operating:.3f}",
-            _gain(score),
-            *map(_rate, (score.found, score.outlined_half, score.outlined, score.outlined_frames)),
-        ]
-    )
+def _row(label: str, fold: str, score: FoldScore) -> list[str]:
+    return [
+        label,
+        f"{fold} (sealed)" if fold == SEALED else fold,
+        str(score.frames),
+        str(len(score.seeds)),
+        f"{score.dice:.3f}",
+        f"{score.dice_operating:.3f}",
+        _gain(score),
+        *map(_rate, (score.found, score.outlined_half, score.outlined, score.outlined_frames)),
+    ]
 
 
-def _macro(arm: Arm) -> str:
+def _macro(arm: Arm) -> list[str]:
     scores = arm.open_folds.values()
     counts = (
         sum((getattr(score, name) for score in scores), Count(0, 0))
@@ -111,7 +105,7 @@ def _macro(arm: Arm) -> str:
     means = f"**{arm.macro_dice:.3f}**", f"**{arm.macro_dice_operating:.3f}**"
     gains = [score.gain.difference for score in scores if score.gain]
     gain = f"{sum(gains) / len(gains):+.3f}" if len(gains) == len(scores) else "–"
-    return _joined([arm.label, f"mean of {len(scores)}", "", "", *means, gain, *map(_rate, counts)])
+    return [arm.label, f"mean of {len(scores)}", "", "", *means, gain, *map(_rate, counts)]
 
 
 def _gain(score: FoldScore) -> str:
@@ -132,7 +126,8 @@ def _rate(count: Count) -> str:
 
 def _verdict(arm: Arm, arms: Sequence[Arm]) -> str:
     baseline = [one for one in arms if (one.stage, one.label) == ("screen", BASELINE)]
-    return verdict(arm, baseline[0]) if baseline and arm.stage == "screen" and arm.label != BASELINE else ""
+    is_tried = arm.stage == "screen" and arm.label != BASELINE and LOOKLESS not in arm.label
+    return verdict(arm, baseline[0]) if baseline and is_tried else ""
 
 
 def _verdicts(arms: Sequence[Arm]) -> list[str]:
@@ -140,7 +135,3 @@ def _verdicts(arms: Sequence[Arm]) -> list[str]:
     untried = [name for name in INGREDIENTS if screened.get(name, "unfinished") == "unfinished"]
     lines = [f"- {label}: {text}" for label, text in screened.items()]
     return ["## Verdicts", "\n".join([*lines, f"- untried: {', '.join(untried) or 'nothing'}"])]
-
-
-def _joined(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -13,9 +13,10 @@ from train.generalise.hospitals import HOSPITALS, SEALED
 from train.generalise.ingredients import BASELINE
 from train.generalise.plan import SCREEN_FOLDS
 
-__all__ = ["STAGES", "Arm", "Count", "FoldScore", "kept", "read_arms", "verdict"]
+__all__ = ["LOOKLESS", "STAGES", "Arm", "Count", "FoldScore", "kept", "read_arms", "verdict"]
 
 STAGES = ("screen", "full")
+LOOKLESS = " without its second look"  # after a recipe's name: the scores of its network alone
 GAIN = 0.01  # Dice on every screened fold, by which an ingredient is kept …
 QUIETER = 0.75  # … or so many of the baseline's false outlines, where no fold loses GAIN
 
@@ -87,11 +88,12 @@ def read_arms(out: Path) -> list[Arm]:
             cells[label][fold].append((file, cell))
             if WITHOUT_LOOK in cell:
                 before = {**cell, "scores": cell[WITHOUT_LOOK]}
-                cells[f"{label} without its second look"][fold].append((file, before))
+                cells[label + LOOKLESS][fold].append((file, before))
         for label in sorted(cells, key=lambda name: name != BASELINE):
             of_label, baseline = cells[label], cells[BASELINE]
             folds = {
-                fold: _score(of_label[fold], baseline[fold] if label != BASELINE else [])
+                # frames.csv tells of the looked network: without its look there is no gain by frame
+                fold: _score(of_label[fold], [] if label == BASELINE or LOOKLESS in label else baseline[fold])
                 for fold in HOSPITALS
                 if fold in of_label
             }
@@ -117,7 +119,8 @@ def kept(arms: list[Arm]) -> list[str]:
     """The ingredients that the screening keeps, the one with most Dice last: it decides a shared field."""
     screened = {arm.label: arm for arm in arms if arm.stage == "screen"}
     baseline = screened.pop(BASELINE, None)
-    good = [arm for arm in screened.values() if baseline and verdict(arm, baseline) == "keep"]
+    recipes = [arm for label, arm in screened.items() if LOOKLESS not in label]
+    good = [arm for arm in recipes if baseline and verdict(arm, baseline) == "keep"]
     return [arm.label for arm in sorted(good, key=lambda arm: arm.macro_dice)]
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rtpolyp.errors import InputError
 from train.experiment.frames import FrameStore
-from train.experiment.numerics import keep_numerics, kept_numerics
 from train.experiment.queue import Queue, work
 from train.experiment.training import Machine
 from train.generalise.cells import Cell, is_finished, is_ready, read_cells, run_cell
@@ -36,8 +35,7 @@ def run_cells(
     store = FrameStore()
 
     def run(cell: Cell) -> None:
-        numerics = run_cell(cell, out, machine, store, kept_numerics(out, machine.precision))
-        keep_numerics(numerics, out)
+        run_cell(cell, out, machine, store)
         _log_openings(out, seal_log)
         write_report(read_arms(out), out)
 

@@ -8,6 +8,7 @@ from typing import Any
 from rtpolyp.errors import InputError
 from rtpolyp.measure.figure_files import append_row
 from rtpolyp.printable import from_cell
+from train.experiment.files import held
 
 __all__ = ["check_unopened", "log_opening"]
 
@@ -23,10 +24,14 @@ def check_unopened(log: Path, fold: str, recipe: str, seed: int) -> None:
 
 def log_opening(log: Path, cell: dict[str, Any]) -> None:
     """Append the scores of a finished cell, unless they are there. Raises OutputError where that fails."""
-    if _opening(log, cell["fold"], cell["label"], cell["seed"]):
-        return
+    with held(log.with_name(f"{log.name}.lock")):
+        if not _opening(log, cell["fold"], cell["label"], cell["seed"]):
+            append_row(_row(cell), log)
+
+
+def _row(cell: dict[str, Any]) -> dict[str, object]:
     figures = cell["scores"]["figures"]
-    row = {
+    return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
         "fold": cell["fold"],
         "recipe": cell["label"],
@@ -35,7 +40,6 @@ def log_opening(log: Path, cell: dict[str, Any]) -> None:
         "dice": f"{figures['at_half']['dice']:.4f}",
         "dice_operating": f"{figures['operating']['dice']:.4f}",
     }
-    append_row(row, log)
 
 
 def _opening(log: Path, fold: str, recipe: str, seed: int) -> dict[str, str] | None:

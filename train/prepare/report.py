@@ -36,6 +36,7 @@ class Report:
     classes: dict[str, int]  # pixels of each colour or category in all masks
     near_duplicates: tuple[tuple[str, ...], ...]  # clusters of two and more images
     grouped_by: str  # "patient" or "near-duplicate cluster"
+    shared_groups: int  # that lie in two parts of one split: published splits may, drawn ones never do
     parts: dict[str, Part]
     seed: int
     warnings: tuple[str, ...]
@@ -63,7 +64,7 @@ class Report:
         rows += [f"  {', '.join(cluster)}" for cluster in self.near_duplicates[:NAMED]]
         if len(self.near_duplicates) > NAMED:
             rows.append(f"  … and {len(self.near_duplicates) - NAMED} more clusters, in prepare.json")
-        rows.append(f"groups: by {self.grouped_by}, none in two parts")
+        rows.append(f"groups: by {self.grouped_by}, {self.shared_groups or 'none'} in two parts of one split")
         for name, part in self.parts.items():
             rows.append(f"{name}: {part.images} images, {part.polyp} with a polyp, {part.groups} groups")
         return rows
@@ -110,10 +111,22 @@ def report_on(
         dict(classes.most_common()),
         tuple(cluster for cluster in members if len(cluster) > 1),
         division.grouped_by,
+        len(_shared(division.parts, by_name)),
         counted,
         seed,
         (*warnings, *_small(counted, frames), *_doubts(frames)),
     )
+
+
+def _shared(
+    parts: Mapping[str, Sequence[str]], by_name: Mapping[str, tuple[Frame, str]]
+) -> set[tuple[str, str]]:
+    """The groups that lie in two parts of one split, each with the split's stem."""
+    homes: dict[tuple[str, str], set[str]] = {}
+    for part, names in parts.items():
+        for name in names:
+            homes.setdefault((part.rpartition("_")[0], by_name[name][1]), set()).add(part)
+    return {key for key, lies_in in homes.items() if len(lies_in) > 1}
 
 
 def _small(parts: Mapping[str, Part], frames: Sequence[Frame]) -> list[str]:

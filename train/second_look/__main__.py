@@ -15,10 +15,11 @@ from typing import Annotated
 import numpy as np
 from cyclopts import Parameter
 
+from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
 from train.checkpoint import save_checkpoint
 from train.command_line import run_program
-from train.data import parse_source
+from train.data import check_size, parse_source
 from train.initial import load_initial
 from train.second_look.beside import joined
 from train.second_look.fit import EVERY, Fit, Outlines
@@ -58,6 +59,9 @@ def main(
         Another checkpoint of pranet-if, of another encoder: what is written is the ensemble of both, whose
         second look reads the features of the first.
     """
+    check_size(size)
+    if beside == checkpoint:
+        raise InputError(f"--beside {beside}: is the first checkpoint itself. Give another one")
     first = load_initial(checkpoint)
     base = joined({checkpoint: first, beside: load_initial(beside)}) if beside else first
     looked = look_twice(base, [parse_source(text) for text in data], size, checkpoint, first)

@@ -8,7 +8,7 @@ import numpy as np
 from rtpolyp.errors import InputError
 from train.checkpoint import SECOND_LOOK, Checkpoint, load_network
 from train.data import Source
-from train.leaks import check_unseen
+from train.leaks import check_groups, check_unseen
 from train.networks.ensemble import Ensemble
 from train.networks.second_look import LooksTwice
 from train.second_look.fit import EVERY, Fit, Outlines, fit, folds_of, joined, outlines_of
@@ -41,6 +41,7 @@ def look_twice(
     if not isinstance(network, LooksTwice):
         raise InputError(f"{whose}: {base.spec.name} has no second look. Give a checkpoint of pranet-if")
     check_unseen(sources, base.seen, whose)
+    check_groups(sources)
     frames, groups = held_out_of(base, sources, size)
     folds = folds_of(groups)
     unseen = unseen_of(first or base, sources, size)

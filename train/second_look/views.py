@@ -29,7 +29,7 @@ def held_out_of(base: Checkpoint, sources: Sequence[Source], size: int) -> tuple
     """
     frames = load_frames(sources, "val", size, picture_crop=base.recipe.picture_crop)
     pairs = [(source, pair) for source in sources for pair in source.pairs("val")]
-    groups = [f"{source.name} {pair.group}" for source, pair in pairs]
+    groups = [f"{source.folder} {pair.group}" for source, pair in pairs]  # one may lie in two of its splits
     has_polyp = np.asarray(frames.masks.any(axis=(1, 2)))
     if not has_polyp.any() or np.count_nonzero(~has_polyp) >= ENOUGH_FRAMES:
         return frames, groups

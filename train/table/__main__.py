@@ -12,12 +12,13 @@ from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_program
-from train.data import parse_source
+from train.data import check_names, parse_source
 from train.experiment.start import Start
 from train.experiment.training import Machine
 from train.flags import EncoderFlags, MachineFlags
 from train.overrides import Overrides, given
 from train.recipe import RecipeChoice
+from train.table.cells import read_cells
 from train.table.design import PICTURES, RESULTS, RUNS, designed_cells
 from train.table.design_report import write_design_report
 from train.table.design_results import read_design
@@ -87,15 +88,19 @@ def table(
         raise InputError(f"protocol {protocol!r} is unknown; {known_names(protocol, PROTOCOLS)}")
     if not data and not report_only:
         raise InputError("--data: none given. Give e.g. ../data/kvasir-seg:paper80-10-10, or --report-only")
-    trainings = PROTOCOLS[protocol].trainings([parse_source(text) for text in data])
+    sources = [parse_source(text) for text in data]
+    check_names(sources)
+    trainings = PROTOCOLS[protocol].trainings(sources)
     if not report_only:
         start = Start(encoder_weights.random_init, encoder_weights.backbone_weights, init)
         choice = RecipeChoice(recipe, given(overrides))
         cells = list(plan(protocol, net, encoder, trainings, seeds, start, choice))
         place = machine.machine()
         run_cells(cells, out, out, place, budget_minutes, lambda: write_report(read_lines(out), out))
+    elif not read_cells(out):
+        raise InputError(f"{out}: no finished cell in it. Leave --report-only out, or give another -o")
     write_report(read_lines(out), out)
-    write_figures(out, [source for sources in trainings for source in sources], frame, machine.device)
+    write_figures(out, [source for training in trainings for source in training], frame, machine.device)
 
 
 @app.command(name="report")
@@ -145,7 +150,7 @@ def work_on_design(
         runs,
         Machine(save_minutes=save_minutes),
         budget_minutes,
-        numerics_of=partial(numerics_of, results=results),
+        numerics_of=partial(numerics_of, results=results, runs=runs),
     )
 
 

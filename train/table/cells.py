@@ -27,6 +27,7 @@ from train.experiment.files import replace_file, replace_text, write_compact_jso
 from train.experiment.finished import has_finished, read_finished
 from train.experiment.frames import FrameStore
 from train.experiment.initialisation import draw_by_name
+from train.experiment.numerics import agree_on, kept_numerics
 from train.experiment.start import Start
 from train.experiment.torch_engine import TorchEngine, engine_of
 from train.experiment.training import Machine, curve, recipe_as_json, training_seconds
@@ -67,8 +68,8 @@ class Cell:
 
 def run_cell(
     cell: Cell, results: Path, runs: Path, machine: Machine, store: FrameStore, numerics: Numerics | None
-) -> Numerics:
-    """Train in `runs`, score, and write into `results`; return the numerics, measured where None is given.
+) -> None:
+    """Train in `runs`, score, and write into `results`; without numerics, in those that its cells agree on.
 
     Both arms of a pair begin with the same weights wherever they share a layer, and see the same batches. The
     averaged weights of the last step are scored: neither the val nor the test part chooses any. Raises what
@@ -86,7 +87,8 @@ def run_cell(
             initialise=partial(draw_by_name, seed=cell.recipe.seed),
             load=store.load,
             resume=True,
-            numerics=numerics,
+            numerics=numerics or kept_numerics(results, machine.precision),
+            agree=partial(agree_on, folder=results),
             **vars(machine),
         ),
     )
@@ -95,7 +97,7 @@ def run_cell(
     tests = {}
     with engine_of(checkpoint, machine.device) as engine:
         for source in cell.sources:
-            rows = _rows(_score(engine, source).with_polyp, cell.protocol)
+            rows = _rows(_score(engine, source, cell.recipe.picture_crop).with_polyp, cell.protocol)
             replace_text(folder / csv_name(source.name), _as_csv(rows))
             dice, iou = (float(np.mean([row[figure] for row in rows])) for figure in ("dice", "iou"))
             tests[source.name] = {"frames": len(rows), "dice": dice, "iou": iou}
@@ -117,7 +119,6 @@ def run_cell(
     write_compact_json(content, folder / "cell.json")
     for name in RUN_FILES:
         (run / name).unlink(missing_ok=True)
-    return checkpoint.numerics
 
 
 def is_finished(cell: Cell, results: Path) -> bool:
@@ -148,8 +149,8 @@ def settings_of(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _score(engine: TorchEngine, source: Source) -> Evaluation:
-    evaluation = evaluate_engine(engine, source.pairs("test"))
+def _score(engine: TorchEngine, source: Source, crops_frames: bool) -> Evaluation:
+    evaluation = evaluate_engine(engine, source.pairs("test"), crop="auto" if crops_frames else "off")
     if evaluation.seen:
         raise InputError(f"{source.name}: {evaluation.seen} test images were trained on. Take another split")
     return evaluation

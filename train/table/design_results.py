@@ -10,7 +10,7 @@ from train.experiment.files import read_json
 from train.table.cells import SCHEMA, Cell, csv_name, is_finished
 from train.table.design import designed_cells
 from train.table.gains import Pairs, Pooled, pair_up, pool
-from train.table.number_format import numerics_of
+from train.table.number_format import finished_format
 from train.table.paper import ARMS, ROWS
 from train.table.rows import read_rows
 
@@ -67,7 +67,7 @@ def read_design(results: Path) -> DesignResults:
     scored: dict[tuple[str, str, str], dict[int, Scored]] = {}
     for cell in cells:
         if is_finished(cell, results):
-            numerics_of(cell, results)  # raises where those that are compared differ
+            finished_format(cell, results)  # raises where those that are compared differ
             folder, test = results / cell.name, cell.sources[0].name
             content = read_json(folder / "cell.json", SCHEMA, "the scores of a cell")
             one = Scored(content, read_rows(folder / csv_name(test)))

@@ -7,6 +7,7 @@ import numpy as np
 
 from rtpolyp.errors import InputError
 from rtpolyp.measure.comparison import FrameFigures
+from rtpolyp.printable import from_cell
 
 __all__ = ["COLUMNS", "FIGURES", "read_rows"]
 
@@ -27,5 +28,6 @@ def read_rows(path: Path) -> FrameFigures:
         raise InputError(
             f"{path}: not the images of a cell ({exc}). Delete the cell, to make it again"
         ) from exc
-    names = tuple(row["name"] for row in rows)
-    return FrameFigures(path, names, tuple(row["group"] or row["name"] for row in rows), values)
+    names = tuple(from_cell(row["name"]) for row in rows)
+    groups = tuple(from_cell(row["group"] or row["name"]) for row in rows)
+    return FrameFigures(path, names, groups, values)

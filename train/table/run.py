@@ -5,12 +5,12 @@ from functools import partial
 from pathlib import Path
 
 from train.experiment.frames import FrameStore
-from train.experiment.numerics import keep_numerics, kept_numerics
+from train.experiment.numerics import agree_on
 from train.experiment.queue import Queue, work
 from train.experiment.training import Machine
 from train.optimisation import Numerics
 from train.table.cells import Cell, is_finished, run_cell
-from train.table.number_format import is_fast_here
+from train.table.number_format import begun_in, is_fast_here
 from train.table.protocols import check_test_is_unseen
 
 __all__ = ["run_cells"]
@@ -39,11 +39,8 @@ def run_cells(
     store = FrameStore()
 
     def run(cell: Cell) -> None:
-        if numerics_of:
-            run_cell(cell, results, runs, machine, store, numerics_of(cell))
-        else:
-            kept = kept_numerics(results, machine.precision)
-            keep_numerics(run_cell(cell, results, runs, machine, store, kept), results)
+        numerics = agree_on(numerics_of(cell), begun_in(runs, cell)) if numerics_of else None
+        run_cell(cell, results, runs, machine, store, numerics)
         after_each()
 
     def is_ready(cell: Cell) -> bool:

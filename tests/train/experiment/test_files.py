@@ -75,3 +75,11 @@ def test_a_cell_is_finished_by_its_settings(tmp_path):
 def test_a_setting_that_came_later_leaves_cells_finished(tmp_path):
     write_compact_json(CELL, tmp_path / "cell.json")
     assert has_finished(tmp_path / "cell.json", 2, {"recipe": {**CELL["recipe"], "new": 0}})
+
+
+def test_a_setting_that_came_later_is_not_another_one_while_it_is_off(tmp_path):
+    file = tmp_path / "cell.json"
+    file.write_text('{"schema": 1, "recipe": {"steps": 5}}')
+    assert has_finished(file, 1, {"recipe": {"steps": 5}, "added": [], "random_init": False})
+    with pytest.raises(InputError, match=r"other settings: added None → \['looks'\]\. Give another -o"):
+        has_finished(file, 1, {"recipe": {"steps": 5}, "added": ["looks"]})

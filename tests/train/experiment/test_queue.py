@@ -164,3 +164,30 @@ def test_a_spent_budget_ends_the_cell_and_the_queue(tmp_path, caplog):
     work(queue_in(tmp_path), run, budget_minutes=0.2 / 60)
     assert stopped == [CELLS[0]]
     assert "budget spent, 6 cells left; the same command goes on" in caplog.text
+
+
+def test_a_budget_that_ends_while_nobody_looks_ends_the_queue_after_that_cell(tmp_path, caplog):
+    """The last phase of a training only notes signals."""
+    caplog.set_level("INFO")
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        work(queue_in(tmp_path), partial(note, tmp_path, seconds=0.3), budget_minutes=0.1 / 60)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert [len(entries) for entries in runs(tmp_path)] == [1, 0, 0, 0, 0, 0]
+    assert "budget spent, 5 cells left; the same command goes on" in caplog.text
+
+
+def test_a_failed_training_is_told_when_the_budget_is_spent_too(tmp_path):
+    def run(cell: Cell) -> None:
+        if cell == CELLS[0]:
+            raise RtpolypError("step 7: loss nan")
+        signal.raise_signal(signal.SIGALRM)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        with pytest.raises(RtpolypError, match=r"^part/cell0: step 7: loss nan$"):
+            work(queue_in(tmp_path), run, budget_minutes=1)
+    finally:
+        signal.signal(signal.SIGTERM, before)

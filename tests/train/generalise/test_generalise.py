@@ -236,6 +236,16 @@ def test_the_sealed_hospital_is_scored_once_and_logged(hospitals, screened, tmp_
         ("screen", {"ingredient": ("salt",)}, "ingredient 'salt' is unknown; there are: share-uniform"),
         ("screen", {"fold": ("polypgen-olcv",)}, "fold polypgen-olcv: sealed while recipes are chosen"),
         ("screen", {"ingredient": ("distillation",)}, "distillation: learns from other cells. Name them"),
+        (
+            "screen",
+            {"ingredient": ("second-look",)},
+            "second-look: fcn has no second look. Use --net pranet-if",
+        ),
+        (
+            "full",
+            {"ingredient": ("picture-crop", "hard-crops")},
+            "final: hard crops are parts of whole frames. Leave out picture-crop, or hard-crops",
+        ),
         ("full", {}, "recipe final: the screening kept nothing. Run screen, or name what --ingredient"),
         ("full", {"recipe": ("best",)}, "recipe 'best' is unknown; there are: baseline, final"),
         ("full", {"seeds": 0, "recipe": ("baseline",)}, "seeds: 0 cannot work. Give 1 or more"),

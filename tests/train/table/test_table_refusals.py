@@ -28,7 +28,6 @@ def fails(capsys: pytest.CaptureFixture[str], out: Path, *folders: Path, **optio
         ({"steps": -1}, "--steps: -1 cannot work. Give 0 or more"),
         ({"encoder": "resnet9000"}, "--encoder 'resnet9000' is unknown"),
         ({"protocol": "pranet"}, "clinic:half: has a val list, so this is no split of PraNet's protocol."),
-        ({"frame": "f9", "report_only": True}, "--frame 'f9' is in no test part; there are e.g. test0"),
         ({"init": "/nowhere"}, "/nowhere/fcn/best.pt: no such checkpoint"),
     ],
 )  # fmt: skip
@@ -123,3 +122,20 @@ def test_broken_numerics_are_named(clinic, tmp_path, capsys):
     (out / "numerics.json").write_text('{"fast": true}')
     error = fails(capsys, out, clinic)
     assert "numerics.json: not the numerics of its cells (" in error
+
+
+def test_two_data_sets_of_one_name_are_refused(clinic, tmp_path, capsys):
+    other = shutil.copytree(clinic, tmp_path / "other" / clinic.name)
+    error = fails(capsys, tmp_path / "table", clinic, other)
+    assert "two sources share a name. Give each once, rename a folder" in error
+
+
+def test_a_report_of_nothing_is_refused(clinic, tmp_path, capsys):
+    error = fails(capsys, tmp_path / "tabel", clinic, report_only=True)
+    assert "tabel: no finished cell in it. Leave --report-only out, or give another -o" in error
+
+
+def test_a_frame_of_no_test_part_is_named(clinic, finished, tmp_path, capsys):
+    out = shutil.copytree(finished, tmp_path / "table")
+    error = fails(capsys, out, clinic, report_only=True, frame="f9")
+    assert "--frame 'f9' is in no test part; there are e.g. test0" in error
