@@ -114,7 +114,7 @@ def main(
 
 
 def _size() -> tuple[int, int]:
-    side = RECIPE.sizes[-1][0]
+    side = RECIPE.final_size
     return side, side
 
 

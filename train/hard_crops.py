@@ -1,11 +1,13 @@
 """Polyp-free crops that a network saw a polyp in: found once, written as CSV, trained on by the next run."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from rtpolyp.errors import InputError, OutputError
+from rtpolyp.errors import InputError
+from train.experiment.files import replace_text
 
 __all__ = ["HardCrop", "read_hard_crops", "write_hard_crops"]
 
@@ -28,17 +30,11 @@ class HardCrop:
 def write_hard_crops(crops: Sequence[HardCrop], path: Path) -> None:
     """Write the list, hardest first. Raises OutputError where it cannot be written."""
     rows = [asdict(crop) for crop in sorted(crops, key=lambda crop: -crop.score)]
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, [field.name for field in fields(HardCrop)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
-        partial.replace(path)
-    except OSError as exc:
-        raise OutputError(
-            f"{path}: cannot be written ({exc.strerror}). Free space or choose another -o"
-        ) from exc
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(HardCrop)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    replace_text(path, text.getvalue())
 
 
 def read_hard_crops(path: Path) -> list[HardCrop]:

@@ -276,7 +276,7 @@ def _load_data(sources: Sequence[Source], recipe: Recipe, load: Loader) -> tuple
     crop = recipe.picture_crop
     side = math.ceil(MARGIN * max(side for side, _ in recipe.sizes))
     kept = load(sources, "train", side, picture_crop=crop)
-    held_out = load(sources, "val", recipe.sizes[-1][0], picture_crop=crop)
+    held_out = load(sources, "val", recipe.final_size, picture_crop=crop)
     for part, frames in (("train", kept), ("val", held_out)):
         if not frames.masks.any():
             raise InputError(

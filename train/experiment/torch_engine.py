@@ -28,7 +28,7 @@ class TorchEngine(SlotEngine):
 
 def engine_of(checkpoint: Checkpoint, device: str) -> TorchEngine:
     """The checkpoint's averaged weights at their training size, with threshold 0.5 and nothing dropped."""
-    side = checkpoint.recipe.sizes[-1][0]
+    side = checkpoint.recipe.final_size
     spec = EngineSpec(
         checkpoint.spec.name, checkpoint.spec.name, checkpoint.spec.encoder or "", side, side,
         threshold=0.5, minimum_area=0.0, minimum_confidence=0.0,

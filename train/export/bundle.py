@@ -250,7 +250,7 @@ def _training(trained: Checkpoint, sources: Sequence[Source], calibration: int) 
         "sources": [source.name for source in sources],
         "train_frames": len(trained.files),
         "frames_of_earlier_trainings": len(trained.earlier),  # that the weights began with, see --init
-        **({"frames_of_the_second_look": len(trained.looked_at)} if trained.second_look else {}),
+        **({"frames_of_the_second_look": len(set(trained.looked_at))} if trained.second_look else {}),
         **(
             {"ensemble_of": trained.joined, "what_follows_is_of": trained.joined[0]} if trained.joined else {}
         ),

@@ -29,5 +29,5 @@ def train_branches(
         seed = recipe.seed + SEED_STEP * number
         train(recipe.changed(**changes, steps=steps, seed=seed), folder / name)
     mean = mean_of({name: load_checkpoint(folder / name / "best.pt") for name in BRANCHES})
-    result = score(mean, held_out(recipe.sizes[-1][0]))
+    result = score(mean, held_out(recipe.final_size))
     save_checkpoint(folder / "best.pt", replace(mean, best_dice=result.macro_dice))

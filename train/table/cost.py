@@ -33,7 +33,7 @@ def designed_specs() -> Iterator[tuple[str, str, NetworkSpec]]:
 @cache
 def cost_of(spec: NetworkSpec) -> Cost:
     """Counted on the network that is trained, and on what is exported of it."""
-    side = RECIPE.sizes[-1][0]
+    side = RECIPE.final_size
     network = create_network(spec, pretrained=False).eval()
     parameters, macs = parameter_count(network), scaled_giga_macs(network, side)
     fold: Callable[[], None] | None = getattr(network, "fold", None)
