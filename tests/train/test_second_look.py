@@ -26,7 +26,17 @@ from train.optimisation import Numerics
 from train.position_box import find_box
 from train.recipe import Recipe
 from train.second_look.__main__ import app
-from train.second_look.fit import EVERY, FOLDS, Look, Outlines, _means, fit, folds_of, outlines_of
+from train.second_look.fit import (
+    EVERY,
+    FOLDS,
+    Look,
+    Outlines,
+    _means,
+    fit,
+    folds_by_home,
+    folds_of,
+    outlines_of,
+)
 from train.second_look.point import choose
 from train.second_look.views import held_out_of, views_of
 
@@ -225,13 +235,13 @@ def test_a_position_box_tells_nothing(clinic):
 
 def test_crops_join_where_few_frames_are_without_a_polyp(checkpoint, clinic, monkeypatch):
     base, source = load_checkpoint(checkpoint), parse_source(f"{clinic}:half")
-    frames, groups = held_out_of(base, [source], 64)
+    frames, folds = held_out_of(base, [source], 64)
     has_polyp = frames.masks.any(axis=(1, 2))
     assert np.count_nonzero(has_polyp) == 19
-    assert len(frames) == len(groups) == len(frames.files) == len(frames.source_index) == 24 + 19
-    shown = dict(zip(frames.files[:24], groups[:24], strict=True))
+    assert len(frames) == len(folds) == len(frames.files) == len(frames.source_index) == 24 + 19
+    shown = dict(zip(frames.files[:24], folds[:24], strict=True))
     assert not has_polyp[24:].any()
-    assert all(shown[file] == group for file, group in zip(frames.files[24:], groups[24:], strict=True))
+    assert all(shown[file] == fold for file, fold in zip(frames.files[24:], folds[24:], strict=True))
     monkeypatch.setattr("train.second_look.views.ENOUGH_FRAMES", 5)
     assert len(held_out_of(base, [source], 64)[0]) == 24
 
@@ -323,5 +333,18 @@ def test_a_group_of_two_splits_of_a_folder_has_one_fold(checkpoint, clinic, free
         (folder / "splits" / f"negatives_{part}.txt").write_text("free\n")
     (folder / "groups.csv").write_text("stem,family,group\nval0,,patient\nfree,,patient\n")
     sources = [parse_source(f"{folder}:{split}") for split in ("half", "negatives")]
-    _, groups = held_out_of(load_checkpoint(checkpoint), sources, 64)
-    assert groups[0] == groups[24] != groups[1]
+    frames, folds = held_out_of(load_checkpoint(checkpoint), sources, 64)
+    assert [file.name for file in frames.files[:25:24]] == ["val0.jpg", "free.jpg"]
+    assert folds[0] == folds[24] != folds[1]
+
+
+def test_polyps_are_judged_by_looks_that_have_not_met_their_home():
+    homes = ["a"] * 6 + ["b"] * 6 + ["free"] * 6
+    groups = [f"{home} {place}" for place, home in enumerate(homes)]
+    has_polyp = np.array([place % 3 > 0 for place in range(12)] + [False] * 6)
+    folds = folds_by_home(homes, groups, has_polyp)
+    assert sorted(set(folds.tolist())) == list(range(FOLDS + 2))
+    assert len(set(folds[:6].tolist())) == len(set(folds[6:12].tolist())) == 1
+    assert len(set(folds[12:].tolist())) == FOLDS  # frames without a polyp, by group
+    alone = folds_by_home(homes[:6], groups[:6], has_polyp[:6])
+    assert len(set(alone.tolist())) == FOLDS

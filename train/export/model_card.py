@@ -180,7 +180,7 @@ def _validation_table(precisions: Mapping[str, Mapping[str, Any]]) -> Iterator[s
 
 
 def _of_second_look(outcomes: Mapping[str, Any] | None) -> str:
-    """What the operating point gave on groups that a second look was not fitted to, or nothing."""
+    """What the operating point gave on frames that a second look was not fitted to, or nothing."""
     if outcomes is None:
         return ""
     found = ", ".join(
@@ -190,7 +190,7 @@ def _of_second_look(outcomes: Mapping[str, Any] | None) -> str:
     )
     return (
         "Its second look was fitted to these frames, so at the operating point the table flatters the more. "
-        f"By second looks that were fitted to other groups of them, which also chose the point: {found}.\n\n"
+        f"By second looks that were fitted to other parts of them, which also chose the point: {found}.\n\n"
     )
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "Outlines",
     "fit",
     "fitted",
+    "folds_by_home",
     "folds_of",
     "joined",
     "outlines_of",
@@ -32,7 +33,7 @@ __all__ = [
 
 POLYP, NO_POLYP = 0.3, 0.1  # IoU with a polyp: at least, and below; what lies between teaches nothing
 SMALLEST = 0.0005  # of the frame's pixels: what is smaller is left out
-FOLDS = 5  # of groups, by which the operating point is chosen
+FOLDS = 5  # of groups, where a home is no fold of its own
 EVERY = -1  # the fold of what all are fitted to, and none is judged by
 BATCH = 16  # frames at a time
 
@@ -47,7 +48,7 @@ class Outlines:
     features: NDArray[np.float32]  # (K, 2 D): means of all maps together, inside and around each outline
     confidence: NDArray[np.float32]  # (K) mean probability
     is_polyp: NDArray[np.bool_]  # (K)
-    fold: NDArray[np.int64]  # (K) 0 … FOLDS - 1, or EVERY; outlines of one group share it
+    fold: NDArray[np.int64]  # (K) from 0 up, or EVERY; outlines of one group share it
 
 
 class Look(nn.Module):
@@ -68,7 +69,7 @@ class Fit:
     """A second look, and those that know a fold's outlines from the other folds' alone."""
 
     whole: Look
-    left_out: tuple[Look, ...]  # FOLDS: each fitted to the other folds
+    left_out: tuple[Look, ...]  # by fold: each fitted to the other folds
     presence: NDArray[np.float64]  # (K): of each outline, by the one that was not fitted to it; else NaN
 
 
@@ -76,6 +77,22 @@ def folds_of(groups: Sequence[str]) -> NDArray[np.int64]:
     """Fold (F), 0 … FOLDS - 1, of each frame; frames of one of the `groups` share it."""
     places = {group: place % FOLDS for place, group in enumerate(dict.fromkeys(groups))}
     return np.array([places[group] for group in groups], np.int64)
+
+
+def folds_by_home(
+    homes: Sequence[str], groups: Sequence[str], has_polyp: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Fold (F), from 0 up, of each frame, by its home and group.
+
+    Homes that show polyps are a fold each, so that their polyps are judged as those of a hospital which the
+    look has not met. Where there is only one such home, and in homes without a polyp, groups are divided.
+    """
+    shown = {home for home, polyp in zip(homes, has_polyp, strict=True) if polyp}
+    folds = folds_of(groups)
+    if len(shown) > 1:
+        places = {home: FOLDS + place for place, home in enumerate(sorted(shown))}
+        folds = np.array([places.get(home, fold) for home, fold in zip(homes, folds, strict=True)], np.int64)
+    return np.unique(folds, return_inverse=True)[1].astype(np.int64)
 
 
 def outlines_of(network: LooksTwice, base: Checkpoint, frames: Frames, folds: NDArray[np.int64]) -> Outlines:
@@ -108,12 +125,12 @@ def joined(parts: Sequence[Outlines]) -> Outlines:
     return Outlines(features, confidence, is_polyp, fold)
 
 
-def fit(outlines: Outlines) -> Fit:
-    """Fit to all outlines, and to those of all folds but one.
+def fit(outlines: Outlines, folds: int = FOLDS) -> Fit:
+    """Fit to all outlines, and to those of all `folds` but one.
 
     Raises InputError where the outlines of some folds are all polyps, or none.
     """
-    others = [outlines.fold != fold for fold in range(FOLDS)]
+    others = [outlines.fold != fold for fold in range(folds)]
     if any(len(set(outlines.is_polyp[some].tolist())) < 2 for some in others):
         raise InputError(
             f"--data: the {len(outlines.is_polyp)} outlines on the val parts are too few or all of one "

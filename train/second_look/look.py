@@ -11,7 +11,7 @@ from train.data import Source
 from train.leaks import check_groups, check_unseen
 from train.networks.ensemble import Ensemble
 from train.networks.second_look import LooksTwice
-from train.second_look.fit import EVERY, Fit, Outlines, fit, folds_of, joined, outlines_of
+from train.second_look.fit import EVERY, Fit, Outlines, fit, joined, outlines_of
 from train.second_look.point import LeftOut, choose
 from train.second_look.views import held_out_of, unseen_of, views_of
 
@@ -42,8 +42,7 @@ def look_twice(
         raise InputError(f"{whose}: {base.spec.name} has no second look. Give a checkpoint of pranet-if")
     check_unseen(sources, base.seen, whose)
     check_groups(sources)
-    frames, groups = held_out_of(base, sources, size)
-    folds = folds_of(groups)
+    frames, folds = held_out_of(base, sources, size)
     unseen = unseen_of(first or base, sources, size)
     # on frames new to the first member, what it outlines by itself: the other may know them
     alone = network.first if isinstance(network, Ensemble) else network
@@ -51,7 +50,7 @@ def look_twice(
     outlines = joined(
         [outlines_of(who, base, view, fold) for who, part, fold in parts for view in views_of(part)]
     )
-    fitted = fit(outlines)
+    fitted = fit(outlines, int(folds.max()) + 1)
     look = network.add_second_look().eval()
     left_out = choose(network, base, frames, folds, fitted.left_out)
     look.put(fitted.whole.first, fitted.whole.last)
