@@ -3,10 +3,9 @@
 import hashlib
 import logging
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
@@ -27,6 +26,7 @@ from train.leaks import check_groups, check_unseen
 from train.networks import NetworkSpec, create_network
 from train.optimisation import Numerics, fastest_numerics
 from train.recipe import Recipe
+from train.stop_signals import stop_signals
 from train.trainer import Lineage, Trainer
 from train.validate import Validation, validate
 
@@ -95,16 +95,12 @@ def fit(
         check_unseen(sources, teacher.seen, f"the teacher {text}")
     kept, held_out = _load_data(sources, recipe, options.load)
     hard = _read_hard_crops(options.hard_crops, recipe)
-    digests = [sha256_of(options.hard_crops)] if options.hard_crops else []
-    lessons = (*map(_digest, taught_by), *digests)
+    lessons = (*map(_digest, taught_by), *(sha256_of(file) for file in [options.hard_crops] if file))
     if resumed:
         _check_same(resumed, folder, lessons, kept)
     known = resumed.numerics if resumed else options.numerics
-
-    def measure() -> Numerics:
-        return options.agree(fastest_numerics(network, share, where, options.precision))
-
-    numerics = known or cast(Numerics, world.agree(world.on_first(measure)))
+    measured = None if known else world.on_first(_measure, network, share, where, options)
+    numerics = known or cast(Numerics, world.agree(measured))
     log.info("training with %s", numerics)
     batches = Batches(kept, recipe, where, hard)
     before = [initial, *taught_by] if initial else taught_by
@@ -115,13 +111,11 @@ def fit(
     if resumed:
         trainer.restore(resumed)
     run = _Run(trainer, held_out, folder)
-    with _stop_signals() as signals, run.journal or nullcontext():
+    with stop_signals() as signals, run.journal or nullcontext():
         if initial:
             world.on_first(run.start)
         run.train(signals, options.save_minutes)
-        world.on_first(run.summarise)
-    if world.any(bool(signals)):  # one that came after the last step
-        raise KeyboardInterrupt
+        run.end(signals)
     return run.best
 
 
@@ -172,6 +166,13 @@ class _Run:
         """Score the weights of `--init`, so that what training gains or loses is seen."""
         if self.journal:
             self.journal.start(self._score(self.trainer.average.network))
+
+    def end(self, signals: Sequence[int]) -> None:
+        """Summarise, and raise KeyboardInterrupt for a signal that has come after the last step."""
+        world = self.trainer.world
+        world.on_first(self.summarise)
+        if world.any(bool(signals)):
+            raise KeyboardInterrupt
 
     def summarise(self) -> None:
         """Score the best weights once more, and tell them and why the run ended."""
@@ -243,6 +244,10 @@ def _create(spec: NetworkSpec, options: Options, initial: Checkpoint | None, res
     return network
 
 
+def _measure(network: nn.Module, recipe: Recipe, where: torch.device, options: Options) -> Numerics:
+    return options.agree(fastest_numerics(network, recipe, where, options.precision))
+
+
 def _read_hard_crops(file: Path | None, recipe: Recipe) -> Sequence[HardCrop]:
     if file and recipe.picture_crop:
         raise InputError(f"{file}: lists parts of whole frames. Leave picture_crop or the list out")
@@ -286,18 +291,3 @@ def _load_data(sources: Sequence[Source], recipe: Recipe, load: Loader) -> tuple
     check_unseen(sources, kept.files, "this run")
     log.info("%d training and %d validation frames", len(kept), len(held_out))
     return kept, held_out
-
-
-@contextmanager
-def _stop_signals() -> Iterator[list[int]]:
-    """Within it, SIGINT and SIGTERM are noted in the list instead of ending the process."""
-    noted: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _: noted.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield noted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,11 +2,10 @@
 
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from rtpolyp.spec import EngineSpec
 

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from rtpolyp.errors import EngineBusy, EngineError
 from rtpolyp.inference.engine import Prediction, Timing

@@ -7,11 +7,10 @@ from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar, overload
+from typing import Self, TypeAlias, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from rtpolyp.checks import require_number
 from rtpolyp.errors import InputError

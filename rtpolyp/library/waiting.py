@@ -2,10 +2,10 @@
 
 import threading
 from concurrent.futures import Future
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from rtpolyp.inference.engine import Engine, Prediction
 

@@ -8,9 +8,9 @@ import sys
 import tempfile
 import wave
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-from typing_extensions import Self
 
 from rtpolyp.live.worker import Worker
 

@@ -8,8 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-
-from typing_extensions import Self
+from typing import Self
 
 from rtpolyp.errors import OutputError
 from rtpolyp.live.redact_fields import redact_fields

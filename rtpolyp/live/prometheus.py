@@ -2,12 +2,12 @@
 
 import threading
 from collections.abc import Iterator
+from typing import Self
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
-from typing_extensions import Self
 
 from rtpolyp.live.bounded_server import BoundedServer
 from rtpolyp.live.telemetry import AI_STATES, COUNTERS, TIMES, Telemetry

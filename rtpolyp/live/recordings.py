@@ -3,9 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-from typing_extensions import Self
+from typing import Any, Self
 
 from rtpolyp.errors import InputError, RtpolypError
 from rtpolyp.live.telemetry import Telemetry

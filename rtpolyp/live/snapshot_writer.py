@@ -10,10 +10,9 @@ import time
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cv2
-from typing_extensions import Self
 
 from rtpolyp.errors import OutputError
 from rtpolyp.imaging.deidentify import blank_outside

@@ -7,8 +7,7 @@ import os
 import queue
 import threading
 import time
-
-from typing_extensions import Self
+from typing import Self
 
 from rtpolyp.errors import OutputError, RtpolypError
 from rtpolyp.live.telemetry import Telemetry

@@ -5,10 +5,10 @@ no Dice: it only tells whether something was outlined on it.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 __all__ = [
     "MATCH_IOU",

@@ -135,7 +135,7 @@ class _Page:
                     )
                 except StopAsyncIteration:
                     break
-                except asyncio.TimeoutError:
+                except TimeoutError:
                     raise _Refused(408, "The upload took too long.") from None
                 size += len(piece)
                 if size > self._limits.most_bytes:

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import av
-from typing_extensions import Self
 
 from rtpolyp.video.audio_track import AudioTrack
 from rtpolyp.video.frame import Frame, Segmentation

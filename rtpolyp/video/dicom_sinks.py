@@ -8,11 +8,11 @@ import contextlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import av
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from rtpolyp.dicom.object_file import MOST_BYTES, write_object
 from rtpolyp.dicom.origin import Origin

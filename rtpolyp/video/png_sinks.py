@@ -4,11 +4,11 @@ import contextlib
 import errno
 import os
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from rtpolyp.errors import InputError, OutputError
 from rtpolyp.imaging.postprocess import rasterise

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from io import RawIOBase
 from pathlib import Path
+from typing import Self
 
 import av
-from typing_extensions import Self
 
 from rtpolyp.errors import InputError
 from rtpolyp.video.decoder import Decoder

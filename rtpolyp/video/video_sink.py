@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
 
 import av
 from av.codec.context import Flags
-from typing_extensions import Self
 
 from rtpolyp.checks import require_choice, require_number
 from rtpolyp.errors import OutputError

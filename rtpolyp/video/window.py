@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
+from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from rtpolyp.errors import BackendError
 from rtpolyp.video.frame import Frame

@@ -11,12 +11,11 @@ import threading
 import time
 from collections.abc import Mapping
 from multiprocessing import resource_tracker
-from typing import Any
+from typing import Any, Self
 
 import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
-from typing_extensions import Self
 
 from rtpolyp.errors import InputError
 from rtpolyp.video.frame import Frame

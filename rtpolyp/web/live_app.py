@@ -140,7 +140,7 @@ async def _body(request: Request) -> dict[str, Any] | None:
     try:
         body = await asyncio.wait_for(_few_bytes(request), BODY_SECONDS)
         value = json.loads(body)
-    except (ValueError, RecursionError, asyncio.TimeoutError, ClientDisconnect):
+    except (TimeoutError, ValueError, RecursionError, ClientDisconnect):
         return None
     return value if isinstance(value, dict) else None
 

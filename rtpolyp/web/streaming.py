@@ -28,7 +28,7 @@ class Endless:
                 if gone.done():
                     return
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except (TimeoutError, asyncio.TimeoutError, OSError):
+        except (TimeoutError, OSError):
             return
         finally:
             gone.cancel()

@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-
-from typing_extensions import Self
+from typing import Self
 
 from scripts.hostile.evil import babble, drip, growing, huge, playlist, redirect
 from scripts.hostile.good import (

@@ -3,8 +3,7 @@
 import contextlib
 import socket
 import threading
-
-from typing_extensions import Self
+from typing import Self
 
 __all__ = ["Proxy"]
 

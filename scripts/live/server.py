@@ -5,10 +5,8 @@ import subprocess
 import threading
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Self, cast
 from urllib.parse import urlsplit
-
-from typing_extensions import Self
 
 from rtpolyp.errors import InputError
 

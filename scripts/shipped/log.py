@@ -77,7 +77,7 @@ def make_row(
     `evaluation` is None where a part has crops alone.
     """
     values: dict[str, object] = {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         **_bundle(spec),
         "precision": precision,
         "file_sha256": spec.sha256[spec.files["int8" if precision == "int8" else "fp32"]],

@@ -1,29 +1,14 @@
 """Files that are whole or absent."""
 
-import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from rtpolyp.errors import InputError, OutputError
 
-__all__ = ["held", "read_json", "replace_file", "replace_text", "write_compact_json"]
-
-
-@contextmanager
-def held(lock: Path) -> Iterator[None]:
-    """Hold a lock file while inside, after whoever holds it; raises OutputError where it cannot be made."""
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        stream = lock.open("a")
-    except OSError as exc:
-        raise OutputError(f"{lock}: cannot be written ({exc.strerror}). Choose another -o") from exc
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)  # until the stream is closed
-        yield
+__all__ = ["read_json", "replace_file", "replace_text", "write_compact_json"]
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from rtpolyp.errors import InputError
-from train.experiment.files import held, replace_text
+from train.experiment.files import replace_text
+from train.experiment.lock import held
 from train.optimisation import Numerics
 
 __all__ = ["agree_on", "kept_numerics"]

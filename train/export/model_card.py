@@ -26,6 +26,10 @@ __all__ = ["CARD", "record", "write_model_card"]
 CARD = "MODEL_CARD.md"
 SPEC = "spec.json"
 RECORDED = ("source", "settings", "frames", "frames_with_polyp", "frames_seen_in_training", "figures")
+NO_FIGURES = (
+    "None are recorded in this bundle. The figures of the bundles that ship with rtpolyp stand in its "
+    "docs/results.md."
+)
 RECORDED_OUTLINES = ("outlines", "polyp_free_crops", "polyp_free_crop_frames")
 
 # Folder of a data set → what it is and on which terms. A set that is not listed says so in the card.
@@ -143,7 +147,7 @@ def _render(spec: EngineSpec, folder: Path) -> str:
         validation="\n".join(_validation_table(validation["precisions"])),
         second_look=_of_second_look(validation.get("left_out_groups")),
         parity="; ".join(f"{who} {text}" for who, text in spec.metrics["parity"].items()),
-        test="\n".join(_test_lines(spec.metrics.get("test", {}))) or "None recorded yet.",
+        test="\n".join(_test_lines(spec.metrics.get("test", {}))) or NO_FIGURES,
         files="\n".join(_file_table(spec, folder)),
     )
 

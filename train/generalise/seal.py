@@ -8,7 +8,7 @@ from typing import Any
 from rtpolyp.errors import InputError
 from rtpolyp.measure.figure_files import append_row
 from rtpolyp.printable import from_cell
-from train.experiment.files import held
+from train.experiment.lock import held
 
 __all__ = ["check_unopened", "log_opening"]
 
@@ -32,7 +32,7 @@ def log_opening(log: Path, cell: dict[str, Any]) -> None:
 def _row(cell: dict[str, Any]) -> dict[str, object]:
     figures = cell["scores"]["figures"]
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "fold": cell["fold"],
         "recipe": cell["label"],
         "seed": cell["seed"],

@@ -1,5 +1,6 @@
 """`python -m train.table`: the paper's Table 1, trained cell by cell and scored with intervals."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 from rtpolyp.terminal.command_line import make_app
 from train.command_line import run_program
-from train.data import check_names, parse_source
+from train.data import Source, check_names, parse_source
 from train.experiment.start import Start
 from train.experiment.training import Machine
 from train.flags import EncoderFlags, MachineFlags
@@ -84,13 +85,9 @@ def table(
     frame
         Name of a test image for the picture, repeatable; default: a poor, a median and a good one.
     """
-    if protocol not in PROTOCOLS:
-        raise InputError(f"protocol {protocol!r} is unknown; {known_names(protocol, PROTOCOLS)}")
     if not data and not report_only:
         raise InputError("--data: none given. Give e.g. ../data/kvasir-seg:paper80-10-10, or --report-only")
-    sources = [parse_source(text) for text in data]
-    check_names(sources)
-    trainings = PROTOCOLS[protocol].trainings(sources)
+    trainings = _trainings(protocol, data)
     if not report_only:
         start = Start(encoder_weights.random_init, encoder_weights.backbone_weights, init)
         choice = RecipeChoice(recipe, given(overrides))
@@ -101,6 +98,15 @@ def table(
         raise InputError(f"{out}: no finished cell in it. Leave --report-only out, or give another -o")
     write_report(read_lines(out), out)
     write_figures(out, [source for training in trainings for source in training], frame, machine.device)
+
+
+def _trainings(protocol: str, data: Sequence[str]) -> list[tuple[Source, ...]]:
+    """What is trained on together. Raises InputError for what the protocol cannot take."""
+    if protocol not in PROTOCOLS:
+        raise InputError(f"protocol {protocol!r} is unknown; {known_names(protocol, PROTOCOLS)}")
+    sources = [parse_source(text) for text in data]
+    check_names(sources)
+    return PROTOCOLS[protocol].trainings(sources)
 
 
 @app.command(name="report")

@@ -1,10 +1,10 @@
 """Frames and probability maps in memory that two processes share, one place per request in flight."""
 
 from multiprocessing.shared_memory import SharedMemory
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 __all__ = ["FrameRing"]
 

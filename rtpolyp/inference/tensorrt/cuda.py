@@ -8,11 +8,10 @@ no program that merely imports this holds any of the card.
 import contextlib
 import importlib
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from rtpolyp.errors import BackendError
 from rtpolyp.inference.local_engine import one_line

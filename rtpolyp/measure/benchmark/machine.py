@@ -5,7 +5,7 @@ import platform
 import shutil
 import subprocess
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rtpolyp.inference.nvidia_card import find_card
@@ -55,7 +55,7 @@ def this_machine() -> Machine:
         python=platform.python_version(),
         versions={name: version for name, version in versions.items() if version is not None},
         revision=_revision(),
-        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 

@@ -3,10 +3,10 @@
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import Self
 
 from rtpolyp.inference.engine import Engine, Prediction, Timing
 

@@ -6,8 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
-
-from typing_extensions import Self
+from typing import Self
 
 from rtpolyp.errors import InputError
 from rtpolyp.video.contract import Losses, Outage, PacketTap

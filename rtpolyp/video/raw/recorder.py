@@ -3,9 +3,9 @@
 import contextlib
 import logging
 from pathlib import Path
+from typing import Self
 
 import av
-from typing_extensions import Self
 
 from rtpolyp.errors import OutputError
 from rtpolyp.video.audio_copier import COPIED

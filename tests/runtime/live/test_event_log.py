@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ def test_each_event_is_one_line_with_both_clocks(tmp_path: Path) -> None:
     assert quitting["event"] == "quit"
     assert before - 0.001 <= outage["monotonic"] <= time.monotonic()
     written = datetime.fromisoformat(str(outage["time"]).replace("Z", "+00:00"))
-    assert abs((datetime.now(timezone.utc) - written).total_seconds()) < 60
+    assert abs((datetime.now(UTC) - written).total_seconds()) < 60
 
 
 def test_a_log_goes_on_where_it_ended(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_the_card_says_terms_limits_and_hashes(bundle_folder: Path):
     assert "mini-set | mini | not described here | unknown" in card
     assert all(value in card for value in load_bundle(bundle_folder).spec.sha256.values())
     assert sha256_of(bundle_folder / "spec.json") in card
-    assert "None recorded yet" in card
+    assert "None are recorded in this bundle" in card
 
 
 def test_a_precision_that_costs_too_much_is_left_out_and_said(

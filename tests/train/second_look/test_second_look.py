@@ -1,9 +1,7 @@
-"""The second look: what it leaves alone, what it lowers, what it is fitted to, and the command."""
+"""The second look: what it leaves alone, what it lowers, and what it is fitted to."""
 
-import re
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,21 +9,11 @@ import torch
 from torch import nn
 
 from rtpolyp.errors import InputError
-from rtpolyp.spec import sha256_of
-from tests.train import tiny_encoder
-from tests.train.polyps import write_polyps
-from train.augmentation.augment import normalise
-from train.checkpoint import Checkpoint, load_checkpoint, load_network, save_checkpoint
-from train.command_line import run_command_line
-from train.data import TrainingFile, load_frames, parse_source
-from train.initial import load_initial
-from train.networks import NetworkSpec, create_network
+from train.checkpoint import load_checkpoint, load_network
+from train.data import load_frames, parse_source
 from train.networks.pranet import PraNetIF
 from train.networks.second_look import HIGHEST, mean_within
-from train.optimisation import Numerics
 from train.position_box import find_box
-from train.recipe import Recipe
-from train.second_look.__main__ import app
 from train.second_look.fit import (
     EVERY,
     FOLDS,
@@ -39,37 +27,6 @@ from train.second_look.fit import (
 )
 from train.second_look.point import choose
 from train.second_look.views import held_out_of, views_of
-
-
-@pytest.fixture(autouse=True)
-def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny_encoder.register(monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_polyps(tmp_path_factory.mktemp("data") / "clinic", val=24, polyp_free=5)
-
-
-@pytest.fixture
-def checkpoint(clinic: Path, tmp_path: Path) -> Path:
-    """A random network that outlines a quarter of each frame."""
-    torch.manual_seed(0)
-    spec = NetworkSpec("pranet-if", "tiny")
-    network = create_network(spec, pretrained=False).eval()
-    frames = load_frames([parse_source(f"{clinic}:half")], "val", 64)
-    images = torch.from_numpy(frames.images).permute(0, 3, 1, 2).float()
-    mean, std = network.encoder.mean, network.encoder.std
-    logits = network(normalise(images, mean, std)).detach()
-    weights = network.state_dict()
-    bias = next(name for name, one in weights.items() if name.startswith("fusion") and one.shape == (1,))
-    weights[bias] = weights[bias] - torch.quantile(logits, 0.75)
-    files = (TrainingFile("clinic:half", "train0.jpg", "0" * 64),)
-    path = tmp_path / "best.pt"
-    save_checkpoint(
-        path, Checkpoint(spec, Recipe(), Numerics(False, False), 7, weights, mean, std, files, (), 0.9)
-    )
-    return path
 
 
 def sure_of(presence: float, width: int) -> Look:
@@ -244,83 +201,6 @@ def test_crops_join_where_few_frames_are_without_a_polyp(checkpoint, clinic, mon
     assert all(shown[file] == fold for file, fold in zip(frames.files[24:], folds[24:], strict=True))
     monkeypatch.setattr("train.second_look.views.ENOUGH_FRAMES", 5)
     assert len(held_out_of(base, [source], 64)[0]) == 24
-
-
-@pytest.fixture
-def free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Frames without a polyp; of all that a network outlines, every second thing counts as a polyp."""
-    kinds = iter([True, False] * 5000)
-    monkeypatch.setattr("train.second_look.fit._iou", lambda *_: 0.9 if next(kinds) else 0.0)
-    folder = write_polyps(tmp_path / "free", train=3, val=1, polyp_free=3, seed=1)
-    for part in ("train", "val"):
-        (folder / "splits" / f"half_{part}.txt").rename(folder / "splits" / f"negatives_{part}.txt")
-    return folder
-
-
-def test_the_command_writes_a_checkpoint_that_has_seen_the_frames(checkpoint, clinic, free, tmp_path, capsys):
-    base = load_checkpoint(checkpoint)
-    known = TrainingFile("free:negatives", "train1.jpg", sha256_of(free / "images" / "train1.jpg"))
-    save_checkpoint(checkpoint, replace(base, files=(*base.files, known)))
-    out = tmp_path / "looked.pt"
-    data = ["--data", f"{clinic}:half", "--data", f"{free}:negatives"]
-    assert run_command_line(app, [str(checkpoint), *data, "--size", "64", "-o", str(out)]) == 0
-    assert re.search(
-        r" outlines on six views of the validation frames, \d+ of polyps, and [1-9]\d* on train frames "
-        "without a polyp that are new",
-        capsys.readouterr().out,
-    )
-    looked = load_checkpoint(out)
-    assert load_network(looked).second_look is not None
-    assert looked.second_look is not None
-    assert looked.second_look["size"] == 64
-    assert set(looked.second_look["point"]) == {"threshold", "minimum_area", "minimum_confidence"}
-    assert {(file.source, file.name) for file in looked.looked_at} == {
-        *(("clinic:half", f"val{n}.jpg") for n in range(24)),
-        ("free:negatives", "val0.jpg"),
-        ("free:negatives", "train0.jpg"),  # train1 it had seen
-        ("free:negatives", "train2.jpg"),
-    }
-    assert set(looked.looked_at) <= set(looked.seen)
-    again = load_initial(str(out))  # what goes on from it begins without
-    assert again.ema.keys() == base.ema.keys()
-    assert set(again.seen) == {*base.seen, known}
-
-
-def test_other_networks_have_none(redness_checkpoint, mini_source, tmp_path, capsys):
-    data = f"{mini_source.folder}:{mini_source.split}"
-    assert run_command_line(app, [str(redness_checkpoint), "--data", data, "-o", str(tmp_path / "x.pt")]) == 2
-    assert "redness has no second look. Give a checkpoint of pranet-if" in capsys.readouterr().err
-
-
-def test_beside_another_network_it_looks_at_what_both_outline(checkpoint, clinic, free, tmp_path):
-    """Frames that the other alone knows stay new to the first, whose features the second look reads."""
-    base = load_checkpoint(checkpoint)
-    known = TrainingFile("free:negatives", "train1.jpg", sha256_of(free / "images" / "train1.jpg"))
-    other, out = tmp_path / "other.pt", tmp_path / "both.pt"
-    save_checkpoint(other, replace(base, files=(known,)))
-    data = ["--data", f"{clinic}:half", "--data", f"{free}:negatives", "--beside", str(other)]
-    assert run_command_line(app, [str(checkpoint), *data, "--size", "64", "-o", str(out)]) == 0
-    both = load_checkpoint(out)
-    assert both.spec.encoder == "tiny+tiny"
-    assert load_network(both).second_look is not None
-    assert "train1.jpg" in {file.name for file in both.looked_at}
-
-
-@pytest.mark.parametrize(
-    ("options", "line"),
-    [
-        (["--size", "0"], "--size 0: not a multiple of 32. Give e.g. 256 or 288"),
-        (["--size", "100"], "--size 100: not a multiple of 32"),
-        (["--beside", "{}"], "is the first checkpoint itself. Give another one"),
-    ],
-)
-def test_what_cannot_work_is_one_line(checkpoint, clinic, tmp_path, capsys, options, line):
-    given = [option.format(checkpoint) for option in options]
-    command = [str(checkpoint), "--data", f"{clinic}:half", "-o", str(tmp_path / "looked.pt"), *given]
-    assert run_command_line(app, command) == 2
-    error = capsys.readouterr().err
-    assert line in error
-    assert error.count("\n") == 1
 
 
 def test_a_group_of_two_splits_of_a_folder_has_one_fold(checkpoint, clinic, free, tmp_path):
