@@ -172,7 +172,9 @@ def _score(
         crop_scores = evaluate_crops(engine, crops, settings)
     if evaluation.seen:
         raise InputError(f"{cell.name}: {evaluation.seen} frames to score were trained on. Check the splits")
-    return evaluation, to_dict(evaluation, crops=crop_scores)
+    scores = to_dict(evaluation, crops=crop_scores)
+    del scores["froc"]  # thousands of points, from which the report takes none
+    return evaluation, scores
 
 
 def _train(cell: Cell, out: Path, machine: Machine, store: FrameStore) -> None:
