@@ -37,13 +37,8 @@ def write_json(content: dict[str, Any], path: Path) -> None:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write `text` in UTF-8, making missing folders; raises OutputError when the file cannot be written."""
-
-    def write(path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-    attempt(path, write)
+    """Write `text` in UTF-8; raises OutputError when the file cannot be written."""
+    attempt(path, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def attempt(path: Path, write: Callable[[Path], object]) -> None:
