@@ -1,4 +1,7 @@
-"""A lock file that workers on one checkout hold in turns, on Linux and macOS."""
+"""A lock file that one worker on a checkout holds at a time, on Linux and macOS.
+
+The system frees it when the process ends, however it ends (`flock`).
+"""
 
 import fcntl
 from collections.abc import Iterator
@@ -11,13 +14,20 @@ __all__ = ["held"]
 
 
 @contextmanager
-def held(lock: Path) -> Iterator[None]:
-    """Hold a lock file while inside, after whoever holds it; raises OutputError where it cannot be made."""
+def held(lock: Path, *, waits: bool = True) -> Iterator[bool]:
+    """Hold a lock file while inside; yields whether it is held, which it always is where this `waits`.
+
+    Missing folders are made. Raises OutputError where the file cannot be made.
+    """
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         stream = lock.open("a")
     except OSError as exc:
         raise OutputError(f"{lock}: cannot be written ({exc.strerror}). Choose another -o") from exc
     with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)  # until the stream is closed
-        yield
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True

@@ -4,16 +4,15 @@ A worker holds the lock of the cell that it works on (`flock`), which the system
 however it ends. So no cell is worked on twice at a time, and none is left behind.
 """
 
-import fcntl
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from rtpolyp.errors import InputError, OutputError, RtpolypError
 from train.experiment.budget import budget
+from train.experiment.lock import held
 
 __all__ = ["Queue", "QueuedCell", "work"]
 
@@ -77,7 +76,7 @@ def _run_next(queue: Queue[C], run: Callable[[C], None], failed: dict[str, Rtpol
     for cell in queue.left():
         if cell.name in failed or not queue.is_ready(cell):
             continue
-        with _lock(queue.folder / cell.name / "lock") as is_ours:
+        with held(queue.folder / cell.name / "lock", waits=False) as is_ours:
             if not is_ours or queue.is_finished(cell):  # another may have finished it meanwhile
                 continue
             done = len(queue.cells) - len(queue.left())
@@ -91,20 +90,3 @@ def _run_next(queue: Queue[C], run: Callable[[C], None], failed: dict[str, Rtpol
                 failed[cell.name] = error
             return True
     return False
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[bool]:
-    """Hold the lock while inside; yields False where another process holds it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a")
-    except OSError as exc:
-        raise OutputError(f"{path}: cannot be written ({exc.strerror}). Choose another -o") from exc
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True

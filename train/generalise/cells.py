@@ -33,7 +33,7 @@ from train.export.judgement import point_on, seen_by, views_of
 from train.export.operating_point import OperatingPoint
 from train.generalise.branches import train_branches
 from train.generalise.hospitals import Fold
-from train.generalise.ingredients import BASELINE, Ingredient
+from train.generalise.ingredients import BASELINE, FLAGS, Ingredient
 from train.generalise.mining import mine
 from train.hard_crops import write_hard_crops
 from train.loop import Options, fit
@@ -140,7 +140,7 @@ def read_cells(out: Path, stage: str) -> list[tuple[Path, dict[str, Any]]]:
 
 def _settings(cell: Cell) -> dict[str, Any]:
     """What decides the scores beside the names in the cell's path, as JSON."""
-    added = [name for name, is_added in vars(cell.arm).items() if is_added is True]
+    added = [name for name in FLAGS if getattr(cell.arm, name)]
     return {
         "network": asdict(cell.spec),
         "recipe": recipe_as_json(cell.recipe),

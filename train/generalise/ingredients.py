@@ -11,7 +11,7 @@ from typing import Any
 from rtpolyp.checks import known_names
 from rtpolyp.errors import InputError
 
-__all__ = ["BASELINE", "BRANCHES", "INGREDIENTS", "Ingredient", "combined", "ingredient"]
+__all__ = ["BASELINE", "BRANCHES", "FLAGS", "INGREDIENTS", "Ingredient", "combined", "ingredient"]
 
 BASELINE = "baseline"
 
@@ -28,7 +28,7 @@ class Ingredient:
     looks: bool = False  # has a second look at what the network outlines, once that is trained
 
 
-FLAGS = tuple(one.name for one in fields(Ingredient) if one.name != "changes")
+FLAGS = tuple(one.name for one in fields(Ingredient) if one.name != "changes")  # all but the fields of Recipe
 
 SECOND_TRAINING = {
     "interlace": 0.15, "noise": 0.35, "blur": 0.3, "jpeg": 0.3, "hue_degrees": 12.0,

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -166,18 +166,23 @@ def test_a_spent_budget_ends_the_cell_and_the_queue(tmp_path, caplog):
     assert "budget spent, 6 cells left; the same command goes on" in caplog.text
 
 
-def test_a_budget_that_ends_while_nobody_looks_ends_the_queue_after_that_cell(tmp_path, caplog):
-    """The last phase of a training only notes signals."""
-    caplog.set_level("INFO")
+@pytest.fixture
+def deaf() -> Iterator[None]:
+    """SIGTERM does nothing, as in the last phase of a training, which only notes it."""
     before = signal.signal(signal.SIGTERM, lambda *_: None)
-    try:
-        work(queue_in(tmp_path), partial(note, tmp_path, seconds=0.3), budget_minutes=0.1 / 60)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("deaf")
+def test_a_budget_that_ends_while_nobody_looks_ends_the_queue_after_that_cell(tmp_path, caplog):
+    caplog.set_level("INFO")
+    work(queue_in(tmp_path), partial(note, tmp_path, seconds=0.3), budget_minutes=0.1 / 60)
     assert [len(entries) for entries in runs(tmp_path)] == [1, 0, 0, 0, 0, 0]
     assert "budget spent, 5 cells left; the same command goes on" in caplog.text
 
 
+@pytest.mark.usefixtures("deaf")
 def test_a_failed_training_is_told_when_the_budget_is_spent_too(tmp_path):
     def run(cell: Cell) -> None:
         if cell == CELLS[0]:
@@ -185,9 +190,5 @@ def test_a_failed_training_is_told_when_the_budget_is_spent_too(tmp_path):
         signal.raise_signal(signal.SIGALRM)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
-    try:
-        with pytest.raises(RtpolypError, match=r"^part/cell0: step 7: loss nan$"):
-            work(queue_in(tmp_path), run, budget_minutes=1)
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(RtpolypError, match=r"^part/cell0: step 7: loss nan$"):
+        work(queue_in(tmp_path), run, budget_minutes=1)
