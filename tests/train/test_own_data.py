@@ -5,20 +5,25 @@ import re
 import shlex
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 
 import rtpolyp.cli
 import train.__main__ as training
 import train.export.__main__ as exporting
 import train.networks
 import train.prepare.__main__ as preparing
+import train.second_look.__main__ as looking
 from tests.runtime.clips import Clip, make_clip
-from tests.train.conftest import RednessNet, write_data_set
+from tests.train.conftest import RednessNet, frame_with, write_data_set
 from train.checkpoint import Checkpoint, save_checkpoint
 from train.command_line import run_command_line
 from train.data import TrainingFile
 from train.networks import NetworkSpec
+from train.networks.layers import resize
+from train.networks.second_look import LooksTwice
 from train.optimisation import Numerics
 from train.recipe import RECIPES, Recipe
 
@@ -36,6 +41,7 @@ SMALL = {
         "--lr-decoder": ["1e-6"],
         "--validate-every": ["1"],
     },
+    "python -m train.second_look": {},
     "python -m train.export": {},
     "rtpolyp eval": {},
     "rtpolyp compare": {},
@@ -44,14 +50,31 @@ SMALL = {
 APPS = {
     "python -m train.prepare": preparing.app,
     "python -m train": training.app,
+    "python -m train.second_look": looking.app,
     "python -m train.export": exporting.app,
 }
 
 
-class TrainableRedness(RednessNet):
+class TrainableRedness(LooksTwice, RednessNet):
+    """Redness with something to look at twice: the first features, at stride 8."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.second_look = None
+
+    def evidence_channels(self) -> list[int]:
+        return [16]
+
+    def evidence(self, images: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        first = self.stem(images)
+        logits = self.head(torch.relu(self.body(torch.relu(self.norm(first)))))
+        return resize(logits, images.shape[-2:]), [avg_pool2d(first, 4)]
+
     def forward(self, images: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
-        logits = super().forward(images)
-        return (logits,) if self.training else logits
+        return (self.evidence(images)[0],) if self.training else self.looked(images)
+
+    def fold(self) -> None:
+        pass
 
 
 def commands() -> list[tuple[str, list[str]]]:
@@ -81,13 +104,19 @@ def run(program: str, tokens: list[str]) -> int:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the commands run: the clinic lies beside it, and what stands for the shipped bundle in it."""
+    """Where the commands run: the clinic and its normal frames lie beside it, and what stands for the shipped
+    bundle in it."""
     monkeypatch.setitem(train.networks.NETWORKS, "redness", lambda spec, encoder: TrainableRedness())
     monkeypatch.setitem(RECIPES["ours"], "redness", Recipe(batch=2))
     clinic = write_data_set(tmp_path / "clinic", frames=24)
-    names = sorted(path.stem for path in (clinic / "images").iterdir())
-    rows = [f"{name}.png,patient {index // 2}" for index, name in enumerate(names)]
-    (clinic / "groups.csv").write_text("\n".join(["file,patient", *rows]))
+    normal = tmp_path / "normal" / "images"
+    normal.mkdir(parents=True)
+    for index in range(16):  # something red, and no polyp
+        cv2.imwrite(str(normal / f"n{index:02}.png"), frame_with([(3 * index, 4, 30)], (96, 80), index))
+    for folder in (clinic, normal.parent):
+        names = sorted(path.name for path in (folder / "images").iterdir())
+        rows = [f"{name},patient {index // 2}" for index, name in enumerate(names)]
+        (folder / "groups.csv").write_text("\n".join(["file,patient", *rows]))
     make_clip(clinic / "video.mp4", Clip(size=(320, 256), frames=3))
     folder = tmp_path / "checkout"
     folder.mkdir()
@@ -108,6 +137,8 @@ def test_every_command_of_the_document_runs(checkout, capsys):
         assert run(program, made_small(program, tokens)) == 0, capsys.readouterr().err
     output = capsys.readouterr().out
     assert "24 images: 18 with a polyp, 6 without" in output
+    assert "16 images: 0 with a polyp, 16 without" in output
+    assert re.search(r"and [1-9]\d* on train frames without a polyp that are new to the network", output)
     assert "frames with a polyp in" in output  # the comparison
     assert len(list((checkout / "engines" / "clinic").iterdir())) == 6
     assert (checkout / "after.json").is_file()

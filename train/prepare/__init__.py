@@ -2,7 +2,8 @@
 
     OUT/images/NAME.*           hard links to the originals, or copies
     OUT/masks/NAME.png          0, and 255 where a polyp is
-    OUT/splits/own_{train,val,test}.txt, or the published ones of a public data set
+    OUT/splits/own_{train,val,test}.txt; own-negatives_… for frames without a polyp alone, or the published
+                                ones of a public data set
     OUT/groups.csv              which frames belong together: patients, or near-duplicates
     OUT/prepare.json            the report
 
@@ -33,7 +34,7 @@ from train.prepare.splits import join_groups, split
 
 __all__ = ["Options", "Report", "prepare"]
 
-SPLIT = "own"
+SPLIT, SPLIT_POLYP_FREE = "own", "own-negatives"
 REPORT = "prepare.json"
 LISTED = 20  # problems that are named
 OnProgress: TypeAlias = Callable[[int, int], None]
@@ -48,9 +49,15 @@ class Options:
     seed: int = 0  # draws the parts
     polyp_classes: frozenset[str] = frozenset()  # colours or COCO categories that are polyp; empty: all
     unannotated_are_empty: bool = False  # images without an annotation show no polyp
+    polyp_free: bool = False  # no image shows a polyp, and none needs a mask
     dataset: str = ""  # a public data set, of train.prepare.archives.DATASETS, whose archive the folder is
 
     def __post_init__(self) -> None:
+        if self.polyp_free and self.dataset:
+            raise InputError(
+                f"polyp-free and the data set {self.dataset}: its archive says which frames show a polyp. "
+                "Give one of them"
+            )
         if not (0 < self.val < 1 and 0 <= self.test < 1 and self.val + self.test < 1):
             raise InputError(
                 f"val {self.val:g} and test {self.test:g}: give shares like 0.1 that leave some to train on"
@@ -79,7 +86,9 @@ def prepare(
         if options.dataset:
             found = read_archive(folder, options.dataset)
         else:
-            found = read_folder(folder, options.unannotated_are_empty, Path(unpacked))
+            found = read_folder(
+                folder, options.unannotated_are_empty, Path(unpacked), polyp_free=options.polyp_free
+            )
         return _prepare(folder, found, out, options, on_progress)
 
 
@@ -89,7 +98,9 @@ def _prepare(
     with published(out, REPORT) as staging:
         for sub in ("images", "masks", "splits"):
             (staging / sub).mkdir()
-        frames = _convert(folder, found.pairs, found.problems, staging, options.polyp_classes, on_progress)
+        frames = _convert(folder, found, staging, options, on_progress)
+        if not frames:
+            raise InputError(f"{folder / 'images'}: none of its frames has an annotation. Annotate some")
         _check_classes(frames, options.polyp_classes)
         clusters = find_clusters(np.stack([frame.contrast for frame in frames]))
         division = _divide(found, frames, clusters, options)
@@ -110,7 +121,7 @@ def _divide(found: Folder, frames: Sequence[Frame], clusters: np.ndarray, option
         return Division(groups, families, grouped_by, lists, ())
     groups, joined = join_groups(names, clusters, patients)
     has_polyp = [frame.polyp_share > 0 for frame in frames]
-    parts = split(names, groups, has_polyp, options.fractions, options.seed)
+    parts = split(names, groups, has_polyp, options.fractions, options.seed, polyp_free=options.polyp_free)
     warnings = []
     if known is None:
         warnings.append(
@@ -123,31 +134,30 @@ def _divide(found: Folder, frames: Sequence[Frame], clusters: np.ndarray, option
         warnings.append(
             f"the published parts of {options.dataset} name frames that are not here: parts were drawn"
         )
-    drawn = {f"{SPLIT}_{part}": members for part, members in parts.items()}
+    stem = SPLIT_POLYP_FREE if options.polyp_free else SPLIT
+    drawn = {f"{stem}_{part}": members for part, members in parts.items()}
     return Division(groups, families, grouped_by, drawn, tuple(warnings))
 
 
 def _convert(
-    folder: Path,
-    pairs: Sequence[Pair],
-    problems: Sequence[str],
-    staging: Path,
-    chosen: Set[str],
-    on_progress: OnProgress | None,
+    folder: Path, found: Folder, staging: Path, options: Options, on_progress: OnProgress | None
 ) -> list[Frame]:
     def attempt(pair: Pair) -> Frame | str:
         try:
-            return convert(pair, staging, chosen)
+            frame = convert(pair, staging, options.polyp_classes)
         except InputError as exc:
             return str(exc).removeprefix(f"{folder}{os.sep}")
+        if options.polyp_free and frame.polyp_share:
+            return f"images/{pair.image.name}: its annotation shows a polyp; take it out of these frames"
+        return frame
 
     with ThreadPoolExecutor() as pool:  # OpenCV decodes outside the interpreter's lock
         results = []
-        for result in pool.map(attempt, pairs):
+        for result in pool.map(attempt, found.pairs):
             results.append(result)
             if on_progress is not None:
-                on_progress(len(results), len(pairs))
-    problems = [*problems, *(result for result in results if isinstance(result, str))]
+                on_progress(len(results), len(found.pairs))
+    problems = [*found.problems, *(result for result in results if isinstance(result, str))]
     if problems:
         more = [f"… and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
         raise InputError(

@@ -24,6 +24,7 @@ def main(
     seed: int = Options.seed,
     polyp_classes: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
     unannotated_are_empty: Annotated[bool, Parameter(negative="")] = False,
+    polyp_free: Annotated[bool, Parameter(negative="")] = False,
     dataset: str = "",
 ) -> None:
     """Check images and masks, find near-duplicates, and divide them into parts that share no patient.
@@ -46,6 +47,8 @@ def main(
         are polyp; all by default.
     unannotated_are_empty
         Take images without a mask or polygon as showing no polyp; by default they are refused.
+    polyp_free
+        No image shows a polyp, and none needs a mask: frames for `python -m train.second_look`.
     dataset
         The folder is the unpacked archive of a public data set: kvasir-seg, hyperkvasir, cvc-clinicdb,
         polypgen, bkai, etis or cvc-colondb; its published parts are used. See docs/data.md.
@@ -53,13 +56,14 @@ def main(
     resolved = folder.resolve()
     out = out or resolved.with_name(f"{resolved.name}-prepared")
     classes = frozenset(polyp_classes or ())
-    options = Options(val, test, seed, classes, unannotated_are_empty, dataset)
+    options = Options(val, test, seed, classes, unannotated_are_empty, polyp_free, dataset)
     with progress_bar(make_console(), "images") as progress:
         report = prepare(folder, out, options, on_progress=progress)
     print(*report.lines(), *(f"warning: {text}" for text in report.warnings), sep="\n")
     for part in report.parts:
         if part.endswith("_train"):
-            print(f"train on it with --data {out}:{part.removesuffix('_train')}")
+            use = "give it to train.second_look" if polyp_free else "train on it"
+            print(f"{use} with --data {out}:{part.removesuffix('_train')}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ annotations.xml            CVAT, for images or for video; or *.xml, one for each
 labels/NAME.txt            YOLO-seg, with data.yaml
 images/NAME.json           LabelMe
 
+or none, where no image shows a polyp
+
 Labelling tools put images and labels into a folder for each part: beside files of theirs, images are found in
 folders of images/, too.
 """
@@ -55,15 +57,23 @@ class Folder(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def read_folder(folder: Path, unannotated_are_empty: bool = False, unpacked: Path | None = None) -> Folder:
+def read_folder(
+    folder: Path,
+    unannotated_are_empty: bool = False,
+    unpacked: Path | None = None,
+    *,
+    polyp_free: bool = False,
+) -> Folder:
     """Pair the files of `folder`; annotated frames of DICOM videos become files in the folder `unpacked`.
+
+    Where all is `polyp_free`, no image needs an annotation.
 
     Raises InputError where there is nothing to pair, or a video cannot be decoded.
     """
     require_folder(folder)
     if not (folder / "images").is_dir():
         raise InputError(f"{folder}: no images/ in it. Put the images there, and their masks into masks/")
-    form = _form(folder)
+    form = _form(folder, polyp_free)
     problems: list[str] = []
     warnings: list[str] = []
     images = _by_stem(folder / "images", problems, warnings, nested=form != "masks/")
@@ -84,19 +94,22 @@ def read_folder(folder: Path, unannotated_are_empty: bool = False, unpacked: Pat
             continue
         if annotation is None:
             bare.append(name)
-        if annotation is not None or unannotated_are_empty:
+        if annotation is not None or unannotated_are_empty or polyp_free:
             pairs.append(Pair(name, image, annotation))
-    if bare and unannotated_are_empty:
+    if bare and unannotated_are_empty and not polyp_free:
         warnings.append(f"images without an annotation, taken as polyp-free ({len(bare)}): {_few(bare)}")
-    elif bare:
+    elif bare and not polyp_free:
         problems += [f"images/{images[name].name}: no annotation" for name in bare]
+    if polyp_free:
+        videos = dict.fromkeys(frame.video.name for name, frame in frames.items() if name not in annotations)
+        problems += [f"images/{name}: a video; put those of its frames that count there" for name in videos]
     write_frames([frames[pair.name] for pair in pairs if pair.name in frames])
     groups = _groups(folder, images, frames, problems)
     return Folder(tuple(pairs), groups, tuple(problems), tuple(warnings))
 
 
-def _form(folder: Path) -> str:
-    """Which of the forms above annotates the images."""
+def _form(folder: Path, polyp_free: bool) -> str:
+    """Which of the forms above annotates the images; "" for none, where all is polyp-free."""
     forms = {
         "masks/": (folder / "masks").is_dir(),
         "annotations.json": (folder / "annotations.json").is_file(),
@@ -111,9 +124,11 @@ def _form(folder: Path) -> str:
         return found[0]
     if any((folder / "images").rglob("*.json")):
         return "images/*.json"
+    if polyp_free:
+        return ""
     raise InputError(
-        f"{folder}: no {', '.join(forms)} or images/*.json in it. "
-        "Put masks into masks/, or a labelling tool's files there"
+        f"{folder}: no {', '.join(forms)} or images/*.json in it. Put masks into masks/, or a labelling "
+        "tool's files there; or say --polyp-free where no image shows a polyp"
     )
 
 
@@ -121,6 +136,8 @@ def _annotations(
     folder: Path, form: str, images: dict[str, Path], problems: list[str], warnings: list[str]
 ) -> Mapping[str, Path | Drawing | str]:
     """Image stem → its annotation, or what is wrong with it."""
+    if not form:
+        return {}
     if form == "masks/":
         return _masks(folder / "masks", images, problems, warnings)
     if form == "*.xml":

@@ -31,7 +31,7 @@ class Report:
     images: int
     polyp: int  # images with a polyp
     sizes: dict[str, int]  # "1920x1080" → images, most frequent first
-    polyp_share: tuple[float, ...]  # PERCENTILES of the polyps' share of the picture, over images with one
+    polyp_share: tuple[float, ...]  # PERCENTILES of the polyps' share of the picture; () without a polyp
     masks: dict[str, int]  # kind of mask, see rtpolyp.imaging.mask_file → images
     classes: dict[str, int]  # pixels of each colour or category in all masks
     near_duplicates: tuple[tuple[str, ...], ...]  # clusters of two and more images
@@ -48,13 +48,16 @@ class Report:
     def lines(self) -> list[str]:
         """The report to read, without the warnings."""
         free = self.images - self.polyp
-        low, middle, high = (f"{share:.2%}" for share in self.polyp_share)
         rows = [
             f"{self.images} images: {self.polyp} with a polyp, {free} without",
             f"sizes: {_counted(self.sizes)}",
-            f"polyps cover {middle} of the picture (median), {low} to {high} (5th to 95th percentile)",
-            f"masks: {_counted(self.masks)}",
         ]
+        if self.polyp:
+            low, middle, high = (f"{share:.2%}" for share in self.polyp_share)
+            rows.append(
+                f"polyps cover {middle} of the picture (median), {low} to {high} (5th to 95th percentile)"
+            )
+        rows.append(f"masks: {_counted(self.masks)}")
         if set(self.classes) - {"white"}:
             total = sum(self.classes.values())
             shares = (f"{name} {count / total:.1%}" for name, count in self.classes.items())
@@ -106,7 +109,7 @@ def report_on(
         len(frames),
         len(shares),
         dict(Counter(f"{frame.size[0]}x{frame.size[1]}" for frame in frames).most_common()),
-        tuple(np.percentile(shares, PERCENTILES).tolist()),
+        tuple(np.percentile(shares, PERCENTILES).tolist()) if shares else (),
         dict(Counter(frame.kind for frame in frames).most_common()),
         dict(classes.most_common()),
         tuple(cluster for cluster in members if len(cluster) > 1),
@@ -131,7 +134,9 @@ def _shared(
 
 def _small(parts: Mapping[str, Part], frames: Sequence[Frame]) -> list[str]:
     """What parts are too small for, one warning each."""
-    warnings = []
+    warnings: list[str] = []
+    if not any(frame.polyp_share for frame in frames):
+        return warnings  # frames without a polyp alone, as meant
     measured = {name: part for name, part in parts.items() if not name.endswith("train")}
     few = [f"{name} ({part.polyp})" for name, part in measured.items() if part.polyp < ENOUGH_POLYPS]
     if few:

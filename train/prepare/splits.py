@@ -36,12 +36,15 @@ def split(
     has_polyp: Sequence[bool],
     fractions: Mapping[str, float],
     seed: int,
+    *,
+    polyp_free: bool = False,
 ) -> dict[str, list[str]]:
     """Divide the frames by `fractions`, part → share of the frames, without a group in two parts.
 
     Groups are placed from the largest to the smallest, equals in an order drawn by `seed`, each where it
     leaves the parts closest to their shares of frames with and of frames without a polyp. Returns part →
-    names, sorted. Raises InputError where a part would be without a polyp.
+    names, sorted. Raises InputError where a part would be without a polyp or, where all are `polyp_free`,
+    without a frame.
     """
     frames = np.stack([np.asarray(has_polyp), ~np.asarray(has_polyp)], axis=1)
     _, group_of = np.unique(groups, return_inverse=True)
@@ -57,27 +60,29 @@ def split(
         cost = (sizes[group] * (2 * (placed - wanted) + sizes[group]) / wanted).sum(axis=1)
         part_of[group] = np.argmin(cost)
         placed[part_of[group]] += sizes[group]
-    _give_each_a_polyp(part_of, sizes, list(fractions))
+    _give_each_one(part_of, sizes, list(fractions), polyp_free)
     return {
         part: sorted(name for name, group in zip(names, group_of, strict=True) if part_of[group] == index)
         for index, part in enumerate(fractions)
     }
 
 
-def _give_each_a_polyp(part_of: np.ndarray, sizes: np.ndarray, parts: Sequence[str]) -> None:
-    """Move the smallest groups that a part can spare to parts without a polyp."""
-    shows_polyp = sizes[:, 0] > 0
+def _give_each_one(part_of: np.ndarray, sizes: np.ndarray, parts: Sequence[str], polyp_free: bool) -> None:
+    """Move the smallest groups that a part can spare to parts without a polyp, or without a frame."""
+    wanted = np.ones(len(sizes), bool) if polyp_free else sizes[:, 0] > 0
     for index, part in enumerate(parts):
-        if shows_polyp[part_of == index].any():
+        if wanted[part_of == index].any():
             continue
         spare = [
             group
             for group in np.argsort(sizes.sum(axis=1), kind="stable")
-            if shows_polyp[group] and np.count_nonzero(shows_polyp & (part_of == part_of[group])) > 1
+            if wanted[group] and np.count_nonzero(wanted & (part_of == part_of[group])) > 1
         ]
         if not spare:
+            count, what = np.count_nonzero(wanted), "a frame" if polyp_free else "a polyp"
             raise InputError(
-                f"the {part} part would be without a polyp: {np.count_nonzero(shows_polyp)} groups show one, "
-                f"for the parts {', '.join(parts)}. Add images of other patients, or give fewer parts"
+                f"the {part} part would be without {what}: {count} groups show one, for the parts "
+                f"{', '.join(parts)}. Add images of other patients, or give fewer parts"
+                + ("" if count else "; --polyp-free is for images that show none")
             )
         part_of[spare[0]] = index

@@ -38,7 +38,7 @@ def main(
     *,
     data: Annotated[list[str], Parameter(consume_multiple=False)],
     out: Annotated[Path, Parameter(name=["--out", "-o"])],
-    size: int = 288,
+    size: int | None = None,
     beside: str | None = None,
 ) -> None:
     """Fit a second look to a checkpoint's outlines on frames new to it; its other weights stay.
@@ -54,17 +54,20 @@ def main(
     out
         Checkpoint to write, which `python -m train.export` takes.
     size
-        Side of the frames in pixels, a multiple of 32: the bundle's.
+        Side of the frames in pixels, a multiple of 32: the bundle's. By default the last one of the training,
+        as at the export.
     beside
         Another checkpoint of pranet-if, of another encoder: what is written is the ensemble of both, whose
         second look reads the features of the first.
     """
-    check_size(size)
+    if size is not None:
+        check_size(size)
     if beside == checkpoint:
         raise InputError(f"--beside {beside}: is the first checkpoint itself. Give another one")
     first = load_initial(checkpoint)
     base = joined({checkpoint: first, beside: load_initial(beside)}) if beside else first
-    looked = look_twice(base, [parse_source(text) for text in data], size, checkpoint, first)
+    side = base.recipe.final_size if size is None else size
+    looked = look_twice(base, [parse_source(text) for text in data], side, checkpoint, first)
     print(_described(looked.outlines, looked.fitted))
     print(_chosen(looked.left_out))
     save_checkpoint(out, looked.checkpoint)

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from rtpolyp.errors import InputError
 from train.checkpoint import SECOND_LOOK, Checkpoint, load_network
 from train.data import Source
+from train.host_memory import keep_freed_memory
 from train.leaks import check_groups, check_unseen
 from train.networks.ensemble import Ensemble
 from train.networks.second_look import LooksTwice
@@ -37,6 +39,7 @@ def look_twice(
     network that has no second look, for val or test frames that it was trained on, and where the val parts
     show too little.
     """
+    keep_freed_memory()  # for the next batch
     network = load_network(base)
     if not isinstance(network, LooksTwice):
         raise InputError(f"{whose}: {base.spec.name} has no second look. Give a checkpoint of pranet-if")
@@ -54,15 +57,25 @@ def look_twice(
     look = network.add_second_look().eval()
     left_out = choose(network, base, frames, folds, fitted.left_out)
     look.put(fitted.whole.first, fitted.whole.last)
+    places = {_name(text): text for text in (*base.data, *frames.places)}
+    if not {file.source for file in base.files} <= places.keys():
+        places = {}  # a bundle's weights do not say where their data lay
     told = {"sources": list(frames.sources), "size": size}
     told |= {"point": asdict(left_out.point), "outcomes": left_out.outcomes}
     looked = replace(
         base,
         ema=base.ema | {SECOND_LOOK + name: weight for name, weight in look.state_dict().items()},
         looked_at=(*frames.files, *unseen.files),
+        data=tuple(places.values()),
         second_look=told,
         model=None,
         optimiser=None,
         scaler=None,
     )
     return Looked(looked, outlines, fitted, left_out)
+
+
+def _name(place: str) -> str:
+    """DIR:SPLIT → the source's name, as `train.data.Source` has it."""
+    folder, _, split = place.rpartition(":")
+    return f"{Path(folder).name}:{split}"

@@ -66,6 +66,19 @@ def test_frames_of_a_video_need_a_patient(clinic, tmp_path):
         prepare(clinic, tmp_path / "out", HALVES)
 
 
+def test_a_video_without_annotated_frames_is_no_data_set(clinic, tmp_path):
+    for path in (clinic / "masks").iterdir():
+        path.unlink()
+    for number in range(8):
+        (clinic / "images" / f"1.2.840.{number}").unlink()
+    with pytest.raises(InputError, match="none of its frames has an annotation"):
+        prepare(clinic, tmp_path / "out", HALVES)
+    with pytest.raises(
+        InputError, match=r"corrected \(1\):\n  images/IM0001: a video; put those of its frames"
+    ):
+        prepare(clinic, tmp_path / "out", Options(0.25, 0.25, polyp_free=True))
+
+
 def test_a_broken_object_is_named(clinic, tmp_path, capsys):
     path = clinic / "images" / "1.2.840.3"
     path.write_bytes(path.read_bytes()[:-999])
