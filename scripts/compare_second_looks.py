@@ -3,7 +3,7 @@
 python scripts/compare_second_looks.py [--data ../shared/data] [-o docs/results/second-look.json]
 
 A look is fitted with one part left out: what lies around the outlines, the polyp-free train frames that are
-new to the network, or the hidden layer. It is judged by the share of the polyps' outlines that stay where a
+new to the network, or the hidden layer; or logits are scaled by its verdict, not by the fourth root. It is judged by the share of the polyps' outlines that stay where a
 tenth of the normal frames keep one: on groups of validation frames that it was not fitted to, and on the
 polyps of a source that it was not fitted to, each source in turn. The normal validation frames, which set the
 bar, are left out of the latter fits too. Intervals are of 1,000 draws of groups.
@@ -28,6 +28,7 @@ from train.checkpoint import load_network
 from train.data import load_frames, parse_source
 from train.initial import load_initial
 from train.networks.pranet import PraNetIF
+from train.networks.second_look import WEIGHT
 from train.second_look.fit import FOLDS, Outlines, fitted, folds_of, joined, outlines_of
 from train.second_look.views import unseen_of, views_of
 
@@ -41,12 +42,12 @@ OUTLINED = 0.1  # of the normal frames
 RESAMPLES = 1000
 PENALTY = 0.01  # of the squared weights of standardised features, without a hidden layer
 
-WHOLE, NO_RING, NO_UNSEEN, NO_HIDDEN, NO_LOOK = (
-    "as shipped", "without what lies around", "without unseen train frames", "without a hidden layer",
-    "by the mean probability alone",
+WHOLE, WHOLE_VERDICT, NO_RING, NO_UNSEEN, NO_HIDDEN, NO_LOOK = (
+    "as shipped", "scaled by its verdict itself", "without what lies around", "without unseen train frames",
+    "without a hidden layer", "by the mean probability alone",
 )  # fmt: skip
 
-Logits = NDArray[np.float64]  # (K) of the stills' outlines
+Presence = NDArray[np.float64]  # (K) of the stills' outlines, from 0 to 1
 
 app = make_app("python scripts/compare_second_looks.py", __doc__, help_format="plaintext")
 
@@ -69,21 +70,23 @@ class Evidence:
         )
         self.stills, self.known, self.unseen = views[0], joined(views), joined(more)
 
-    def logits(self, variant: str, fitted_to: NDArray[np.bool_]) -> Logits:
-        """Presence of the stills' outlines by a look that is fitted to those on some of the frames (F)."""
+    def scale(self, variant: str, fitted_to: NDArray[np.bool_]) -> Presence:
+        """What the logits of the stills' outlines are scaled by, with a look that is fitted to the outlines on
+        some of the frames (F)."""
         if variant == NO_LOOK:
-            return np.full(len(self.stills.is_polyp), np.inf)
+            return np.ones(len(self.stills.is_polyp))
         width = self.stills.features.shape[1] // (2 if variant == NO_RING else 1)
         parts = [_on(fitted_to, self.known)] + ([] if variant == NO_UNSEEN else [self.unseen])
         outlines = joined(parts)
         fit = _linear if variant == NO_HIDDEN else fitted
         look = fit(_tensor(outlines, width), torch.from_numpy(outlines.is_polyp))
         with torch.no_grad():
-            return look(_tensor(self.stills, width)).double().numpy()
+            presence = torch.sigmoid(look(_tensor(self.stills, width)).double()).numpy()
+        return presence ** (1.0 if variant == WHOLE_VERDICT else WEIGHT)
 
-    def kept(self, logits: Logits, polyps_of: NDArray[np.bool_], times: NDArray[np.int64]) -> float:
+    def kept(self, scale: Presence, polyps_of: NDArray[np.bool_], times: NDArray[np.int64]) -> float:
         """The share of the polyps' outlines, on some of the frames (F), that stay, each `times` (F)."""
-        sure = (self.stills.confidence - 0.5) / (1 + np.exp(-logits))
+        sure = (self.stills.confidence - 0.5) * scale
         surest = np.zeros(len(self.source))
         np.maximum.at(surest, self.stills.fold, sure)
         normal = np.sort(np.repeat(surest, times * (self.source == NORMAL)))
@@ -137,13 +140,13 @@ def score(evidence: Evidence, variant: str) -> tuple[NDArray[np.float64], NDArra
     by_groups = np.empty(len(evidence.stills.is_polyp))
     for fold in range(FOLDS):
         inside = evidence.folds[evidence.stills.fold] == fold
-        by_groups[inside] = evidence.logits(variant, evidence.folds != fold)[inside]
+        by_groups[inside] = evidence.scale(variant, evidence.folds != fold)[inside]
     of_groups = np.array([evidence.kept(by_groups, everywhere, one) for one in times])
     of_sources = []
     for source in WITH_POLYPS:  # the normal frames decide what is kept, so no look may know them
         same = [place for place, text in enumerate(SOURCES) if _folder(text) == _folder(SOURCES[source])]
-        logits = evidence.logits(variant, ~np.isin(evidence.source, (*same, NORMAL)))
-        of_sources.append([evidence.kept(logits, evidence.source == source, one) for one in times])
+        scale = evidence.scale(variant, ~np.isin(evidence.source, (*same, NORMAL)))
+        of_sources.append([evidence.kept(scale, evidence.source == source, one) for one in times])
     return of_groups, np.mean(of_sources, axis=0)
 
 
@@ -186,7 +189,7 @@ def main(
     evidence = Evidence(engine, data, side)
     report: dict[str, Any] = {"command": "python scripts/compare_second_looks.py", "engine": engine}
     whole: tuple[NDArray[np.float64], ...] = ()
-    for variant in (WHOLE, NO_RING, NO_UNSEEN, NO_HIDDEN, NO_LOOK):
+    for variant in (WHOLE, WHOLE_VERDICT, NO_RING, NO_UNSEEN, NO_HIDDEN, NO_LOOK):
         found = score(evidence, variant)
         whole = whole or found
         names = ("other groups", "other sources")

@@ -50,11 +50,6 @@ class Source:
         return f"{self.folder.name}:{self.split}"
 
     @property
-    def home(self) -> str:
-        """What its frames have in common with those of no other home: the folder."""
-        return str(self.folder)
-
-    @property
     def is_polyp_free(self) -> bool:
         """Whether its split's name, which ends in "negatives", says that no frame shows a polyp."""
         return self.split.endswith("negatives")

@@ -49,11 +49,6 @@ class FamilySource(Source):
         """Family and split."""
         return f"{self.family}:{self.split}"
 
-    @property
-    def home(self) -> str:
-        """The family."""
-        return f"{self.folder} {self.family}"
-
     def pairs(self, part: str) -> list[Pair]:
         """The family's frames of `part`."""
         return [pair for pair in super().pairs(part) if pair.family == self.family]

@@ -5,8 +5,8 @@ outlines is a polyp, on frames that it has not been trained on: on those, a netw
 remembers, and what tells these from mistakes does not hold elsewhere. So the polyps are those of validation
 frames. Frames without a polyp come from the train parts too, where the network has never seen them: it makes
 its mistakes on them as anywhere, and they are many. The operating point is chosen here as well, on the
-validation frames, each judged by a second look that was fitted to other folds: polyps by one that has not
-met their source, since the next hospital's will be as new; `python -m train.export` keeps it.
+validation frames, each judged by a second look that was fitted to other groups; `python -m train.export`
+keeps it.
 """
 
 from pathlib import Path
@@ -21,6 +21,7 @@ from train.checkpoint import save_checkpoint
 from train.command_line import run_program
 from train.data import check_size, parse_source
 from train.initial import load_initial
+from train.networks.second_look import WEIGHT
 from train.second_look.beside import joined
 from train.second_look.fit import EVERY, Fit, Outlines
 from train.second_look.look import look_twice
@@ -78,14 +79,14 @@ def _described(outlines: Outlines, fitted: Fit) -> str:
     judged = outlines.fold != EVERY
     is_polyp, confidence = outlines.is_polyp[judged], outlines.confidence[judged]
     left = []
-    for sure in (confidence, (confidence - 0.5) * fitted.presence[judged]):
+    for sure in (confidence, (confidence - 0.5) * fitted.presence[judged] ** WEIGHT):
         least = np.quantile(sure[is_polyp], 1 - KEPT)
         left.append(float(np.mean(sure[~is_polyp] >= least)))
     return (
         f"{len(is_polyp)} outlines on six views of the validation frames, {is_polyp.sum()} of polyps, and "
         f"{np.count_nonzero(~judged)} on train frames without a polyp that are new to the network. Where "
         f"{KEPT:.0%} of the polyps' stay, so do {left[0]:.1%} of the others by their mean probability, and "
-        f"{left[1]:.1%} with a second look that was fitted to other folds"
+        f"{left[1]:.1%} with a second look that was fitted to other groups"
     )
 
 
@@ -93,7 +94,7 @@ def _chosen(left_out: LeftOut) -> str:
     point, stills = left_out.point, left_out.outcomes["stills"]["operating"]
     return (
         f"Operating point: threshold {point.threshold}, area {point.minimum_area}, confidence "
-        f"{point.minimum_confidence}. By second looks that were fitted to other folds, "
+        f"{point.minimum_confidence}. By second looks that were fitted to other groups, "
         f"{stills['sensitivity']:.1%} of polyps found, {stills['false_outlines']:.1%} of polyp-free frames "
         "outlined"
     )

@@ -25,7 +25,6 @@ __all__ = [
     "Outlines",
     "fit",
     "fitted",
-    "folds_by_home",
     "folds_of",
     "joined",
     "outlines_of",
@@ -33,7 +32,7 @@ __all__ = [
 
 POLYP, NO_POLYP = 0.3, 0.1  # IoU with a polyp: at least, and below; what lies between teaches nothing
 SMALLEST = 0.0005  # of the frame's pixels: what is smaller is left out
-FOLDS = 5  # of groups, where a home is no fold of its own
+FOLDS = 5  # of groups
 EVERY = -1  # the fold of what all are fitted to, and none is judged by
 BATCH = 16  # frames at a time
 
@@ -48,7 +47,7 @@ class Outlines:
     features: NDArray[np.float32]  # (K, 2 D): means of all maps together, inside and around each outline
     confidence: NDArray[np.float32]  # (K) mean probability
     is_polyp: NDArray[np.bool_]  # (K)
-    fold: NDArray[np.int64]  # (K) from 0 up, or EVERY; outlines of one group share it
+    fold: NDArray[np.int64]  # (K) 0 … FOLDS - 1, or EVERY; outlines of one group share it
 
 
 class Look(nn.Module):
@@ -77,22 +76,6 @@ def folds_of(groups: Sequence[str]) -> NDArray[np.int64]:
     """Fold (F), 0 … FOLDS - 1, of each frame; frames of one of the `groups` share it."""
     places = {group: place % FOLDS for place, group in enumerate(dict.fromkeys(groups))}
     return np.array([places[group] for group in groups], np.int64)
-
-
-def folds_by_home(
-    homes: Sequence[str], groups: Sequence[str], has_polyp: NDArray[np.bool_]
-) -> NDArray[np.int64]:
-    """Fold (F), from 0 up, of each frame, by its home and group.
-
-    Homes that show polyps are a fold each, so that their polyps are judged as those of a hospital which the
-    look has not met. Where there is only one such home, and in homes without a polyp, groups are divided.
-    """
-    shown = {home for home, polyp in zip(homes, has_polyp, strict=True) if polyp}
-    folds = folds_of(groups)
-    if len(shown) > 1:
-        places = {home: FOLDS + place for place, home in enumerate(sorted(shown))}
-        folds = np.array([places.get(home, fold) for home, fold in zip(homes, folds, strict=True)], np.int64)
-    return np.unique(folds, return_inverse=True)[1].astype(np.int64)
 
 
 def outlines_of(network: LooksTwice, base: Checkpoint, frames: Frames, folds: NDArray[np.int64]) -> Outlines:
@@ -125,12 +108,12 @@ def joined(parts: Sequence[Outlines]) -> Outlines:
     return Outlines(features, confidence, is_polyp, fold)
 
 
-def fit(outlines: Outlines, folds: int = FOLDS) -> Fit:
-    """Fit to all outlines, and to those of all `folds` but one.
+def fit(outlines: Outlines) -> Fit:
+    """Fit to all outlines, and to those of all folds but one.
 
     Raises InputError where the outlines of some folds are all polyps, or none.
     """
-    others = [outlines.fold != fold for fold in range(folds)]
+    others = [outlines.fold != fold for fold in range(FOLDS)]
     if any(len(set(outlines.is_polyp[some].tolist())) < 2 for some in others):
         raise InputError(
             f"--data: the {len(outlines.is_polyp)} outlines on the val parts are too few or all of one "

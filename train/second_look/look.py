@@ -53,7 +53,7 @@ def look_twice(
     outlines = joined(
         [outlines_of(who, base, view, fold) for who, part, fold in parts for view in views_of(part)]
     )
-    fitted = fit(outlines, int(folds.max()) + 1)
+    fitted = fit(outlines)
     look = network.add_second_look().eval()
     left_out = choose(network, base, frames, folds, fitted.left_out)
     look.put(fitted.whole.first, fitted.whole.last)

@@ -15,16 +15,15 @@ from train.data import Frames, Source, load_frames
 from train.export.degrade import as_recorded
 from train.export.judgement import ENOUGH_FRAMES, MOST_CROPS
 from train.position_box import find_box
-from train.second_look.fit import folds_by_home
+from train.second_look.fit import folds_of
 
 __all__ = ["held_out_of", "recorded", "unseen_of", "views_of"]
 
 SEED = 0  # of the recorded frames' noise and of the painted boxes
-NO_BOX = (0.0, 0.0, 0.0, 0.0)
 
 
 def held_out_of(base: Checkpoint, sources: Sequence[Source], size: int) -> tuple[Frames, NDArray[np.int64]]:
-    """The val parts' frames, and the fold of each, as `folds_by_home` divides them.
+    """The val parts' frames, and the fold of each, as `folds_of` divides their groups.
 
     Where fewer than ENOUGH_FRAMES are without a polyp, polyp-free crops of the others come after them, as
     when an operating point is chosen at the export.
@@ -32,10 +31,10 @@ def held_out_of(base: Checkpoint, sources: Sequence[Source], size: int) -> tuple
     frames = load_frames(sources, "val", size, picture_crop=base.recipe.picture_crop)
     pairs = [(source, pair) for source in sources for pair in source.pairs("val")]
     groups = [f"{source.folder} {pair.group}" for source, pair in pairs]  # one may lie in two of its splits
-    homes = [source.home for source, _ in pairs]
+    folds = folds_of(groups)
     has_polyp = np.asarray(frames.masks.any(axis=(1, 2)))
     if not has_polyp.any() or np.count_nonzero(~has_polyp) >= ENOUGH_FRAMES:
-        return frames, folds_by_home(homes, groups, has_polyp)
+        return frames, folds
     shown = {pair: place for place, (_, pair) in enumerate(pairs) if has_polyp[place]}
     crops = polyp_free_crops(list(shown), min(MOST_CROPS, len(shown)))
     places = [shown[crop.pair] for crop in crops]
@@ -47,7 +46,6 @@ def held_out_of(base: Checkpoint, sources: Sequence[Source], size: int) -> tuple
         source_index=np.concatenate([frames.source_index, frames.source_index[places]]),
         files=(*frames.files, *(frames.files[place] for place in places)),
     )
-    folds = folds_by_home(homes, groups, has_polyp)
     return more, np.concatenate([folds, folds[places]])
 
 

@@ -21,7 +21,6 @@ from train.second_look.fit import (
     Outlines,
     _means,
     fit,
-    folds_by_home,
     folds_of,
     outlines_of,
 )
@@ -229,15 +228,3 @@ def test_a_group_of_two_splits_of_a_folder_has_one_fold(checkpoint, clinic, free
     frames, folds = held_out_of(load_checkpoint(checkpoint), sources, 64)
     assert [file.name for file in frames.files[:25:24]] == ["val0.jpg", "free.jpg"]
     assert folds[0] == folds[24] != folds[1]
-
-
-def test_polyps_are_judged_by_looks_that_have_not_met_their_home():
-    homes = ["a"] * 6 + ["b"] * 6 + ["free"] * 6
-    groups = [f"{home} {place}" for place, home in enumerate(homes)]
-    has_polyp = np.array([place % 3 > 0 for place in range(12)] + [False] * 6)
-    folds = folds_by_home(homes, groups, has_polyp)
-    assert sorted(set(folds.tolist())) == list(range(FOLDS + 2))
-    assert len(set(folds[:6].tolist())) == len(set(folds[6:12].tolist())) == 1
-    assert len(set(folds[12:].tolist())) == FOLDS  # frames without a polyp, by group
-    alone = folds_by_home(homes[:6], groups[:6], has_polyp[:6])
-    assert len(set(alone.tolist())) == FOLDS
