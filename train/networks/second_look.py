@@ -14,15 +14,13 @@ from torch.nn import functional as F
 
 from train.networks.layers import resize_like
 
-__all__ = ["HIDDEN", "HIGHEST", "RING", "WEIGHT", "LooksTwice", "SecondLook", "how_much", "mean_within"]
+__all__ = ["HIDDEN", "HIGHEST", "RING", "LooksTwice", "SecondLook", "mean_within"]
 
 HIDDEN = 16  # units of the hidden layer
 RING = 3  # cells of the first map, at stride 8: how far "around" reaches
 WINDOW = 9  # cells that are averaged at once
 ROUNDS = 4  # of averaging, each from what the last one gave: so far apart do the cells of an outline meet
 HIGHEST = 4.0  # logits above this, a probability of 0.98, are all as sure
-WEIGHT = 0.25  # of the verdict beside the network's own, as a power: by it a logit is scaled
-OUTLINED = 0.125  # of a cell: from here up it counts as a whole one
 
 
 class SecondLook(nn.Module):
@@ -56,12 +54,12 @@ class SecondLook(nn.Module):
         """Logits (N, 1, H, W) and features (N, C, h, w) of any strides, the finest first → the logits, scaled
         where they are above zero."""
         inside, around = (_summed(convs, features) for convs in (self.inside, self.around))
-        cover = F.avg_pool2d(how_much(logits), logits.shape[-1] // inside.shape[-1])
-        touched = (cover / OUTLINED).clamp(max=1.0)
+        cover = F.avg_pool2d((logits > 0.0).to(logits.dtype), logits.shape[-1] // inside.shape[-1])
+        touched = (cover > 0.0).to(cover.dtype)
         near = F.max_pool2d(touched, 2 * RING + 1, 1, RING)
         hidden = mean_within(touched, cover, inside) + mean_within(near, near - cover, around)
         presence = torch.sigmoid(resize_like(self.verdict(F.relu(hidden)), logits))
-        return logits.clamp(max=0.0) + logits.clamp(0.0, HIGHEST) * presence**WEIGHT
+        return logits.clamp(max=0.0) + logits.clamp(0.0, HIGHEST) * presence
 
 
 class LooksTwice(nn.Module):
@@ -93,15 +91,9 @@ class LooksTwice(nn.Module):
         return self.second_look(final, evidence) if self.second_look else final
 
 
-def how_much(logits: torch.Tensor) -> torch.Tensor:
-    """How much each pixel belongs to an outline, from 0 to 1. A step would let a logit that hardly moves, as
-    in another precision, move a verdict much."""
-    return logits.clamp(0.0, 1.0)
-
-
 def mean_within(region: torch.Tensor, weight: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """The mean of `values: (N, C, h, w)`, by their `weight: (N, 1, h, w)`, over the part of the region
-    (N, 1, h, w; from 0 to 1) that a cell lies in or beside.
+    (N, 1, h, w; 0 or 1) that a cell lies in or beside.
 
     Each round gives a cell the mean of the window around it; nothing passes between parts that lie further
     apart than half a window, and a part of more than ROUNDS windows has no single mean.

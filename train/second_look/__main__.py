@@ -21,7 +21,6 @@ from train.checkpoint import save_checkpoint
 from train.command_line import run_program
 from train.data import check_size, parse_source
 from train.initial import load_initial
-from train.networks.second_look import WEIGHT
 from train.second_look.beside import joined
 from train.second_look.fit import EVERY, Fit, Outlines
 from train.second_look.look import look_twice
@@ -79,7 +78,7 @@ def _described(outlines: Outlines, fitted: Fit) -> str:
     judged = outlines.fold != EVERY
     is_polyp, confidence = outlines.is_polyp[judged], outlines.confidence[judged]
     left = []
-    for sure in (confidence, (confidence - 0.5) * fitted.presence[judged] ** WEIGHT):
+    for sure in (confidence, (confidence - 0.5) * fitted.presence[judged]):
         least = np.quantile(sure[is_polyp], 1 - KEPT)
         left.append(float(np.mean(sure[~is_polyp] >= least)))
     return (

@@ -14,7 +14,7 @@ from rtpolyp.errors import InputError
 from train.augmentation.augment import normalise
 from train.checkpoint import Checkpoint
 from train.data import Frames
-from train.networks.second_look import HIDDEN, RING, LooksTwice, how_much
+from train.networks.second_look import HIDDEN, RING, LooksTwice
 
 __all__ = [
     "BATCH",
@@ -145,7 +145,7 @@ def _outlines(
             overlap = max((_iou(inside, truth == polyp) for polyp in range(1, polyps)), default=0.0)
             if stats[label, cv2.CC_STAT_AREA] < SMALLEST * found.size or NO_POLYP <= overlap < POLYP:
                 continue
-            features = np.concatenate(_means([one[index] for one in maps], inside, logits[index, 0]))
+            features = np.concatenate(_means([one[index] for one in maps], inside))
             yield index, features, float(found[inside].mean()), overlap >= POLYP
 
 
@@ -153,18 +153,15 @@ def _iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     return float(np.count_nonzero(one & other) / np.count_nonzero(one | other))
 
 
-def _means(
-    maps: Sequence[torch.Tensor], inside: NDArray[np.bool_], logits: torch.Tensor
-) -> list[NDArray[np.float32]]:
+def _means(maps: Sequence[torch.Tensor], inside: NDArray[np.bool_]) -> list[NDArray[np.float32]]:
     """Means of maps (C, h, w), the finest first, inside an outline of the full frame and then around it, by
-    how much of each cell belongs there."""
+    the share of each cell that belongs there."""
     reach = 2 * RING * inside.shape[1] // maps[0].shape[2] + 1
     near = cv2.dilate(inside.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
-    within = how_much(logits) * torch.from_numpy(inside)
     means = []
-    for part in (within, torch.from_numpy(near).float() - within):
+    for part in (inside, near & ~inside):
         for one in maps:
-            cover = F.interpolate(part[None, None].float(), one.shape[1:], mode="area")[0]
+            cover = F.interpolate(torch.from_numpy(part)[None, None].float(), one.shape[1:], mode="area")[0]
             means.append(((one * cover).sum((1, 2)) / cover.sum().clamp(min=1e-3)).numpy())
     return means
 
