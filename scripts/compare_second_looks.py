@@ -7,7 +7,9 @@ new to the network, or the hidden layer; or logits are scaled by the fourth root
 judged by the share of the polyps' outlines that stay where a tenth of the normal frames keep one: on groups
 of validation frames that it was not fitted to, and on the polyps of a source that it was not fitted to, each
 source in turn. The normal validation frames, which set the bar, are left out of the latter fits too.
-Intervals are of 1,000 draws of groups.
+Then looks are fitted with so many of the new train frames and no normal validation frame: how many normal
+frames of a hospital a second look wants. Each count is the mean of three draws of frames. Intervals are of
+1,000 draws of groups.
 """
 
 import sys
@@ -40,6 +42,7 @@ SOURCES = (
 WITH_POLYPS, NORMAL = (0, 1, 2, 4), 5  # of SOURCES
 OUTLINED = 0.1  # of the normal frames
 RESAMPLES = 1000
+COUNTS, DRAWS = (0, 50, 100, 200, 400), 3  # of polyp-free train frames that are new to the network, and all
 PENALTY = 0.01  # of the squared weights of standardised features, without a hidden layer
 
 WHOLE, ROOT, NO_RING, NO_UNSEEN, NO_HIDDEN, NO_LOOK = (
@@ -69,13 +72,15 @@ class Evidence:
             for part in (frames, unseen)
         )
         self.stills, self.known, self.unseen = views[0], joined(views), joined(more)
+        self.new = len(unseen)  # polyp-free train frames
 
-    def scale(self, variant: str, fitted_to: NDArray[np.bool_]) -> Presence:
-        """What the logits of the stills' outlines are scaled by, after a fit to those on some frames (F)."""
+    def scale(self, variant: str, fitted_to: NDArray[np.bool_], unseen: Outlines | None = None) -> Presence:
+        """What the logits of the stills' outlines are scaled by, after a fit to those on some frames (F), and
+        to `unseen` in place of all on train frames."""
         if variant == NO_LOOK:
             return np.ones(len(self.stills.is_polyp))
         width = self.stills.features.shape[1] // (2 if variant == NO_RING else 1)
-        parts = [_on(fitted_to, self.known)] + ([] if variant == NO_UNSEEN else [self.unseen])
+        parts = [_on(fitted_to, self.known)] + ([] if variant == NO_UNSEEN else [unseen or self.unseen])
         outlines = joined(parts)
         fit = _linear if variant == NO_HIDDEN else fitted
         look = fit(_tensor(outlines, width), torch.from_numpy(outlines.is_polyp))
@@ -149,6 +154,23 @@ def score(evidence: Evidence, variant: str) -> tuple[NDArray[np.float64], NDArra
     return of_groups, np.mean(of_sources, axis=0)
 
 
+def score_count(evidence: Evidence, count: int) -> NDArray[np.float64]:
+    """Shares kept, of all frames and of each draw of groups, by looks that know `count` normal frames."""
+    times = [np.ones(len(evidence.source), np.int64), *evidence.draws()]
+    everywhere = np.ones(len(evidence.source), bool)
+    kept = []
+    for draw in range(DRAWS if count < evidence.new else 1):
+        known = np.zeros(evidence.new, bool)
+        known[np.random.default_rng(draw).permutation(evidence.new)[:count]] = True
+        scale = np.empty(len(evidence.stills.is_polyp))
+        for fold in range(FOLDS):
+            inside = evidence.folds[evidence.stills.fold] == fold
+            others = (evidence.folds != fold) & (evidence.source != NORMAL)
+            scale[inside] = evidence.scale(WHOLE, others, _on(known, evidence.unseen))[inside]
+        kept.append([evidence.kept(scale, everywhere, one) for one in times])
+    return np.mean(kept, axis=0)
+
+
 def _folder(text: str) -> str:
     """Of DIR:SPLIT; one folder's splits are one hospital's."""
     return text.partition(":")[0]
@@ -156,12 +178,11 @@ def _folder(text: str) -> str:
 
 def _figures(shares: NDArray[np.float64], whole: NDArray[np.float64]) -> dict[str, Any]:
     """A share, and the difference to that of the whole look, each with its interval."""
-    figures = {}
-    for name, values in (("kept", shares), ("difference", shares - whole)):
-        figures[name] = [
-            round(float(one), 4) for one in (values[0], *np.quantile(values[1:], (0.025, 0.975)))
-        ]
-    return figures
+    return {"kept": _figure(shares), "difference": _figure(shares - whole)}
+
+
+def _figure(values: NDArray[np.float64]) -> list[float]:
+    return [round(float(one), 4) for one in (values[0], *np.quantile(values[1:], (0.025, 0.975)))]
 
 
 @app.default
@@ -194,6 +215,10 @@ def main(
         names = ("other groups", "other sources")
         report[variant] = {name: _figures(*both) for name, *both in zip(names, found, whole, strict=True)}
         print(variant, report[variant], flush=True)
+    report["normal frames in the fit"] = {}
+    for count in (*COUNTS, evidence.new):
+        report["normal frames in the fit"][str(count)] = _figure(score_count(evidence, count))
+        print(count, report["normal frames in the fit"][str(count)], flush=True)
     write_json(report, output)
 
 
