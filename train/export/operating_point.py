@@ -18,7 +18,8 @@ __all__ = ["PLAIN", "OperatingPoint", "Outcome", "choose_operating_point", "outc
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 MINIMUM_AREAS = (0.0, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01)  # of the picture
-MINIMUM_CONFIDENCES = (0.0, *(percent / 100 for percent in range(52, 98, 2)))
+DOUBTED = (0.504, 0.508, 0.512, 0.516)  # a level of a byte apart: a second look leaves what it doubts there
+MINIMUM_CONFIDENCES = (0.0, *DOUBTED, *(percent / 100 for percent in range(52, 98, 2)))
 
 KEPT_SENSITIVITY = 0.95  # of the sensitivity at 0.5 without filters
 

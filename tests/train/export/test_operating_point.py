@@ -65,6 +65,15 @@ def test_chooses_the_point_without_false_outlines():
     assert (outcome.false_outlines, outcome.sensitivity, outcome.dice) == (0.0, 1.0, 1.0)
 
 
+def test_tells_polyps_that_are_a_little_above_half_from_what_lies_at_half():
+    """A second look lowers what it doubts towards 0.5, and where polyps are few it doubts some of them."""
+    doubted = np.stack([square((10 + i, 12, 20, 131 / 255)) for i in range(20)])
+    lowered = np.stack([square((5 * i, 10, 24, 128 / 255)) for i in range(8)])
+    point = choose_operating_point(doubted, truth, lowered)
+    outcome = outcome_at(point, doubted, truth, lowered)
+    assert (outcome.sensitivity, outcome.false_outlines) == (1.0, 0.0)
+
+
 def test_never_gives_up_more_polyps_than_it_may():
     """Three of twenty polyps look like the false alarms: silencing those would cost 15 % of the polyps."""
     timid = polyps.copy()
