@@ -144,6 +144,24 @@ def test_every_command_of_the_document_runs(checkout, capsys):
     assert (checkout / "after.json").is_file()
 
 
+def test_the_shipped_network_takes_a_second_look_at_data_that_it_was_not_trained_on(checkout, capsys):
+    """As the document says of those who leave the fine-tuning out."""
+    for program, tokens in commands():
+        if program == "python -m train.prepare":
+            assert run(program, made_small(program, tokens)) == 0, capsys.readouterr().err
+    look = ["shipped.pt", "--data", "../clinic-own:own", "--data", "../normal-own:own-negatives"]
+    out = ["--size", "64", "-o", "looked.pt"]
+    assert run("python -m train.second_look", [*look, *out]) == 0, capsys.readouterr().err
+    export = ["--checkpoint", "looked.pt", "--name", "quiet", "--size", "64", "-o", "engines/quiet"]
+    fewer = ["--data", "../clinic-own:own"]
+    assert run("python -m train.export", [*export, *fewer]) == 2
+    assert (
+        "its second look was fitted to clinic-own:own, normal-own:own-negatives, not clinic-own:own; give"
+        in (capsys.readouterr().err)
+    )
+    assert run("python -m train.export", export) == 0, capsys.readouterr().err
+
+
 def test_a_command_with_a_wrong_option_fails(checkout, capsys):
     program, tokens = commands()[0]
     assert run(program, [*tokens, "--groups", "x"]) == 2

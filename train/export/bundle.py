@@ -226,15 +226,15 @@ def _in_batches(engine: SlotEngine, frames: np.ndarray) -> np.ndarray:
 
 
 def _check_sources(checkpoint: Path, trained: Checkpoint, sources: Sequence[Source]) -> None:
-    """The val parts that chose the weights have to be the ones that are judged on and fingerprinted."""
-    looked_at = trained.second_look["sources"] if trained.second_look else ()
-    theirs, given = (
-        {*(file.source for file in trained.files), *looked_at},
-        {source.name for source in sources},
-    )
+    """The val parts that chose the weights, or those of the second look, which came after them, have to be
+    the ones that are judged on and fingerprinted."""
+    look = trained.second_look
+    theirs = set(look["sources"]) if look else {file.source for file in trained.files}
+    given = {source.name for source in sources}
     if theirs != given:
+        how = "its second look was fitted to" if look else "trained on"
         raise InputError(
-            f"{checkpoint}: trained on {', '.join(sorted(theirs))}, not {', '.join(sorted(given))}; "
+            f"{checkpoint}: {how} {', '.join(sorted(theirs))}, not {', '.join(sorted(given))}; "
             "give the same --data"
         )
 

@@ -96,13 +96,13 @@ def read_folder(
             bare.append(name)
         if annotation is not None or unannotated_are_empty or polyp_free:
             pairs.append(Pair(name, image, annotation))
-    if bare and unannotated_are_empty and not polyp_free:
-        warnings.append(f"images without an annotation, taken as polyp-free ({len(bare)}): {_few(bare)}")
-    elif bare and not polyp_free:
-        problems += [f"images/{images[name].name}: no annotation" for name in bare]
     if polyp_free:
         videos = dict.fromkeys(frame.video.name for name, frame in frames.items() if name not in annotations)
         problems += [f"images/{name}: a video; put those of its frames that count there" for name in videos]
+    elif bare and unannotated_are_empty:
+        warnings.append(f"images without an annotation, taken as polyp-free ({len(bare)}): {_few(bare)}")
+    elif bare:
+        problems += [f"images/{images[name].name}: no annotation" for name in bare]
     write_frames([frames[pair.name] for pair in pairs if pair.name in frames])
     groups = _groups(folder, images, frames, problems)
     return Folder(tuple(pairs), groups, tuple(problems), tuple(warnings))

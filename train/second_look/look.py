@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -57,25 +56,16 @@ def look_twice(
     look = network.add_second_look().eval()
     left_out = choose(network, base, frames, folds, fitted.left_out)
     look.put(fitted.whole.first, fitted.whole.last)
-    places = {_name(text): text for text in (*base.data, *frames.places)}
-    if not {file.source for file in base.files} <= places.keys():
-        places = {}  # a bundle's weights do not say where their data lay
     told = {"sources": list(frames.sources), "size": size}
     told |= {"point": asdict(left_out.point), "outcomes": left_out.outcomes}
     looked = replace(
         base,
         ema=base.ema | {SECOND_LOOK + name: weight for name, weight in look.state_dict().items()},
         looked_at=(*frames.files, *unseen.files),
-        data=tuple(places.values()),
+        data=frames.places,
         second_look=told,
         model=None,
         optimiser=None,
         scaler=None,
     )
     return Looked(looked, outlines, fitted, left_out)
-
-
-def _name(place: str) -> str:
-    """DIR:SPLIT → the source's name, as `train.data.Source` has it."""
-    folder, _, split = place.rpartition(":")
-    return f"{Path(folder).name}:{split}"

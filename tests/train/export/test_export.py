@@ -237,7 +237,8 @@ def test_a_second_look_brings_its_operating_point_and_its_size(
     trained = load_checkpoint(redness_checkpoint)
     point = {"threshold": 0.4, "minimum_area": 0.002, "minimum_confidence": 0.6}
     looked = dataclasses.replace(
-        trained, second_look={"sources": [], "size": 96, "point": point, "outcomes": {"stills": {}}}
+        trained,
+        second_look={"sources": [mini_source.name], "size": 96, "point": point, "outcomes": {"stills": {}}},
     )
     save_checkpoint(tmp_path / "looked.pt", looked)
     with pytest.raises(
