@@ -88,6 +88,16 @@ class Evidence:
             presence = torch.sigmoid(look(_tensor(self.stills, width)).double()).numpy()
         return presence ** (0.25 if variant == ROOT else 1.0)
 
+    def scale_by_groups(
+        self, variant: str, fitted_to: NDArray[np.bool_], unseen: Outlines | None = None
+    ) -> Presence:
+        """The same for each fold of groups, after a fit to those of these frames (F) that lie in the others."""
+        scale = np.empty(len(self.stills.is_polyp))
+        for fold in range(FOLDS):
+            inside = self.folds[self.stills.fold] == fold
+            scale[inside] = self.scale(variant, fitted_to & (self.folds != fold), unseen)[inside]
+        return scale
+
     def kept(self, scale: Presence, polyps_of: NDArray[np.bool_], times: NDArray[np.int64]) -> float:
         """The share of the polyps' outlines, on some of the frames (F), that stay, each `times` (F)."""
         sure = (self.stills.confidence - 0.5) * scale
@@ -141,10 +151,7 @@ def score(evidence: Evidence, variant: str) -> tuple[NDArray[np.float64], NDArra
     """Shares kept, of all frames and of each draw (1 + RESAMPLES): by other groups, and by other sources."""
     times = [np.ones(len(evidence.source), np.int64), *evidence.draws()]
     everywhere = np.ones(len(evidence.source), bool)
-    by_groups = np.empty(len(evidence.stills.is_polyp))
-    for fold in range(FOLDS):
-        inside = evidence.folds[evidence.stills.fold] == fold
-        by_groups[inside] = evidence.scale(variant, evidence.folds != fold)[inside]
+    by_groups = evidence.scale_by_groups(variant, everywhere)
     of_groups = np.array([evidence.kept(by_groups, everywhere, one) for one in times])
     of_sources = []
     for source in WITH_POLYPS:  # the normal frames decide what is kept, so no look may know them
@@ -162,11 +169,8 @@ def score_count(evidence: Evidence, count: int) -> NDArray[np.float64]:
     for draw in range(DRAWS if count < evidence.new else 1):
         known = np.zeros(evidence.new, bool)
         known[np.random.default_rng(draw).permutation(evidence.new)[:count]] = True
-        scale = np.empty(len(evidence.stills.is_polyp))
-        for fold in range(FOLDS):
-            inside = evidence.folds[evidence.stills.fold] == fold
-            others = (evidence.folds != fold) & (evidence.source != NORMAL)
-            scale[inside] = evidence.scale(WHOLE, others, _on(known, evidence.unseen))[inside]
+        unseen = _on(known, evidence.unseen)
+        scale = evidence.scale_by_groups(WHOLE, evidence.source != NORMAL, unseen)
         kept.append([evidence.kept(scale, everywhere, one) for one in times])
     return np.mean(kept, axis=0)
 
