@@ -91,7 +91,7 @@ class Evidence:
     def scale_by_groups(
         self, variant: str, fitted_to: NDArray[np.bool_], unseen: Outlines | None = None
     ) -> Presence:
-        """The same for each fold of groups, after a fit to those of these frames (F) that lie in the others."""
+        """The same, each fold of groups after a fit to those of the frames (F) that lie in the others."""
         scale = np.empty(len(self.stills.is_polyp))
         for fold in range(FOLDS):
             inside = self.folds[self.stills.fold] == fold
